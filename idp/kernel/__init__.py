@@ -1,0 +1,1 @@
+"""What every room may use: words and values without I/O (standard library only)."""

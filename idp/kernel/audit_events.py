@@ -1,0 +1,63 @@
+"""Decides what an audit event may carry: ids, codes and times; a raw identifier does not fit its types."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+
+class Kind(StrEnum):
+    """Every kind of audit event; one word of the domain each."""
+
+    SIGN_IN_SUCCEEDED = "sign_in_succeeded"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGN_IN_LOCKED = "sign_in_locked"
+    STEP_UP_SUCCEEDED = "step_up_succeeded"
+    CODE_SENT = "code_sent"
+    RESEND_LOCKED = "resend_locked"
+    SESSION_ENDED = "session_ended"
+    AUTHORIZED = "authorized"
+    AUTHORIZATION_REFUSED = "authorization_refused"
+    TOKEN_ISSUED = "token_issued"  # noqa: S105
+    TOKEN_REFRESHED = "token_refreshed"  # noqa: S105
+    TOKEN_REFUSED = "token_refused"  # noqa: S105
+    GRANT_ENDED = "grant_ended"
+    CLAIMS_RELEASED = "claims_released"
+    CONSENT_GIVEN = "consent_given"
+    CONSENT_DENIED = "consent_denied"
+    CLIENT_ADDED = "client_added"
+    PERSON_SEEDED = "person_seeded"
+    KEY_CREATED = "key_created"
+    KEY_ROTATED = "key_rotated"
+    KEY_REVOKED = "key_revoked"
+
+
+class Result(StrEnum):
+    """How the action ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+Detail = str | int | bool | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it happened; sealed before it is stored, so erasure can drop it and keep the chain."""
+
+    address: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class AuditEvent:
+    """Who did what on whom with which result. ``details`` are codes and counts, never personal data."""
+
+    kind: Kind
+    result: Result = Result.DONE
+    actor: str = "system"
+    person_id: UUID | None = None
+    client_id: str | None = None
+    request_id: str = ""
+    details: dict[str, Detail] = field(default_factory=dict)
+    place: Place | None = None

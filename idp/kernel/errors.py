@@ -1,0 +1,31 @@
+"""Decides the kinds of error: a refusal the person can act on, a protocol error a client can act on, a fault nobody caused."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a defect
+    """A stable, translatable "no". ``code`` is the message key and the test's name; ``facts`` fill the message."""
+
+    code: ClassVar[str]
+
+    def __init__(self, **facts: str | int) -> None:
+        super().__init__(self.code)
+        self.facts = facts
+
+
+@dataclass(frozen=True)
+class ProtocolError(Exception):
+    """An OAuth 2.0 error (RFC 6749 §4.1.2.1, §5.2): wire code, public description, private hint."""
+
+    error: str
+    description: str
+    hint: str = ""
+    redirectable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.error}: {self.description}"
+
+
+class Fault(Exception):  # noqa: N818
+    """Something of ours is broken; the person sees a request id and no text."""

@@ -1,0 +1,210 @@
+"""Decides which settings exist: TOML file, then IDP_* variables, then secret files; an unknown key refuses to start."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+
+class SettingsError(Exception):
+    """One sentence that tells the operator which setting is wrong and what to do."""
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Server(_Section):
+    """Where the provider listens and what it is called."""
+
+    issuer: str = "http://127.0.0.1:8000"
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    workers: Positive = 1
+    service_name: str = "一证通"
+    service_name_en: str = "Yizheng"
+    hotline: str = "12345"
+    trusted_proxy_hops: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
+    body_limit: Annotated[int, msgspec.Meta(ge=1024, le=10_485_760)] = 65_536
+
+
+class DatabaseSettings(_Section):
+    """PostgreSQL. ``dsn`` is the service's role, ``owner_dsn`` the one that migrates."""
+
+    dsn: str = ""
+    owner_dsn: str = ""
+    pool_size: Positive = 8
+
+
+class TransientSettings(_Section):
+    """Where states that may be lost live: PostgreSQL UNLOGGED tables, or Redis by URL."""
+
+    store: Literal["postgres", "redis"] = "postgres"
+    redis_url: str = "redis://127.0.0.1:6379/0"
+
+
+class KeySettings(_Section):
+    """The key-encryption key is 32 random bytes, base64url, in a file that only the service can read."""
+
+    key_encryption_key_file: str = "var/keys/kek"
+    pending_seconds: Positive = 600
+    retiring_seconds: Positive = 90 * 86_400
+
+
+class AuditSettings(_Section):
+    """Checkpoints leave the database: appended to this file and, from there, to wherever the operator copies it."""
+
+    checkpoint_file: str = "var/audit/checkpoints.jsonl"
+    checkpoint_seconds: Positive = 60
+
+
+class SmsSettings(_Section):
+    """The SMS gateway that the worker speaks to."""
+
+    gateway: Literal["none", "aliyun"] = "none"
+    endpoint: str = "https://dysmsapi.aliyuncs.com"
+    access_key_id: str = ""
+    access_key_secret_file: str = ""
+    sign_name: str = ""
+    templates: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class SignInSettings(_Section):
+    """Sessions and throttling; figures of domain.md §1."""
+
+    session_idle_seconds: Positive = 1_800
+    session_total_seconds: Positive = 43_200
+    failures_before_delay: Positive = 5
+    failures_before_lock: Positive = 10
+    lock_seconds: Positive = 900
+    code_seconds: Positive = 300
+    code_tries: Positive = 5
+    resends: Positive = 5
+    resend_lock_seconds: Positive = 900
+    hash_threads: Positive = 2
+    hash_queue: Positive = 64
+
+
+class ProtocolSettings(_Section):
+    """Lifetimes of what clients hold, in seconds."""
+
+    code_seconds: Positive = 60
+    access_token_seconds: Positive = 300
+    id_token_seconds: Positive = 300
+    refresh_idle_seconds: Positive = 28_800
+    offline_seconds: Positive = 2_592_000
+    interaction_seconds: Positive = 3_600
+
+
+class LogSettings(_Section):
+    """What is written to standard error, one JSON object a line."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(_Section):
+    """The whole configuration of one installation."""
+
+    environment: Literal["production", "sandbox", "demo"] = "production"
+    cookie_suffix: str = ""
+    server: Server = Server()
+    database: DatabaseSettings = DatabaseSettings()
+    transients: TransientSettings = TransientSettings()
+    keys: KeySettings = KeySettings()
+    audit: AuditSettings = AuditSettings()
+    sms: SmsSettings = SmsSettings()
+    sign_in: SignInSettings = SignInSettings()
+    protocol: ProtocolSettings = ProtocolSettings()
+    log: LogSettings = LogSettings()
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a TOML file overlaid by ``IDP_<SECTION>__<KEY>`` variables.
+
+    ``IDP_<SECTION>__<KEY>_FILE`` names a file whose stripped text is the value. Raises SettingsError in one sentence.
+    """
+    raw: dict[str, Any] = {}
+    if path is not None:
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from None
+    _check_keys(raw, Settings, "")
+    for name in sorted(environ):
+        if name.startswith("IDP_") and name != "IDP_SETTINGS":
+            _overlay(raw, name, environ[name])
+    try:
+        settings = msgspec.convert(raw, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"The settings are wrong: {error}.") from None
+    _check_sense(settings)
+    return settings
+
+
+def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {f.name: f.type for f in msgspec.structs.fields(struct)}
+
+
+def _check_keys(raw: Mapping[str, Any], struct: type[msgspec.Struct], prefix: str) -> None:
+    fields = _fields(struct)
+    for key, value in raw.items():
+        if key not in fields:
+            raise SettingsError(_name_unknown(f"{prefix}{key}", [f"{prefix}{f}" for f in fields]))
+        kind = fields[key]
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if not isinstance(value, dict):
+                raise SettingsError(f"The setting {prefix}{key} must be a table, written as [{key}].")
+            _check_keys(value, kind, f"{prefix}{key}.")
+
+
+def _name_unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"There is no setting {name}; did you mean {near[0]}?" if near else f"There is no setting {name}."
+
+
+def _overlay(raw: dict[str, Any], variable: str, value: str) -> None:
+    path = variable.removeprefix("IDP_").lower().split("__")
+    known = [
+        "IDP_" + "__".join(p).upper()
+        for name, kind in _fields(Settings).items()
+        for p in ([[name, f] for f in _fields(kind)] if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else [[name]])
+    ]
+    if variable not in known and variable.endswith("_FILE") and variable.removesuffix("_FILE") in known:
+        try:
+            value = Path(value).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{variable} names a file that cannot be read: {error.strerror}.") from None
+        path[-1] = path[-1].removesuffix("_file")
+    elif variable not in known:
+        raise SettingsError(_name_unknown(variable, known))
+    target = raw
+    for part in path[:-1]:
+        target = target.setdefault(part, {})
+    target[path[-1]] = value
+
+
+def _check_sense(settings: Settings) -> None:
+    issuer = settings.server.issuer
+    loopback = issuer.startswith(("http://127.0.0.1:", "http://localhost:"))
+    if not issuer.startswith("https://") and not loopback:
+        raise SettingsError("server.issuer must begin with https:// (http:// only on 127.0.0.1 or localhost).")
+    if issuer.endswith("/") or "?" in issuer or "#" in issuer:
+        raise SettingsError("server.issuer must have no trailing slash, query or fragment.")
+    if settings.environment != "production" and not loopback:
+        raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer.")
+
+
+def read_settings(path: str | None = None) -> Settings:
+    """Return the settings that this process was started with: ``--settings``, else ``IDP_SETTINGS``, else the defaults."""
+    chosen = path or os.environ.get("IDP_SETTINGS")
+    return load_settings(Path(chosen) if chosen else None, os.environ)

@@ -1,0 +1,50 @@
+"""Decides what a browser session proves and how long it lives."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from idp.kernel.levels import Factor, Proved
+
+IDLE = timedelta(minutes=30)
+TOTAL = timedelta(hours=12)
+TOUCH_EVERY = timedelta(minutes=1)
+"""``last_seen_at`` is written at most this often."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A signed-in browser. ``id_hash`` is all that is stored of the cookie; ``proved`` are the factors with their instants."""
+
+    id_hash: bytes
+    person_id: UUID
+    proved: tuple[Proved, ...]
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+
+    def is_alive(self, now: datetime, idle: timedelta = IDLE) -> bool:
+        """Tell whether the session may still act: not ended, within its total and its idle time."""
+        return self.ended_at is None and now < self.expires_at and now - self.last_seen_at < idle
+
+    def wants_touch(self, now: datetime) -> bool:
+        """Tell whether ``last_seen_at`` is old enough to be written again."""
+        return now - self.last_seen_at >= TOUCH_EVERY
+
+
+def hash_session_id(cookie: str) -> bytes:
+    """Return what the database knows of a session cookie (it holds 256 random bits, so one hash is enough)."""
+    return hashlib.sha256(cookie.encode()).digest()
+
+
+def write_factors(proved: tuple[Proved, ...]) -> str:
+    """Return the stored form of the factors: a JSON list of [amr, epoch seconds]."""
+    return json.dumps([[p.factor.value, int(p.at.timestamp())] for p in proved], separators=(",", ":"))
+
+
+def read_factors(text: str) -> tuple[Proved, ...]:
+    """Return the factors of ``write_factors``."""
+    return tuple(Proved(Factor(name), datetime.fromtimestamp(at, UTC)) for name, at in json.loads(text))
