@@ -129,19 +129,6 @@ CREATE TABLE consents (
     PRIMARY KEY (person_id, client_id, purpose, version)
 );
 
--- What the person's history shows: who received which categories, for what, on which basis.
-CREATE TABLE claim_releases (
-    person_id uuid NOT NULL,
-    client_id text NOT NULL,
-    purpose text NOT NULL,
-    basis text NOT NULL,
-    claims text NOT NULL,
-    first_at timestamptz NOT NULL,
-    last_at timestamptz NOT NULL,
-    times bigint NOT NULL,
-    PRIMARY KEY (person_id, client_id, purpose, basis, claims)
-);
-
 -- The grant row is the truth (architecture decision 8). id = the id of the code that was redeemed.
 CREATE TABLE grants (
     id uuid PRIMARY KEY,
@@ -149,7 +136,7 @@ CREATE TABLE grants (
     person_id uuid,
     session_hash bytea,
     scope text NOT NULL,
-    claims text NOT NULL,
+    subject text,
     audience text,
     factors text NOT NULL,
     acr text,
@@ -157,6 +144,7 @@ CREATE TABLE grants (
     expires_at timestamptz NOT NULL,
     generation integer NOT NULL DEFAULT 0,
     rotated_at timestamptz,
+    graced boolean NOT NULL DEFAULT false,
     ended_at timestamptz,
     ended_reason text
 );
@@ -215,6 +203,43 @@ CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$;
 CREATE TRIGGER outbox_filled AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox();
 
+-- Monthly partitions of audit_events and outbox: the month of instant and the two after it. The service may call this, but owns no
+-- table. Rows that had to go to the default partition move along, up to a bound that keeps its lock short; beyond it the month stays
+-- in the default partition, which is slower to drop and otherwise the same. Nothing is ever dropped here.
+CREATE FUNCTION ensure_partitions(instant timestamptz) RETURNS text[] LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '3s' SET timezone = 'UTC' AS $$
+DECLARE
+    parent text;
+    fallback text;
+    partition text;
+    first timestamptz;
+    next timestamptz;
+    strays bigint;
+    made text[] := '{}';
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ensure_partitions'));
+    FOREACH parent IN ARRAY ARRAY['audit_events', 'outbox'] LOOP
+        fallback := parent || '_default';
+        FOR ahead IN 0..2 LOOP
+            first := date_trunc('month', instant) + make_interval(months => ahead);
+            next := first + interval '1 month';
+            partition := parent || to_char(first, '"_y"YYYY"m"MM');
+            CONTINUE WHEN to_regclass('public.' || partition) IS NOT NULL;
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM public.%I WHERE at >= $1 AND at < $2 LIMIT 50001) s', fallback)
+                INTO strays USING first, next;
+            CONTINUE WHEN strays > 50000;
+            EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING ALL)', partition, parent);
+            EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', fallback);
+            EXECUTE format('WITH moved AS (DELETE FROM public.%I WHERE at >= $1 AND at < $2 RETURNING *) '
+                'INSERT INTO public.%I SELECT * FROM moved', fallback, partition) USING first, next;
+            EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)', parent, partition, first, next);
+            made := made || partition;
+        END LOOP;
+    END LOOP;
+    RETURN made;
+END $$;
+REVOKE ALL ON FUNCTION ensure_partitions(timestamptz) FROM PUBLIC;
+
 CREATE TABLE jobs (
     kind text PRIMARY KEY,
     cursor text NOT NULL DEFAULT '',
@@ -242,7 +267,8 @@ CREATE UNLOGGED TABLE transient_birth (
 -- rights -----------------------------------------------------------------------------------------------------------
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     data_keys, signing_keys, people, person_identifiers, passwords, known_devices, sign_in_locks, sessions, sectors, clients,
-    subjects, consents, claim_releases, grants, outbox, outbox_default, jobs, transients, transient_birth TO idp_app;
-GRANT SELECT ON environment TO idp_app;
+    subjects, consents, grants, outbox, outbox_default, jobs, transients, transient_birth TO idp_app;
+GRANT SELECT ON environment, alembic_version TO idp_app;
 GRANT SELECT, INSERT ON audit_events, audit_events_default, audit_chain TO idp_app;
+GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz) TO idp_app;
 GRANT SELECT ON environment, audit_events, audit_events_default, audit_chain, data_keys, signing_keys TO idp_audit_reader;

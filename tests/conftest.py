@@ -1,0 +1,70 @@
+"""Fixtures that every test may ask for: a database of its own, a clock, randomness, Redis."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from idp.kernel.clock import Random, read_system_random
+from idp.platform.database import Database
+from tests.support.clocks import ManualClock
+from tests.support.clusters import SharedCluster
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[SharedCluster]:
+    """One PostgreSQL for the process (each xdist worker has its own); ``IDP_TEST_POSTGRES`` names another server by a superuser's DSN."""
+    with SharedCluster(os.environ.get("IDP_TEST_POSTGRES")) as shared:
+        yield shared
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def database_name(cluster: SharedCluster) -> AsyncIterator[str]:
+    """A fresh clone of the migrated template for this module."""
+    name = await cluster.clone()
+    yield name
+    await cluster.drop(name)
+
+
+@pytest.fixture(scope="module")
+def owner_dsn(cluster: SharedCluster, database_name: str) -> str:
+    """The DSN of the role that owns the schema of this module's database."""
+    return cluster.owner_dsn(database_name)
+
+
+@pytest.fixture(scope="module")
+def service_dsn(cluster: SharedCluster, database_name: str) -> str:
+    """The DSN of the role that serves on this module's database."""
+    return cluster.service_dsn(database_name)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def database(service_dsn: str) -> AsyncIterator[Database]:
+    """A Database on this module's clone, connected as the serving role."""
+    opened = Database(service_dsn, size=8)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still: 2026-03-02 09:00 in Shanghai, until ``clock.advance(seconds)``."""
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def random() -> Random:
+    """The operating system's randomness."""
+    return read_system_random
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a fresh Redis; skips where redis-server is not installed."""
+    program = RedisServer.find_program()
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    with RedisServer(program) as server:
+        yield server.url
