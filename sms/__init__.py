@@ -1,0 +1,1 @@
+"""Decides nothing yet: how a message reaches an SMS gateway."""
