@@ -1,0 +1,26 @@
+"""Decides which JSON a token may carry: one object, no name twice, no NaN, and nothing that exhausts the parser."""
+
+import json
+from typing import Any, NoReturn
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Return the object; ValueError for everything else, also for a name given twice (RFC 7519 §4) at any depth."""
+    try:
+        value = json.loads(raw, object_pairs_hook=_refuse_repetition, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name is given twice")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
