@@ -14,7 +14,8 @@ class Interaction:
     """One flow in one tab. ``request`` belongs to its kind (the protocol's own JSON) and is opaque here.
 
     ``proved`` are factors shown in this flow, not yet a session; ``fresh_after`` asks for factors proved at or after that
-    instant (``prompt=login``, ``max_age``).
+    instant (``prompt=login``, ``max_age``). ``unreachable`` says that the person proved all that can be proved and ``wanted``
+    was not reached: the continuation lowers the class or refuses, but does not ask for sign-in again.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Interaction:
     person_id: UUID | None = None
     proved: tuple[Proved, ...] = ()
     sends: int = 0
+    unreachable: bool = False
 
 
 def hash_browser(cookie: str) -> bytes:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from idp.kernel.levels import Factor, Proved
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 IDLE = timedelta(minutes=30)
 TOTAL = timedelta(hours=12)
 TOUCH_EVERY = timedelta(minutes=1)
@@ -41,10 +43,10 @@ def hash_session_id(cookie: str) -> bytes:
 
 
 def write_factors(proved: tuple[Proved, ...]) -> str:
-    """Return the stored form of the factors: a JSON list of [amr, epoch seconds]."""
-    return json.dumps([[p.factor.value, int(p.at.timestamp())] for p in proved], separators=(",", ":"))
+    """Return the stored form of the factors: a JSON list of [amr, epoch microseconds]."""
+    return json.dumps([[p.factor.value, (p.at - EPOCH) // MICROSECOND] for p in proved], separators=(",", ":"))
 
 
 def read_factors(text: str) -> tuple[Proved, ...]:
     """Return the factors of ``write_factors``."""
-    return tuple(Proved(Factor(name), datetime.fromtimestamp(at, UTC)) for name, at in json.loads(text))
+    return tuple(Proved(Factor(name), EPOCH + at * MICROSECOND) for name, at in json.loads(text))

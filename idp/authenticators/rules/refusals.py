@@ -1,0 +1,65 @@
+"""Decides the words of a "no" while signing in; each ``code`` is the message key and none says whether an account exists."""
+
+from typing import ClassVar
+
+from idp.kernel.errors import Refusal
+
+
+class WrongCredentials(Refusal):
+    """Identifier and password do not belong together; the same for unknown identifiers."""
+
+    code: ClassVar[str] = "wrong_credentials"
+
+
+class SignInDelayed(Refusal):
+    """Too many wrong attempts; ``seconds`` to wait."""
+
+    code: ClassVar[str] = "sign_in_delayed"
+
+
+class SignInLocked(Refusal):
+    """This way is locked here; ``minutes`` left, ``time`` of day (Asia/Shanghai) when it opens."""
+
+    code: ClassVar[str] = "sign_in_locked"
+
+
+class CodeWrong(Refusal):
+    """The code is wrong; ``tries`` left."""
+
+    code: ClassVar[str] = "code_wrong"
+
+
+class CodeDead(Refusal):
+    """The code was tried too often and is void."""
+
+    code: ClassVar[str] = "code_dead"
+
+
+class CodeGone(Refusal):
+    """There is no valid code: expired, used, replaced or lost."""
+
+    code: ClassVar[str] = "code_gone"
+
+
+class ResendLocked(Refusal):
+    """Another code was asked for too often; ``minutes`` left, ``time`` when it opens (S02)."""
+
+    code: ClassVar[str] = "resend_locked"
+
+
+class SmsTooSoon(Refusal):
+    """The last message to this phone is less than a minute old; ``seconds`` to wait."""
+
+    code: ClassVar[str] = "sms_too_soon"
+
+
+class SmsLimitReached(Refusal):
+    """The phone, address or device had its messages of this hour or day; ``time`` when more are possible."""
+
+    code: ClassVar[str] = "sms_limit_reached"
+
+
+class SmsBusy(Refusal):
+    """The installation's own budget of this minute is used up."""
+
+    code: ClassVar[str] = "sms_busy"

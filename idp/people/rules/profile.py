@@ -1,0 +1,74 @@
+"""Decides what is known of a person and how it is written before it is sealed."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from idp.people.rules.identifiers import Gender, IdentifierKind, IdNumber, Phone
+from idp.people.rules.masking import mask_name
+
+FORMAT = 1
+
+
+class UnreadableProfile(Exception):  # noqa: N818
+    """The sealed profile has a format that this release does not know."""
+
+
+@dataclass(frozen=True, repr=False)
+class Profile:
+    """A person's own data. It prints masked; ``birthdate`` and ``gender`` come from the document when it carries them."""
+
+    name: str
+    document: IdNumber | None
+    phone: Phone | None
+    gender: Gender | None
+    birthdate: date | None
+    locale: str
+    updated_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Profile({mask_name(self.name)}, {self.document}, {self.phone})"
+
+    __str__ = __repr__
+
+
+def make_profile(name: str, document: IdNumber | None, phone: Phone | None, updated_at: datetime, locale: str = "zh-CN") -> Profile:
+    """Return the profile whose birth date and gender are those of the document."""
+    gender = document.gender if document else None
+    birthdate = document.birthdate if document else None
+    return Profile(name, document, phone, gender, birthdate, locale, updated_at)
+
+
+def write_profile(profile: Profile) -> bytes:
+    """Return the stored form: UTF-8 JSON with its format number, ready to be sealed."""
+    return json.dumps(
+        {
+            "v": FORMAT,
+            "name": profile.name,
+            "document": [profile.document.kind.value, profile.document.value] if profile.document else None,
+            "phone": profile.phone.value if profile.phone else None,
+            "gender": profile.gender.value if profile.gender else None,
+            "birthdate": profile.birthdate.isoformat() if profile.birthdate else None,
+            "locale": profile.locale,
+            "updated_at": int(profile.updated_at.timestamp()),
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()
+
+
+def read_profile(stored: bytes) -> Profile:
+    """Return the profile of ``write_profile``; raise UnreadableProfile for a format of a later release."""
+    raw: dict[str, Any] = json.loads(stored)
+    if raw.get("v") != FORMAT:
+        raise UnreadableProfile(f"profile format {raw.get('v')!r}")
+    return Profile(
+        name=raw["name"],
+        document=IdNumber(IdentifierKind(raw["document"][0]), raw["document"][1]) if raw["document"] else None,
+        phone=Phone(raw["phone"]) if raw["phone"] else None,
+        gender=Gender(raw["gender"]) if raw["gender"] else None,
+        birthdate=date.fromisoformat(raw["birthdate"]) if raw["birthdate"] else None,
+        locale=raw["locale"],
+        updated_at=datetime.fromtimestamp(raw["updated_at"], UTC),
+    )

@@ -1,0 +1,75 @@
+"""Decides how an interaction is written between two requests: versioned JSON, so a rolling upgrade loses no flow."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from idp.kernel.ids import decode_base64url, encode_base64url
+from idp.kernel.levels import Acr
+from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.session import read_factors, write_factors
+
+FORMAT = 1
+
+
+def write_interaction(interaction: Interaction) -> bytes:
+    """Return the stored form of ``interaction``; its id is the key it is stored under."""
+    return json.dumps(
+        {
+            "v": FORMAT,
+            "kind": interaction.kind,
+            "browser": encode_base64url(interaction.browser_hash),
+            "csrf": interaction.csrf,
+            "created_at": _write_instant(interaction.created_at),
+            "request": interaction.request,
+            "client_id": interaction.client_id,
+            "department": interaction.department,
+            "wanted": interaction.wanted.value,
+            "language": interaction.language,
+            "fresh_after": _write_instant(interaction.fresh_after),
+            "login_hint": interaction.login_hint,
+            "person_id": str(interaction.person_id) if interaction.person_id else None,
+            "proved": write_factors(interaction.proved),
+            "sends": interaction.sends,
+            "unreachable": interaction.unreachable,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()
+
+
+def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
+    """Return the interaction of ``write_interaction``; None for a format of a later release."""
+    raw: dict[str, Any] = json.loads(stored)
+    if raw.get("v") != FORMAT:
+        return None
+    created_at = _read_instant(raw["created_at"])
+    if created_at is None:
+        return None
+    return Interaction(
+        id=interaction_id,
+        kind=raw["kind"],
+        browser_hash=decode_base64url(raw["browser"]),
+        csrf=raw["csrf"],
+        created_at=created_at,
+        request=raw["request"],
+        client_id=raw["client_id"],
+        department=raw["department"],
+        wanted=Acr(raw["wanted"]),
+        language=raw["language"],
+        fresh_after=_read_instant(raw["fresh_after"]),
+        login_hint=raw["login_hint"],
+        person_id=UUID(raw["person_id"]) if raw["person_id"] else None,
+        proved=read_factors(raw["proved"]),
+        sends=raw["sends"],
+        unreachable=raw.get("unreachable", False),
+    )
+
+
+def _write_instant(instant: datetime | None) -> float | None:
+    return instant.timestamp() if instant is not None else None
+
+
+def _read_instant(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None

@@ -1,0 +1,35 @@
+"""Decides the words of a step that cannot be taken: the flow is gone, belongs elsewhere, or moved on."""
+
+from typing import ClassVar
+
+from idp.kernel.errors import Refusal
+
+
+class InteractionExpired(Refusal):
+    """There is no such flow any more: too old, finished or lost. The person starts again at the department."""
+
+    code: ClassVar[str] = "interaction_expired"
+
+
+class ForeignBrowser(Refusal):
+    """The flow was begun in another browser."""
+
+    code: ClassVar[str] = "foreign_browser"
+
+
+class StepRepeated(Refusal):
+    """The form was sent twice, or from a page that the flow has left behind; the flow itself goes on."""
+
+    code: ClassVar[str] = "step_repeated"
+
+
+class FormForged(Refusal):
+    """The form does not carry the token of its page."""
+
+    code: ClassVar[str] = "form_forged"
+
+
+class LevelUnreachable(Refusal):
+    """This account cannot reach the level that the department asks for."""
+
+    code: ClassVar[str] = "level_unreachable"

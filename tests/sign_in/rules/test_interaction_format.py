@@ -1,0 +1,53 @@
+"""An interaction survives being written and read, and a later format is no interaction."""
+
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp.kernel.levels import Acr, Factor, Proved
+from idp.sign_in.rules.interaction import Interaction, hash_browser, is_bound_to
+from idp.sign_in.rules.interaction_format import read_interaction, write_interaction
+
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=50)
+instants = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.replace(tzinfo=UTC, microsecond=0))
+interactions = st.builds(
+    Interaction,
+    id=st.just("i-1"),
+    kind=st.sampled_from(["authorize", "portal"]),
+    browser_hash=st.binary(min_size=32, max_size=32),
+    csrf=texts,
+    created_at=instants,
+    request=texts,
+    client_id=texts,
+    department=texts,
+    wanted=st.sampled_from(Acr),
+    language=st.none() | st.sampled_from(["zh-CN", "en"]),
+    fresh_after=st.none() | instants,
+    login_hint=st.none() | texts,
+    person_id=st.none() | st.integers(0, 2**128 - 1).map(lambda n: UUID(int=n)),
+    proved=st.lists(st.builds(Proved, st.sampled_from(Factor), instants), max_size=3).map(tuple),
+    sends=st.integers(0, 9),
+    unreachable=st.booleans(),
+)
+
+
+@given(interactions)
+def test_written_interactions_read_back(interaction: Interaction) -> None:
+    assert read_interaction(interaction.id, write_interaction(interaction)) == interaction
+
+
+@given(interactions)
+def test_a_later_format_is_no_interaction(interaction: Interaction) -> None:
+    raw = json.loads(write_interaction(interaction))
+    raw["v"] = 2
+    assert read_interaction(interaction.id, json.dumps(raw).encode()) is None
+
+
+@given(interactions, texts, texts)
+def test_only_its_own_browser_holds_it(interaction: Interaction, cookie: str, other: str) -> None:
+    bound = Interaction(**{**interaction.__dict__, "browser_hash": hash_browser(cookie)})
+    assert is_bound_to(bound, cookie)
+    assert is_bound_to(bound, other) is (cookie == other)

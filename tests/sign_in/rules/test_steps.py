@@ -1,0 +1,131 @@
+"""What is asked next: all combinations of wanted class, proofing, factors, freshness and standing."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp.kernel.levels import PHONE_MATCH_LIFE, Acr, Factor, Proved, find_aal, find_acr, meets
+from idp.sign_in.rules.steps import (
+    FLOW_LIFE,
+    AskCode,
+    AskIdentifierAndPassword,
+    CannotReach,
+    Enough,
+    Subject,
+    count_fresh,
+    decide_next,
+    drop_stale,
+    merge_proved,
+)
+
+NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+EARLIER = NOW - timedelta(minutes=5)
+PASSWORD = Proved(Factor.PASSWORD, EARLIER)
+SMS = Proved(Factor.SMS, EARLIER)
+GOOD = Subject(ial=3, has_phone=True, phone_matched_at=NOW - timedelta(days=10))
+
+subjects = st.builds(
+    Subject,
+    ial=st.integers(1, 4),
+    has_phone=st.booleans(),
+    phone_matched_at=st.sampled_from([None, NOW - timedelta(days=1), NOW - timedelta(days=200)]),
+    standing_good=st.booleans(),
+)
+factors = st.lists(st.builds(Proved, st.sampled_from(Factor), st.sampled_from([EARLIER, NOW, NOW - timedelta(hours=2)])), max_size=4)
+
+
+@pytest.mark.parametrize("wanted", list(Acr))
+def test_nobody_yet_means_identifier_and_password(wanted: Acr) -> None:
+    assert decide_next(wanted, None, (), None, NOW) == AskIdentifierAndPassword()
+    assert decide_next(wanted, GOOD, (), None, NOW) == AskIdentifierAndPassword()
+
+
+def test_a_password_is_enough_for_low() -> None:
+    assert decide_next(Acr.LOW, GOOD, (PASSWORD,), None, NOW) == Enough(Acr.LOW)
+
+
+def test_substantial_asks_a_code_after_the_password() -> None:
+    assert decide_next(Acr.SUBSTANTIAL, GOOD, (PASSWORD,), None, NOW) == AskCode()
+    assert decide_next(Acr.SUBSTANTIAL, GOOD, (PASSWORD, SMS), None, NOW) == Enough(Acr.SUBSTANTIAL)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        Subject(ial=2, has_phone=True, phone_matched_at=NOW),
+        Subject(ial=3, has_phone=True, phone_matched_at=None),
+        Subject(ial=3, has_phone=True, phone_matched_at=NOW - PHONE_MATCH_LIFE),
+        Subject(ial=3, has_phone=False, phone_matched_at=None),
+    ],
+)
+def test_no_code_is_sent_that_would_not_help(subject: Subject) -> None:
+    assert decide_next(Acr.SUBSTANTIAL, subject, (PASSWORD,), None, NOW) == CannotReach(Acr.LOW)
+
+
+def test_high_cannot_be_reached_with_these_factors() -> None:
+    assert decide_next(Acr.HIGH, GOOD, (PASSWORD, SMS), None, NOW) == CannotReach(Acr.SUBSTANTIAL)
+
+
+def test_level_one_reaches_nothing() -> None:
+    assert decide_next(Acr.LOW, Subject(1, True, NOW), (PASSWORD,), None, NOW) == CannotReach(None)
+
+
+def test_stale_factors_are_asked_again() -> None:
+    assert decide_next(Acr.LOW, GOOD, (PASSWORD, SMS), NOW, NOW) == AskIdentifierAndPassword()
+    assert decide_next(Acr.SUBSTANTIAL, GOOD, (Proved(Factor.PASSWORD, NOW), SMS), NOW, NOW) == AskCode()
+
+
+@pytest.mark.parametrize("wanted", [Acr.LOW, Acr.SUBSTANTIAL])
+def test_s04_a_banned_person_hears_nothing_before_both_factors(wanted: Acr) -> None:
+    banned = Subject(ial=3, has_phone=True, phone_matched_at=NOW, standing_good=False)
+    assert decide_next(wanted, banned, (PASSWORD,), None, NOW) == AskCode()
+    assert decide_next(wanted, banned, (PASSWORD, SMS), None, NOW) == Enough(Acr.SUBSTANTIAL)
+    unmatched = Subject(ial=2, has_phone=True, phone_matched_at=None, standing_good=False)
+    assert decide_next(wanted, unmatched, (PASSWORD,), None, NOW) == AskCode()
+    assert decide_next(wanted, unmatched, (PASSWORD, SMS), None, NOW) == CannotReach(Acr.LOW)
+
+
+@given(st.sampled_from(Acr), subjects, factors, st.sampled_from([None, EARLIER, NOW]))
+def test_enough_is_never_less_than_wanted(wanted: Acr, subject: Subject, proved: list[Proved], fresh_after: datetime | None) -> None:
+    step = decide_next(wanted, subject, tuple(proved), fresh_after, NOW)
+    counted = count_fresh(proved, fresh_after)
+    if isinstance(step, Enough):
+        assert step.reached is find_acr(subject.ial, find_aal(counted, subject.phone_matched_at, NOW))
+        assert meets(step.reached, wanted)
+    if isinstance(step, AskCode):
+        assert subject.has_phone
+        assert Factor.PASSWORD in {p.factor for p in counted}
+        assert Factor.SMS not in {p.factor for p in counted}
+
+
+@given(st.sampled_from(Acr), subjects, factors)
+def test_following_the_steps_always_ends(wanted: Acr, subject: Subject, proved: list[Proved]) -> None:
+    for _ in range(3):
+        step = decide_next(wanted, subject, tuple(proved), None, NOW)
+        if isinstance(step, AskIdentifierAndPassword):
+            proved = [*proved, Proved(Factor.PASSWORD, NOW)]
+        elif isinstance(step, AskCode):
+            proved = [*proved, Proved(Factor.SMS, NOW)]
+        else:
+            return
+    raise AssertionError("the steps go in a circle")
+
+
+@given(factors, factors)
+def test_merging_keeps_each_factor_once_and_the_latest(one: list[Proved], other: list[Proved]) -> None:
+    merged = merge_proved(one, other)
+    assert merged == merge_proved(other, one)
+    for factor, found in itertools.groupby(sorted(merged, key=lambda p: p.factor), key=lambda p: p.factor):
+        kept = list(found)
+        assert len(kept) == 1
+        assert kept[0].at == max(p.at for p in (*one, *other) if p.factor is factor)
+
+
+def test_factors_of_an_unfinished_flow_age_and_never_predate_their_store() -> None:
+    old = Proved(Factor.PASSWORD, NOW - FLOW_LIFE)
+    assert drop_stale((old, SMS), NOW) == (SMS,)
+    assert drop_stale((SMS,), NOW, born_at=EARLIER) == (SMS,)
+    assert drop_stale((SMS,), NOW, born_at=EARLIER + timedelta(seconds=1)) == ()
