@@ -1,12 +1,29 @@
-"""Decides what no test may do: open a socket beyond this machine, or be skipped where CI promises that everything runs."""
+"""Decides what no test may do: open a socket beyond this machine, or be skipped where CI promises that everything runs.
+
+Tests marked ``browser``, ``redis`` or ``apache`` are skipped where the program is not installed; they ask ``find_program`` for its path.
+"""
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
+
+PROGRAMS = {
+    "browser": ("chromium", "chromium-browser", "google-chrome"),
+    "redis": ("redis-server",),
+    "apache": ("apache2", "httpd"),
+}
+"""Names of the program that a marked test needs, by marker; the first found is taken."""
+
+
+def find_program(marker: str) -> str | None:
+    """Return the path of the program that tests of this marker need, or None when it is not installed."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return next((found for name in PROGRAMS[marker] if (found := shutil.which(name, path=path))), None)
 
 
 class OutsideAddress(AssertionError):  # noqa: N818
@@ -67,6 +84,13 @@ def _loopback_only() -> Iterator[None]:
 def skips_fail() -> bool:
     """Return whether a skipped test is a failure here: ``CI=true`` says that every tool is installed."""
     return os.environ.get("CI") == "true"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose program is not installed."""
+    for marker, names in PROGRAMS.items():
+        if item.get_closest_marker(marker) and find_program(marker) is None:
+            pytest.skip(f"needs {names[0]}, which is not installed")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,0 +1,39 @@
+"""The lock says the same on every machine, and the files that pip installs from say what the lock says."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.support.import_violations import CHECKOUT
+
+EXPORTS = ("runtime", "demo", "dev")
+PUBLIC = {"https://pypi.org", "https://files.pythonhosted.org"}
+
+
+def read_hosts(name: str) -> set[str]:
+    return set(re.findall(r"[a-z+]+://[^/\"'\s]*", (CHECKOUT / name).read_text(encoding="utf-8")))
+
+
+def test_lock_names_the_public_index_only() -> None:
+    assert read_hosts("uv.lock") == PUBLIC
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_export_names_no_index(export: str) -> None:
+    assert read_hosts(f"requirements/{export}.txt") == set()
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_every_exported_package_is_pinned_and_hashed(export: str) -> None:
+    text = (CHECKOUT / f"requirements/{export}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    packages = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(packages) > 20
+    for package in packages:
+        assert re.match(r"[a-z0-9.\-\[\],]+==[^ ]+", package), package
+        assert "--hash=sha256:" in package, package
+
+
+def test_exports_and_lock_are_up_to_date() -> None:
+    done = subprocess.run([CHECKOUT / "scripts/lock", "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
