@@ -8,6 +8,8 @@ import pytest_asyncio
 
 from idp.kernel.clock import Random, read_system_random
 from idp.platform.database import Database
+from idp.platform.transients.postgres import PostgresTransients
+from keys import DATA_KEY_PURPOSES, DataKey, DataKeys
 from tests.support.clocks import ManualClock
 from tests.support.clusters import SharedCluster
 from tests.support.redis_server import RedisServer
@@ -68,3 +70,15 @@ def redis_url() -> Iterator[str]:
         pytest.skip("redis-server is not installed")
     with RedisServer(program) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def data_keys() -> DataKeys:
+    """One data key for every purpose, made for this run."""
+    return DataKeys([DataKey(f"test-{purpose}", purpose, read_system_random(32)) for purpose in DATA_KEY_PURPOSES])
+
+
+@pytest.fixture
+def transients(database: Database, data_keys: DataKeys, clock: ManualClock, random: Random) -> PostgresTransients:
+    """Transients on this module's database, by this test's clock."""
+    return PostgresTransients(database, data_keys.sealer("transients"), data_keys.mac("transients"), clock, random)

@@ -259,15 +259,11 @@ CREATE UNLOGGED TABLE transients (
     PRIMARY KEY (kind, key)
 );
 CREATE INDEX transients_by_expiry ON transients (expires_at);
-CREATE UNLOGGED TABLE transient_birth (
-    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    born_at timestamptz NOT NULL
-);
 
 -- rights -----------------------------------------------------------------------------------------------------------
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     data_keys, signing_keys, people, person_identifiers, passwords, known_devices, sign_in_locks, sessions, sectors, clients,
-    subjects, consents, grants, outbox, outbox_default, jobs, transients, transient_birth TO idp_app;
+    subjects, consents, grants, outbox, outbox_default, jobs, transients TO idp_app;
 GRANT SELECT ON environment, alembic_version TO idp_app;
 GRANT SELECT, INSERT ON audit_events, audit_events_default, audit_chain TO idp_app;
 GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz) TO idp_app;
