@@ -1,0 +1,5 @@
+"""Decides that ``python -m idp`` is the command ``idp``."""
+
+from idp.cli import main
+
+main()
