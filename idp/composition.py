@@ -1,0 +1,153 @@
+"""Decides what every process stands on before it serves or works: one database, one set of keys, one audit log, or a clear refusal."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.clock import Clock, Random
+from idp.platform import key_store
+from idp.platform.audit_log import AuditLog
+from idp.platform.current_ring import CurrentRing
+from idp.platform.database import Database, DatabaseUnavailable
+from idp.platform.key_rotation import KeyRotation
+from idp.platform.migrations import MigrationFailed, check_environment
+from idp.platform.outbox import Outbox
+from idp.platform.transients import Transients
+from idp.platform.transients.postgres import PostgresTransients
+from idp.platform.transients.redis import RedisTransients, connect_redis
+from idp.settings import Settings
+from keys import (
+    DataKeys,
+    KeyEncryptionKey,
+    SelfTestFailed,
+    UntrustedKeyRecord,
+    UnusableKeyFile,
+    make_key_encryption_key,
+    run_self_test,
+)
+
+LISTENERS = 2
+"""Connections of a process beside its pool: it listens for changes."""
+
+KEPT_FREE = 5
+"""Connections left for the operator's own tools and for PostgreSQL's superuser."""
+
+READ_MAXIMUM = "SELECT current_setting('max_connections')::int AS connections"
+
+
+class StartRefused(Exception):  # noqa: N818
+    """The process cannot start; the text is one sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What serving, working and administering share."""
+
+    settings: Settings
+    clock: Clock
+    random: Random
+    database: Database
+    data_keys: DataKeys
+    ring: CurrentRing
+    transients: Transients
+    audit_log: AuditLog
+    outbox: Outbox
+    key_rotation: KeyRotation
+
+    async def close(self) -> None:
+        """Close the database's connections."""
+        await self.database.close()
+
+
+async def open_platform(settings: Settings, clock: Clock, random: Random) -> Platform:
+    """Check the algorithms, the environment and the keys, create the keys that do not exist yet, and return the whole.
+
+    Raises StartRefused.
+    """
+    try:
+        run_self_test()
+    except SelfTestFailed as error:
+        raise StartRefused(f"The cryptographic self-test failed ({error}); nothing is served.") from None
+    if not settings.database.dsn:
+        raise StartRefused("The setting database.dsn is empty; name the PostgreSQL database to use.")
+    database = Database(settings.database.dsn, size=settings.database.pool_size)
+    try:
+        return await _open(settings, clock, random, database)
+    except BaseException as error:
+        await database.close()
+        if isinstance(error, (MigrationFailed, key_store.UntrustedDataKey)):
+            raise StartRefused(_as_sentence(str(error))) from error
+        if isinstance(error, UnusableKeyFile):
+            raise StartRefused(f"The key-encryption key cannot be used: {error}.") from error
+        if isinstance(error, UntrustedKeyRecord):
+            raise StartRefused(f"The signing key {error} in the database was not written under this key-encryption key.") from error
+        if isinstance(error, DatabaseUnavailable):
+            raise StartRefused("The database of database.dsn does not answer.") from error
+        raise
+
+
+async def _open(settings: Settings, clock: Clock, random: Random, database: Database) -> Platform:
+    await check_environment(database, settings.environment)
+    await _check_connections(settings, database)
+    async with database.transaction() as tx:
+        await key_store.lock_keys(tx)
+        protects = await key_store.has_data_keys(tx)
+        kek = _load_key_encryption_key(Path(settings.keys.key_encryption_key_file), protects, random)
+        created = await key_store.create_missing_data_keys(tx, kek, clock, random)
+        data_keys = await key_store.load_data_keys(tx, kek)
+        audit_log = AuditLog(data_keys.mac("audit"), data_keys.sealer("places"), clock, random)
+        for key_id in created:
+            await audit_log.record(tx, AuditEvent(Kind.KEY_CREATED, details={"key": key_id}))
+        rotation = KeyRotation(
+            database,
+            kek,
+            audit_log,
+            clock,
+            pending_for=timedelta(seconds=settings.keys.pending_seconds),
+            retiring_for=timedelta(seconds=settings.keys.retiring_seconds),
+        )
+        await rotation.create_missing(tx)
+        ring = CurrentRing(await key_store.load_signing_ring(tx, kek), database, kek)
+    return Platform(
+        settings=settings,
+        clock=clock,
+        random=random,
+        database=database,
+        data_keys=data_keys,
+        ring=ring,
+        transients=_choose_transients(settings, database, data_keys, clock, random),
+        audit_log=audit_log,
+        outbox=Outbox(data_keys.sealer("outbox"), clock, random),
+        key_rotation=rotation,
+    )
+
+
+def _load_key_encryption_key(path: Path, protects: bool, random: Random) -> KeyEncryptionKey:
+    # A lost file must never be replaced in silence: a new one is made only where there is nothing yet that an old one protects.
+    if not protects and not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return make_key_encryption_key(path, random)
+    return KeyEncryptionKey.from_file(path)
+
+
+async def _check_connections(settings: Settings, database: Database) -> None:
+    pool = settings.database.pool_size + LISTENERS
+    wanted = (settings.server.workers + 1) * pool + KEPT_FREE  # one more: the worker process
+    (row,) = await database.fetch(READ_MAXIMUM)
+    if wanted > row["connections"]:
+        raise StartRefused(
+            f"PostgreSQL allows {row['connections']} connections and these settings need {wanted}: "
+            "raise max_connections, or lower server.workers or database.pool_size."
+        )
+
+
+def _choose_transients(settings: Settings, database: Database, data_keys: DataKeys, clock: Clock, random: Random) -> Transients:
+    sealer, names = data_keys.sealer("transients"), data_keys.mac("transients")
+    if settings.transients.store == "redis":
+        return RedisTransients(connect_redis(settings.transients.redis_url), sealer, names, clock, random)
+    return PostgresTransients(database, sealer, names, clock, random)
+
+
+def _as_sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
