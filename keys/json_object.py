@@ -5,9 +5,9 @@ from typing import Any, NoReturn
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """Return the object; ValueError for everything else, also for a name given twice (RFC 7519 §4) at any depth."""
+    """Return the object, UTF-8; ValueError for everything else, also for a name given twice (RFC 7519 §4) at any depth."""
     try:
-        value = json.loads(raw, object_pairs_hook=_refuse_repetition, parse_constant=_refuse_constant)
+        value = json.loads(raw.decode(), object_pairs_hook=_refuse_repetition, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("nested too deep") from None
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Decides whether the cryptography of this machine may be trusted: every algorithm in use reproduces a published vector, or nothing is served."""
+"""Decides whether the cryptography of this machine may serve: every algorithm in use must reproduce a published vector."""
 
 import hashlib
 from collections.abc import Callable, Sequence
