@@ -1,0 +1,1 @@
+"""Decides how HTTP is spoken: requests in, pages and errors out; knows no feature."""

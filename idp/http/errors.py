@@ -1,0 +1,124 @@
+"""Decides which status every refusal and protocol error has, and how each is told: the one table of architecture decision 14."""
+
+import json
+from typing import Final
+
+from idp.http.responses import NO_STORE, Header
+from idp.kernel.errors import ProtocolError, Refusal
+
+REFUSAL_STATUS: Final[dict[str, int]] = {
+    # what a person can correct in the form before them
+    "wrong_credentials": 422,
+    "code_wrong": 422,
+    "code_dead": 422,
+    "code_gone": 422,
+    # what time heals
+    "sign_in_delayed": 429,
+    "sign_in_locked": 429,
+    "resend_locked": 429,
+    "sms_too_soon": 429,
+    "sms_limit_reached": 429,
+    "sms_busy": 503,
+    "busy": 503,
+    # the flow
+    "interaction_expired": 410,
+    "foreign_browser": 403,
+    "step_repeated": 409,
+    "form_forged": 403,
+    "session_idle": 401,
+    "session_total": 401,
+    "level_unreachable": 403,
+    # what was posted
+    "bad_form": 400,
+    "form_too_large": 413,
+    # the account
+    "account_banned": 403,
+    "account_frozen": 403,
+    "account_closing": 403,
+    "account_closed": 403,
+    "account_deceased": 403,
+    "account_pending": 403,
+    "account_unavailable": 403,
+    # what the department asked
+    "unknown_client": 400,
+    "bad_redirect_uri": 400,
+    "client_suspended": 403,
+    "repeated_parameter": 400,
+    "parameter_too_long": 400,
+    "request_refused": 400,
+    # the address
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "wrong_host": 421,
+    # ours
+    "fault": 500,
+}
+"""Refusal code → status. A test walks every Refusal subclass and demands a row here and texts in both languages."""
+
+PROTOCOL_STATUS: Final[dict[str, int]] = {
+    "invalid_client": 401,
+    "invalid_token": 401,
+    "insufficient_scope": 403,
+    "temporarily_unavailable": 503,
+    "server_error": 500,
+}
+"""OAuth error → status where it is not 400 (RFC 6749 §5.2, RFC 6750 §3.1)."""
+
+BUSY_RETRY_SECONDS: Final = 5
+
+
+class NotFound(Refusal):
+    """There is no page at this address."""
+
+    code = "not_found"
+
+
+class MethodNotAllowed(Refusal):
+    """This address is not asked in this way."""
+
+    code = "method_not_allowed"
+
+
+class Busy(Refusal):
+    """We cannot take this request at the moment; nothing was done."""
+
+    code = "busy"
+
+
+class WrongHost(Refusal):
+    """The request names a host that is not ours."""
+
+    code = "wrong_host"
+
+
+def find_refusal_status(code: str) -> int:
+    """Return the status of a refusal; an unlisted code is our fault."""
+    return REFUSAL_STATUS.get(code, 500)
+
+
+def find_protocol_status(error: ProtocolError) -> int:
+    """Return the status of an OAuth error that is answered as JSON."""
+    return PROTOCOL_STATUS.get(error.error, 400)
+
+
+def write_protocol_error(error: ProtocolError) -> bytes:
+    """Return the JSON body of RFC 6749 §5.2; the private hint stays private."""
+    return json.dumps({"error": error.error, "error_description": error.description}, separators=(",", ":")).encode()
+
+
+def write_protocol_headers(error: ProtocolError, status: int) -> list[Header]:
+    """Return the headers of an OAuth error answer, with the challenge that a 401 owes (RFC 6749 §5.2, RFC 6750 §3)."""
+    headers = [NO_STORE]
+    if error.error in ("invalid_token", "insufficient_scope"):
+        headers.append((b"www-authenticate", b'Bearer error="' + error.error.encode() + b'"'))
+    elif status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="token", charset="UTF-8"'))
+    elif status == 503:
+        headers.append((b"retry-after", b"%d" % BUSY_RETRY_SECONDS))
+    return headers
+
+
+def write_refusal_as_json(code: str, description: str, request_id: str) -> bytes:
+    """Return the JSON body that a machine gets where a person would get the error page."""
+    body = {"error": code, "error_description": description, "request_id": request_id}
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()

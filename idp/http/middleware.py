@@ -1,0 +1,233 @@
+"""Decides what holds for every request: known host, bounded body, an id, security headers, one answer to whatever went wrong."""
+
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from idp.http.errors import (
+    Busy,
+    MethodNotAllowed,
+    NotFound,
+    WrongHost,
+    find_protocol_status,
+    find_refusal_status,
+    write_protocol_error,
+    write_protocol_headers,
+    write_refusal_as_json,
+)
+from idp.http.forms import FormTooLarge
+from idp.http.rendering import Pages
+from idp.http.request_context import SCOPE_KEY, ContextRules, RequestContext
+from idp.http.responses import JSON_TYPE, Header, send_json
+from idp.kernel.clock import Random
+from idp.kernel.errors import Fault, ProtocolError, Refusal
+from idp.platform.database import DatabaseUnavailable
+
+CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+SHORT: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+FULL: tuple[Header, ...] = (
+    *SHORT,
+    (b"content-security-policy", CSP.encode()),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=()"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+MACHINE_PATHS = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/jwks.json", "/healthz", "/readyz", "/metrics"})
+MACHINE_PREFIXES = ("/.well-known/", "/demo/")
+OPEN_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked by load balancers under the machine's own address; their answers do not depend on the host."""
+
+
+class Log(Protocol):
+    """What the middleware needs of a structured logger."""
+
+    def info(self, event: str, /, **fields: object) -> object:
+        """Write one line."""
+
+    def error(self, event: str, /, **fields: object) -> object:
+        """Write one line of something broken."""
+
+
+class Shell:
+    """The one stack around everything: pure ASGI, a few microseconds per request.
+
+    ``log_every`` writes every n-th answer to the access log (0: none but faults, 1: all). Paths are logged without their query and
+    only when they were found, so nothing a person typed gets there.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        issuer: str,
+        pages: Pages,
+        rules: ContextRules,
+        random: Random,
+        log: Log,
+        body_limit: int = 65_536,
+        further_hosts: Iterable[str] = (),
+        log_every: int = 0,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        parts = urlsplit(issuer)
+        self._app = app
+        self._pages = pages
+        self._rules = rules
+        self._log = log
+        self._body_limit = body_limit
+        self._hosts = frozenset(host.lower().encode() for host in (parts.netloc, *further_hosts))
+        secure = (HSTS,) if parts.scheme == "https" else ()
+        self._short = (*SHORT, *secure)
+        self._full = (*FULL, *secure)
+        self._log_every = log_every
+        self._timer = timer
+        self._prefix = random(6).hex()
+        self._count = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; lifespan passes through, anything but HTTP is closed."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        self._count = count = self._count + 1
+        request_id = f"{self._prefix}-{count:x}"
+        path: str = scope["path"]
+        headers = scope["headers"]
+        query: bytes = scope["query_string"]
+        client = scope.get("client")
+        context = RequestContext(self._rules, request_id, scope["method"], path, headers, query, client[0] if client else "")
+        scope[SCOPE_KEY] = context
+        scope["app"] = self  # so that a Starlette Router raises its 404 and 405 instead of answering them itself
+        if query and (b"lang=" in query or b"ui_locales=" in query or b"elder=" in query):
+            context.keep_preferences()
+        started = self._timer()
+        status = 0
+        request_id_header = (b"x-request-id", request_id.encode())
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = message.get("headers") or ()
+                short = 300 <= status < 400 or (own and next(iter(own)) is JSON_TYPE)
+                message["headers"] = [*own, *(self._short if short else self._full), request_id_header, *context.response_headers]
+            await send(message)
+
+        refused: Exception | None = None
+        try:
+            refused = self._check(path, headers)
+            if refused is None:
+                length = _find_body_length(headers)
+                if length > self._body_limit:
+                    refused = FormTooLarge()
+                else:
+                    guarded = receive if length >= 0 else _bound_body(receive, self._body_limit)
+                    await self._app(scope, guarded, send_with_headers)
+        except Exception as error:
+            refused = error
+        if refused is not None:
+            await self._answer(refused, context, scope, send_with_headers, status)
+        if status >= 500 or (self._log_every and count % self._log_every == 0):
+            self._log.info(
+                "request",
+                request_id=request_id,
+                method=context.method if len(context.method) < 10 else "?",
+                path=path if status not in (404, 400) else "",
+                status=status,
+                milliseconds=round((self._timer() - started) * 1000, 2),
+            )
+
+    def _check(self, path: str, headers: Iterable[Header]) -> Refusal | None:
+        hosts = [value for name, value in headers if name == b"host"]
+        if path in OPEN_HOST_PATHS or (len(hosts) == 1 and hosts[0].lower() in self._hosts):
+            return None
+        return WrongHost()
+
+    async def _answer(self, error: Exception, context: RequestContext, scope: Scope, send: Send, status: int) -> None:
+        if isinstance(error, HTTPException):
+            if error.status_code == 405 and error.headers and "Allow" in error.headers:
+                context.response_headers.append((b"allow", error.headers["Allow"].encode("ascii")))
+            error = {404: NotFound(), 405: MethodNotAllowed()}.get(error.status_code, Fault("an unlisted HTTP status"))
+        elif isinstance(error, DatabaseUnavailable):
+            self._log.error("database_unavailable", request_id=context.request_id)
+            error = Busy()
+        if not isinstance(error, (Refusal, ProtocolError)):
+            self._log.error("fault", request_id=context.request_id, what=describe_fault(error))
+        if status:
+            return  # the answer has begun; the server closes the connection
+        machine = context.path in MACHINE_PATHS or context.path.startswith(MACHINE_PREFIXES)
+        if machine and isinstance(error, ProtocolError):
+            wire = find_protocol_status(error)
+            await send_json(send, wire, write_protocol_error(error), write_protocol_headers(error, wire))
+            return
+        code = _find_code(error)
+        if machine:
+            text = self._pages.messages.refusal("en", code, error.facts if isinstance(error, Refusal) else {})
+            body = write_refusal_as_json(_find_wire_code(code), text.line, context.request_id)
+            await send_json(send, find_refusal_status(code), body)
+            return
+        shown = error if isinstance(error, Refusal) else code
+        await self._pages.refuse(context, shown)(scope, _no_body, send)
+
+
+def _find_code(error: Exception) -> str:
+    if isinstance(error, Refusal):
+        return error.code
+    return "request_refused" if isinstance(error, ProtocolError) else "fault"
+
+
+def _find_wire_code(code: str) -> str:
+    return {"fault": "server_error", "busy": "temporarily_unavailable"}.get(code, "invalid_request")
+
+
+def _find_body_length(headers: Collection[Header]) -> int:
+    """Return the announced length, 0 without a body, -1 when only reading tells."""
+    length = 0
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else -1
+        if name == b"transfer-encoding":
+            length = -1
+    return length
+
+
+def _bound_body(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
+    left = limit
+
+    async def receive_bounded() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise FormTooLarge()
+        return message
+
+    return receive_bounded
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def describe_fault(error: BaseException) -> str:
+    """Return type and places of an error, never its text: a driver's message may quote a person's data."""
+    lines: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(lines) < 4:
+        frames: list[str] = []
+        trace = seen.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            frames.append(f"{'/'.join(code.co_filename.rsplit('/', 3)[-3:])}:{trace.tb_lineno} {code.co_name}")
+            trace = trace.tb_next
+        lines.append(f"{type(seen).__name__} at {' > '.join(frames[-8:]) or 'nowhere'}")
+        seen = seen.__cause__ or seen.__context__
+    return " because ".join(lines)
