@@ -1,0 +1,53 @@
+"""Decides what is measured: a closed list of counters and histograms, whose labels never name a person and stay few."""
+
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+"""Of the exposition (Prometheus text format)."""
+
+REQUEST_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+FLUSH_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
+FLUSH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The measurements of one process. Labels are route names, not paths: an unknown path is ``other``."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.requests = Counter("idp_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry)
+        self.request_seconds = Histogram(
+            "idp_http_request_seconds", "Seconds until the answer was sent.", ("route",), buckets=REQUEST_SECONDS, registry=self.registry
+        )
+        self.flushes = Counter("idp_ledger_flushes", "Flushes of the ledger.", ("result",), registry=self.registry)
+        self.flush_rows = Histogram("idp_ledger_flush_rows", "Rows in a flush.", buckets=FLUSH_ROWS, registry=self.registry)
+        self.flush_seconds = Histogram("idp_ledger_flush_seconds", "Seconds of a flush.", buckets=FLUSH_SECONDS, registry=self.registry)
+        self.sign_ins = Counter("idp_sign_ins", "Ended sign-in steps.", ("way", "result"), registry=self.registry)
+        self.tokens = Counter("idp_token_requests", "Requests to the token endpoint.", ("grant", "result"), registry=self.registry)
+        self.messages = Counter("idp_outbox_messages", "Messages that left the outbox.", ("kind", "result"), registry=self.registry)
+        self.passwords_waiting = Gauge(
+            "idp_passwords_waiting", "Passwords being hashed or waiting for it.", registry=self.registry, multiprocess_mode="livesum"
+        )
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Record one answered request; ``route`` is a name of the routing table."""
+        self.requests.labels(method, route, str(status)).inc()
+        self.request_seconds.labels(route).observe(seconds)
+
+    def count_flush(self, rows: int, seconds: float, *, failed: bool = False) -> None:
+        """Record one flush of the ledger."""
+        self.flushes.labels("failed" if failed else "written").inc()
+        self.flush_rows.observe(rows)
+        self.flush_seconds.observe(seconds)
+
+    def write_exposition(self, shared_folder: Path | None = None) -> bytes:
+        """Return the exposition: of this process, or of every worker that shares ``shared_folder`` (PROMETHEUS_MULTIPROC_DIR)."""
+        if shared_folder is None:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=str(shared_folder))  # type: ignore[no-untyped-call, unused-ignore]
+        return generate_latest(registry)

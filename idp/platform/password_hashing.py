@@ -1,0 +1,109 @@
+"""Decides how passwords become verifiers: argon2id in a few threads of its own, behind a bounded queue that spares all else."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type
+
+from idp.kernel.clock import Random, read_system_random
+
+MEMORY_KIB = 19_456
+PASSES = 2
+LANES = 1
+"""OWASP's parameters for argon2id; a verifier made with others still verifies and is reported as due for a new one."""
+
+PASSWORD_LIMIT = 1_024
+"""UTF-8 bytes that are hashed; a longer password is wrong without being hashed."""
+
+Answer = TypeVar("Answer")
+
+
+class Overloaded(Exception):
+    """More passwords wait than the queue holds: answer 503 with ``Retry-After: retry_after`` (seconds)."""
+
+    retry_after = 2
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What comparing a password told: whether it fits (its truth), and whether its verifier is due to be made anew."""
+
+    fits: bool
+    due: bool = False
+
+    def __bool__(self) -> bool:
+        return self.fits
+
+
+class PasswordHashing:
+    """Owns its threads (one per core is right) and admits ``threads + queue`` passwords at a time."""
+
+    def __init__(self, threads: int, queue: int, random: Random = read_system_random) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, encoding="utf-8", type=Type.ID
+        )
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._admitted = 0
+        self._counting = threading.Lock()
+        self._limit = threads + queue
+        self._random = random
+        # Compared when the identifier is unknown, so that the answer takes as long as for a known one.
+        self._dummy = self._make(self._random(24).hex())
+
+    @property
+    def waiting(self) -> int:
+        """How many passwords are being hashed or wait for it."""
+        return self._admitted
+
+    async def hash(self, password: str) -> str:
+        """Return the verifier to store, in PHC format (``$argon2id$...``). Raises Overloaded; ValueError when too long."""
+        if _too_long(password):
+            raise ValueError("the password is longer than can be hashed")
+        return await self._run(self._make, password)
+
+    async def verify(self, verifier: str | None, password: str) -> Verification:
+        """Compare; ``None`` as verifier means that nobody has the identifier and takes the same time. Raises Overloaded."""
+        if _too_long(password):
+            password, verifier = "", None
+        if verifier is None:
+            await self._run(self._compare, self._dummy, password)
+            return Verification(fits=False)
+        return await self._run(self._compare, verifier, password)
+
+    async def _run(self, work: Callable[..., Answer], *arguments: str) -> Answer:
+        with self._counting:
+            if self._admitted >= self._limit:
+                raise Overloaded
+            self._admitted += 1
+        future = self._executor.submit(work, *arguments)
+        # Counted until the thread is done, not until the caller is: a caller who left would otherwise free a place that is still taken.
+        future.add_done_callback(self._leave)
+        return await asyncio.wrap_future(future)
+
+    def _leave(self, _: Future[Answer]) -> None:
+        with self._counting:
+            self._admitted -= 1
+
+    def _make(self, password: str) -> str:
+        return self._hasher.hash(password, salt=self._random(16))
+
+    def _compare(self, verifier: str, password: str) -> Verification:
+        try:
+            self._hasher.verify(verifier, password)
+        except (VerificationError, InvalidHashError):
+            return Verification(fits=False)
+        return Verification(fits=True, due=self._hasher.check_needs_rehash(verifier))
+
+    def close(self) -> None:
+        """End the threads; what waits is dropped."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _too_long(password: str) -> bool:
+    return len(password.encode("utf-8", "surrogatepass")) > PASSWORD_LIMIT

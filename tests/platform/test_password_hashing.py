@@ -1,0 +1,106 @@
+"""Passwords: argon2id, a bounded queue, and the same work for an identifier that nobody has."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from idp.platform.password_hashing import PASSWORD_LIMIT, Overloaded, PasswordHashing
+
+
+@pytest.fixture(scope="module")
+def hashing() -> Iterator[PasswordHashing]:
+    made = PasswordHashing(2, 4)
+    yield made
+    made.close()
+
+
+async def test_a_verifier_fits_its_password_alone(hashing: PasswordHashing) -> None:
+    verifier = await hashing.hash("正确的 密码 1")
+    assert verifier.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert verifier != await hashing.hash("正确的 密码 1")
+    fitting = await hashing.verify(verifier, "正确的 密码 1")
+    assert fitting
+    assert not fitting.due
+    assert not await hashing.verify(verifier, "正确的 密码 2")
+    assert not await hashing.verify(verifier, "")
+
+
+async def test_a_verifier_of_other_parameters_is_due(hashing: PasswordHashing) -> None:
+    old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("pw")
+    answer = await hashing.verify(old, "pw")
+    assert answer.fits
+    assert answer.due
+
+
+@pytest.mark.parametrize("verifier", ["", "plain", "$argon2id$v=19$m=19456", "$argon2id$v=19$m=1,t=1,p=1$AAAA$AAAA", "$2b$12$abc"])
+async def test_a_broken_verifier_fits_nothing(hashing: PasswordHashing, verifier: str) -> None:
+    assert not await hashing.verify(verifier, "pw")
+
+
+async def test_nobody_costs_as_much_as_somebody(hashing: PasswordHashing) -> None:
+    verifier = await hashing.hash("pw")
+
+    async def measure(stored: str | None) -> float:
+        times = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            assert not await hashing.verify(stored, "wrong")
+            times.append(time.perf_counter() - begun)
+        return min(times)
+
+    somebody, nobody = await measure(verifier), await measure(None)
+    assert 0.4 < nobody / somebody < 2.5
+
+
+async def test_a_password_over_the_limit_is_wrong_and_never_stored(hashing: PasswordHashing) -> None:
+    long = "密" * (PASSWORD_LIMIT // 3 + 1)
+    with pytest.raises(ValueError, match="longer"):
+        await hashing.hash(long)
+    assert not await hashing.verify(await hashing.hash("pw"), long)
+
+
+async def test_what_the_queue_does_not_hold_is_refused_at_once(hashing: PasswordHashing) -> None:
+    answers: list[Any] = await asyncio.gather(*(hashing.hash("pw") for _ in range(9)), return_exceptions=True)
+    assert sum(isinstance(answer, Overloaded) for answer in answers) == 3
+    assert sum(isinstance(answer, str) for answer in answers) == 6
+    assert hashing.waiting == 0
+    assert await hashing.hash("pw")
+
+
+async def test_a_caller_who_leaves_frees_no_place_that_is_taken(hashing: PasswordHashing) -> None:
+    running = [asyncio.ensure_future(hashing.hash("pw")) for _ in range(2)]
+    await asyncio.sleep(0.005)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    assert hashing.waiting == 2  # both threads still work
+    for _ in range(500):
+        await asyncio.sleep(0.01)
+        if hashing.waiting == 0:
+            return
+    pytest.fail("the places were never given free")
+
+
+async def test_hashing_leaves_the_loop_free(hashing: PasswordHashing) -> None:
+    worst = 0.0
+
+    async def watch() -> None:
+        nonlocal worst
+        while True:
+            begun = time.perf_counter()
+            await asyncio.sleep(0.001)
+            worst = max(worst, time.perf_counter() - begun)
+
+    watcher = asyncio.ensure_future(watch())
+    begun = time.perf_counter()
+    await asyncio.gather(*(hashing.hash("pw") for _ in range(6)))
+    assert worst < (time.perf_counter() - begun) / 2
+    watcher.cancel()
+
+
+def test_nothing_secret_is_shown(hashing: PasswordHashing) -> None:
+    assert "argon2" not in repr(hashing)
