@@ -1,33 +1,33 @@
 """Decides how keys say no: one error per question a caller asks, and never the reason a forger would like to read."""
 
 
-class Unsealable(Exception):  # noqa: N818 - an answer about the value, not a defect
+class Unsealable(Exception):
     """The sealed value is not ours, not whole, of another kind or place, or its key is gone."""
 
 
-class InvalidSignature(Exception):  # noqa: N818
+class InvalidSignature(Exception):
     """The token is not signed by one of our usable keys in the way it claims. The text is for logs, it holds nothing of the token."""
 
 
-class NoSigningKey(Exception):  # noqa: N818
+class NoSigningKey(Exception):
     """No active key signs with that algorithm."""
 
 
-class MissingKey(Exception):  # noqa: N818
+class MissingKey(Exception):
     """A key that the caller named, or that a purpose needs, does not exist."""
 
 
-class UnusableKeyFile(Exception):  # noqa: N818
+class UnusableKeyFile(Exception):
     """The file of the key-encryption key is absent, readable by others, or not 32 bytes of base64url."""
 
 
-class UntrustedKeyRecord(Exception):  # noqa: N818
+class UntrustedKeyRecord(Exception):
     """A stored signing key does not agree with itself, or was not written by an owner of the key-encryption key."""
 
 
-class IllegalKeyTransition(Exception):  # noqa: N818
+class IllegalKeyTransition(Exception):
     """The state table of signing keys has no row for this event in this state."""
 
 
-class SelfTestFailed(Exception):  # noqa: N818
+class SelfTestFailed(Exception):
     """An algorithm did not reproduce its published vector; nothing may be served."""

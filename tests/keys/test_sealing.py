@@ -150,7 +150,8 @@ def test_an_older_key_opens_a_bearer_value() -> None:
 def test_every_altered_letter_and_every_cut_of_a_bearer_value_is_unsealable(data: st.DataObject) -> None:
     text = BEARER.seal("code", data.draw(st.binary(max_size=40)))
     position = data.draw(st.integers(0, len(text) - 1))
-    letter = data.draw(st.characters(exclude_characters=text[position]))
+    drawn = data.draw(st.characters())
+    letter = drawn if drawn != text[position] else "!"
     for wrong in (text[:position] + letter + text[position + 1 :], text[:position], text + letter, text + "=", text + "\n", " " + text):
         with pytest.raises(Unsealable):
             BEARER.open("code", wrong)
