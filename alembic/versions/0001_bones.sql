@@ -76,6 +76,15 @@ CREATE TABLE sign_in_locks (
     PRIMARY KEY (way, subject_hash)
 );
 
+-- Daily limits of messages survive like locks; subject_hash is a blind index of the phone or the device.
+CREATE TABLE message_counts (
+    day date NOT NULL,
+    scope text NOT NULL CHECK (scope IN ('phone', 'device')),
+    subject_hash bytea NOT NULL,
+    sent integer NOT NULL,
+    PRIMARY KEY (day, scope, subject_hash)
+);
+
 CREATE TABLE sessions (
     id_hash bytea PRIMARY KEY,
     person_id uuid NOT NULL REFERENCES people (id),
@@ -262,7 +271,7 @@ CREATE INDEX transients_by_expiry ON transients (expires_at);
 
 -- rights -----------------------------------------------------------------------------------------------------------
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    data_keys, signing_keys, people, person_identifiers, passwords, known_devices, sign_in_locks, sessions, sectors, clients,
+    data_keys, signing_keys, people, person_identifiers, passwords, known_devices, sign_in_locks, message_counts, sessions, sectors, clients,
     subjects, consents, grants, outbox, outbox_default, jobs, transients TO idp_app;
 GRANT SELECT ON environment, alembic_version TO idp_app;
 GRANT SELECT, INSERT ON audit_events, audit_events_default, audit_chain TO idp_app;
