@@ -26,7 +26,7 @@ def find_program(marker: str) -> str | None:
     return next((found for name in PROGRAMS[marker] if (found := shutil.which(name, path=path))), None)
 
 
-class OutsideAddress(AssertionError):  # noqa: N818
+class OutsideAddress(AssertionError):
     """A test tried to reach an address outside this machine."""
 
 
