@@ -13,7 +13,7 @@ import msgspec
 from idp.kernel.audit_events import AuditEvent, Place
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_uuid7
-from idp.platform.database import Transaction
+from idp.platform.database import Row, Transaction
 from keys import Mac, MissingKey, Sealer, Unsealable, row_aad
 
 MAXIMUM_FIELD = 200
@@ -136,7 +136,7 @@ class AuditLog:
         return self._places.seal(plaintext, _place_aad(event_id), self._random)
 
 
-def read_place(row: Mapping[str, Any], places: Sealer) -> Place | None:
+def read_place(row: Mapping[str, Any] | Row, places: Sealer) -> Place | None:
     """Return where the event of a stored row happened; None when it has no place or the place was erased.
 
     Raises Unsealable when the envelope was altered or moved from another row.
@@ -149,7 +149,7 @@ def read_place(row: Mapping[str, Any], places: Sealer) -> Place | None:
         raise Unsealable("the sealed place is not a place") from error
 
 
-def verify_row(row: Mapping[str, Any], mac: Mac) -> RowFault | None:
+def verify_row(row: Mapping[str, Any] | Row, mac: Mac) -> RowFault | None:
     """Return what is wrong with a stored row (all columns of COLUMNS), None when it is as it was written."""
     message = encode_row(
         row["at"],
