@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Return the object, UTF-8; ValueError for everything else, also for a name given twice (RFC 7519 §4) at any depth."""
     try:
-        value = json.loads(raw.decode(), object_pairs_hook=_refuse_repetition, parse_constant=_refuse_constant)
+        value = _DECODER.decode(raw.decode())
     except RecursionError:
         raise ValueError("nested too deep") from None
     if not isinstance(value, dict):
@@ -24,3 +24,7 @@ def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+# Made once: json.loads would make one on each call.
+_DECODER = json.JSONDecoder(object_pairs_hook=_refuse_repetition, parse_constant=_refuse_constant)
