@@ -13,15 +13,24 @@ Row = asyncpg.Record
 Transaction = NewType("Transaction", asyncpg.Connection)
 """An open transaction: stores take it first and call its ``fetch``, ``fetchrow``, ``fetchval`` and ``execute``."""
 
-LOST = (asyncpg.ConnectionDoesNotExistError, asyncpg.InternalClientError, asyncpg.InterfaceError, ConnectionError)
-"""What asyncpg raises when the server went away (both protocol states of a lost connection)."""
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,
+    asyncpg.InvalidCachedStatementError,
+    ConnectionError,
+)
+"""What asyncpg raises when the server went away, in every state of the protocol; and, before anything ran, when a migration made a held
+statement stale: its connection is replaced like a lost one."""
 
 SERVER_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan", "application_name": "idp"}
 """Given as connection start parameters, so no session state is ever set and nothing needs a reset query."""
 
 
-class DatabaseUnavailable(Exception):  # noqa: N818
-    """No connection could be had, or it was lost twice."""
+class DatabaseUnavailable(Exception):
+    """No connection could be had in time, or it was lost: whether a write took effect is then unknown."""
 
 
 class _Held:
@@ -43,14 +52,18 @@ class _Held:
 class Database:
     """A small queue of connections to one PostgreSQL, each holding its prepared statements (33 µs a read against 95)."""
 
-    def __init__(self, dsn: str, *, size: int = 8, connect_timeout: float = 5.0, statement_timeout: float = 10.0) -> None:
+    def __init__(
+        self, dsn: str, *, size: int = 8, connect_timeout: float = 5.0, statement_timeout: float = 10.0, wait_timeout: float = 10.0
+    ) -> None:
         self._dsn = dsn
         self._size = size
         self._connect_timeout = connect_timeout
         self._statement_timeout = statement_timeout
+        self._wait_timeout = wait_timeout
         self._idle: deque[_Held] = deque()
         self._waiting: deque[asyncio.Future[_Held | None]] = deque()
         self._open = 0
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -64,10 +77,10 @@ class Database:
                 self._dsn,
                 timeout=self._connect_timeout,
                 command_timeout=self._statement_timeout,
-                statement_cache_size=64,
+                statement_cache_size=256,
                 server_settings=SERVER_SETTINGS,
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
             raise DatabaseUnavailable("the database did not accept a connection") from error
         return _Held(connection)
 
@@ -87,22 +100,31 @@ class Database:
                 except BaseException:
                     self._discard_slot()
                     raise
-            waiter: asyncio.Future[_Held | None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            try:
-                held_or_slot = await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
-                    given = waiter.result()
-                    if given is not None:
-                        self._release(given)
-                    else:
-                        self._wake(None)
+            given = await self._wait()
+            if given is not None:
+                return given
+
+    async def _wait(self) -> _Held | None:
+        """Wait for a connection (returned) or for the right to open one (None). Raises DatabaseUnavailable when it takes too long."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[_Held | None] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_later(self._wait_timeout, _give_up, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            # What was given in the same turn of the loop goes to the next one.
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                given = waiter.result()
+                if given is not None:
+                    self._release(given)
                 else:
-                    self._waiting.remove(waiter)
-                raise
-            if held_or_slot is not None:
-                return held_or_slot
+                    self._wake(None)
+            raise
+        finally:
+            timer.cancel()
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
 
     def _wake(self, held: _Held | None) -> bool:
         while self._waiting:
@@ -127,38 +149,59 @@ class Database:
             held.connection.terminate()
         self._discard_slot()
 
+    def _retire(self, held: _Held) -> None:
+        """Close a connection whose statement was given up; its place is free when the server has ended the statement."""
+        task = asyncio.get_running_loop().create_task(self._end(held))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _end(self, held: _Held) -> None:
+        try:
+            # The driver has asked the server to cancel; closing waits for that, terminating would leave the statement running.
+            await held.connection.close(timeout=self._connect_timeout)
+        except (*LOST, asyncpg.InterfaceError, OSError):
+            pass
+        finally:
+            self._discard(held)
+
+    def _drop_idle(self) -> None:
+        """After a loss the idle connections are suspect: the server that closed one has mostly closed them all."""
+        while self._idle:
+            self._discard(self._idle.pop())
+
     async def fetch(self, statement: str, *arguments: object) -> list[Row]:
         """Run one held statement that only reads; a lost connection is retried once on a new one."""
-        for attempt in (1, 2):
-            held = await self._acquire()
-            try:
-                rows: list[Row] = await (await held.prepare(statement)).fetch(*arguments)
-            except LOST as error:
-                self._discard(held)
-                if attempt == 2:
-                    raise DatabaseUnavailable("the connection was lost twice") from error
-                continue
-            except asyncio.CancelledError:
-                self._discard(held)
-                raise
-            except BaseException:
-                self._release(held)
-                raise
-            self._release(held)
-            return rows
-        raise AssertionError("unreachable")
+        try:
+            return await self._run(statement, arguments)
+        except _Lost:
+            self._drop_idle()
+        try:
+            return await self._run(statement, arguments)
+        except _Lost as lost:
+            raise DatabaseUnavailable("the connection was lost twice") from lost.__cause__
 
     async def write(self, statement: str, *arguments: object) -> list[Row]:
         """Run one held statement that writes, as its own transaction; never retried."""
+        try:
+            return await self._run(statement, arguments)
+        except _Lost as lost:
+            self._drop_idle()
+            raise DatabaseUnavailable("the connection was lost while writing") from lost.__cause__
+
+    async def _run(self, statement: str, arguments: tuple[object, ...]) -> list[Row]:
         held = await self._acquire()
         try:
             rows: list[Row] = await (await held.prepare(statement)).fetch(*arguments)
-        except (*LOST, asyncio.CancelledError) as error:
-            self._discard(held)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            raise DatabaseUnavailable("the connection was lost while writing") from error
-        except BaseException:
+        except asyncio.CancelledError:
+            self._retire(held)
+            raise
+        except TimeoutError as error:
+            self._retire(held)
+            raise DatabaseUnavailable("a statement took too long") from error
+        except Exception as error:
+            if _is_lost(error, held.connection):
+                self._discard(held)
+                raise _Lost from error
             self._release(held)
             raise
         self._release(held)
@@ -166,23 +209,26 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction on a connection of its own; it commits at the end of the block or rolls back on any error."""
+        """Open a transaction on a connection of its own; it commits at the end of the block or rolls back on any error.
+
+        Raises DatabaseUnavailable when the connection is lost; lost while committing, whether it took effect is unknown.
+        """
         held = await self._acquire()
-        lost = True
+        clean = False
         try:
             async with held.connection.transaction():
                 yield Transaction(held.connection)
-            lost = False
-        except LOST as error:
-            raise DatabaseUnavailable("the connection was lost in a transaction") from error
-        except Exception:
-            lost = held.connection.is_closed() or held.connection.is_in_transaction()
+            clean = True
+        except BaseException as error:
+            if _is_lost(error, held.connection):
+                raise DatabaseUnavailable("the connection was lost in a transaction") from error
+            clean = not held.connection.is_closed() and not held.connection.is_in_transaction()
             raise
         finally:
-            if lost:
-                self._discard(held)
-            else:
+            if clean:
                 self._release(held)
+            else:
+                self._retire(held)
 
     @asynccontextmanager
     async def listen(self, channels: Sequence[str], callback: Any) -> AsyncIterator[asyncpg.Connection]:
@@ -196,11 +242,25 @@ class Database:
             held.connection.terminate()
 
     async def close(self) -> None:
-        """Close every idle connection; those in use close when they come back."""
+        """Close every idle connection; those in use close when they come back, and who waits for one is told."""
         self._closed = True
-        while self._idle:
-            held = self._idle.pop()
-            await held.connection.close()
-            self._open -= 1
         while self._waiting:
             self._wake(None)
+        while self._idle:
+            self._retire(self._idle.pop())
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+
+class _Lost(Exception):
+    """The connection went away under a statement; its cause says how."""
+
+
+def _is_lost(error: BaseException, connection: asyncpg.Connection) -> bool:
+    # InterfaceError means a closed connection as well as wrong arguments; only the first is a loss.
+    return isinstance(error, LOST) or (isinstance(error, asyncpg.InterfaceError) and connection.is_closed())
+
+
+def _give_up(waiter: "asyncio.Future[_Held | None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(DatabaseUnavailable("every connection stayed in use"))
