@@ -1,0 +1,52 @@
+"""Decides how the provider's metadata and keys are served: bytes made once per set of keys, cacheable for five minutes."""
+
+import json
+
+from starlette.types import Receive, Scope, Send
+
+from idp.http.request_context import read_context
+from idp.http.responses import send_json
+from idp.kernel.errors import ProtocolError
+from idp.platform.current_ring import CurrentRing
+from idp.protocol.rules.metadata import describe_provider
+
+MAX_AGE = 300
+"""Seconds that clients may keep the key set; a pending key waits at least twice as long before its first use (S27)."""
+
+HEADERS = ((b"cache-control", b"public, max-age=%d" % MAX_AGE), (b"access-control-allow-origin", b"*"))
+
+
+class DiscoveryEndpoint:
+    """``GET /.well-known/openid-configuration`` and its OAuth twin (RFC 8414)."""
+
+    def __init__(self, issuer: str, ring: CurrentRing) -> None:
+        self._issuer = issuer
+        self._ring = ring
+        self._made: tuple[tuple[str, ...], bytes] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        refuse_other_methods(scope)
+        algorithms = self._ring.algorithms
+        if self._made is None or self._made[0] != algorithms:
+            body = json.dumps(describe_provider(self._issuer, algorithms), separators=(",", ":")).encode()
+            self._made = (algorithms, body)
+        await send_json(send, 200, self._made[1], HEADERS)
+
+
+class JwksEndpoint:
+    """``GET /jwks.json`` (RFC 7517 §5)."""
+
+    def __init__(self, ring: CurrentRing) -> None:
+        self._ring = ring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        refuse_other_methods(scope)
+        await send_json(send, 200, self._ring.jwks, HEADERS)
+
+
+def refuse_other_methods(scope: Scope) -> None:
+    """Raise ProtocolError for anything but GET and HEAD."""
+    if read_context(scope).method not in ("GET", "HEAD"):
+        raise ProtocolError("invalid_request", "This document is read by GET.", redirectable=False)

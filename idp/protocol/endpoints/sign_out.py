@@ -1,0 +1,114 @@
+"""Decides how ``/sign-out`` speaks HTTP: the end-session endpoint for departments and the sign-out page for people."""
+
+import json
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from idp.http.forms import FORM_TYPE, BadForm, Form, read_body
+from idp.http.guards import require_csrf
+from idp.http.rendering import Pages
+from idp.http.request_context import RequestContext, read_context
+from idp.kernel.clock import Random
+from idp.kernel.ids import make_outward_id
+from idp.protocol.endpoints.authorize import BROWSER_LIFE, refuse_parameters
+from idp.protocol.rules.parameters import BadParameters, parse_parameters
+from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce
+from idp.protocol.services.sign_out import SignOut, SignOutPlan
+from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.sessions import Sessions
+
+KIND = "sign_out"
+MAX_BODY = 32_768
+
+
+class SignOutPage:
+    """``GET`` and ``POST /sign-out`` (OpenID Connect RP-Initiated Logout §2) and ``GET /signed-out``."""
+
+    def __init__(self, pages: Pages, interactions: Interactions, sessions: Sessions, sign_out: SignOut, random: Random) -> None:
+        self._pages = pages
+        self._interactions = interactions
+        self._sessions = sessions
+        self._sign_out = sign_out
+        self._random = random
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/sign-out", self.show, methods=["GET"]),
+            Route("/sign-out", self.submit, methods=["POST"]),
+            Route("/signed-out", self.show_done, methods=["GET"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """End the session at once for a client that proved to mean it; otherwise ask."""
+        context = read_context(request)
+        try:
+            parameters = parse_parameters(context.query)
+        except BadParameters as error:
+            raise refuse_parameters(error) from None
+        session = await self._sessions.read(context.session_cookie)
+        plan = await self._sign_out.plan(parameters, session)
+        if isinstance(plan.decision, AskFirst):
+            return await self._ask(context, parameters)
+        await self._sign_out.end(session, context.request_id)
+        _clear(context)
+        return RedirectResponse(plan.decision.return_url or "/signed-out", status_code=303)
+
+    async def submit(self, request: Request) -> Response:
+        """Take the person's answer; a department's own POST is asked again by our GET, which has the cookies."""
+        context = read_context(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+            raise BadForm
+        try:
+            parameters = parse_parameters(await read_body(request.receive, MAX_BODY))
+        except BadParameters as error:
+            raise refuse_parameters(error) from None
+        if "csrf" not in parameters:
+            return RedirectResponse("/sign-out?" + urlencode(parameters), status_code=303)
+        form = Form(parameters)
+        held = await self._interactions.read(form.get("i", 64), context.browser_cookie)
+        require_csrf(context, form, held.interaction.csrf)
+        asked: dict[str, str] = json.loads(held.interaction.request)
+        session = await self._sessions.read(context.session_cookie)
+        plan = await self._sign_out.plan(asked, session)
+        await self._interactions.finish(held.interaction.id)
+        if form.get("decision", 20) == "stay":
+            return self._pages.render(
+                context, "signed_out.html", signed_out=False, back_url=_find_return(plan), back_name=_name(plan, context)
+            )
+        await self._sign_out.end(session, context.request_id)
+        _clear(context)
+        return_url = _find_return(plan)
+        if not return_url:
+            return RedirectResponse("/signed-out", status_code=303)
+        return self._pages.render(context, "returning.html", url=return_url, department=_name(plan, context))
+
+    async def show_done(self, request: Request) -> Response:
+        """Say that the session is over."""
+        return self._pages.render(read_context(request), "signed_out.html", signed_out=True, back_url="", back_name="")
+
+    async def _ask(self, context: RequestContext, parameters: dict[str, str]) -> Response:
+        browser = context.browser_cookie
+        if not browser or len(browser) > 64:
+            browser = make_outward_id(self._random)
+            context.set_cookie(context.cookie_names.set(context.cookie_names.browser, browser, BROWSER_LIFE))
+        interaction = await self._interactions.begin(KIND, browser, request=json.dumps(parameters), language=context.language)
+        return self._pages.render(context, "sign_out.html", i=interaction.id, csrf=interaction.csrf)
+
+
+def _find_return(plan: SignOutPlan) -> str:
+    match plan.decision:
+        case EndAtOnce(return_url=url) | AskFirst(return_url=url):
+            return url or ""
+
+
+def _name(plan: SignOutPlan, context: RequestContext) -> str:
+    return plan.department if context.language == "zh-CN" else plan.department_en
+
+
+def _clear(context: RequestContext) -> None:
+    if context.session_cookie is not None:
+        context.set_cookie(context.cookie_names.clear(context.cookie_names.session))

@@ -1,0 +1,79 @@
+"""Decides how ``/token`` and ``/introspect`` speak HTTP: a form in, JSON out, never stored (RFC 6749 §5, RFC 7662 §2)."""
+
+from starlette.types import Receive, Scope, Send
+
+from idp.http.errors import find_protocol_status, write_protocol_error, write_protocol_headers
+from idp.http.forms import FORM_TYPE, read_body
+from idp.http.request_context import RequestContext, read_context
+from idp.http.responses import NO_STORE, Header, send_json
+from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.parameters import BadParameters, parse_parameters
+from idp.protocol.services.client_authentication import ClientAuthentication
+from idp.protocol.services.resources import Resources
+from idp.protocol.services.tokens import Tokens
+
+MAX_BODY = 32_768
+NOT_CACHED: tuple[Header, ...] = (NO_STORE, (b"pragma", b"no-cache"))
+_FORM = FORM_TYPE.encode()
+
+
+async def read_client_form(context: RequestContext, receive: Receive) -> dict[str, str]:
+    """Return the parameters a client posted; raise ProtocolError ``invalid_request`` for anything but one clean form."""
+    if context.method != "POST":
+        raise ProtocolError("invalid_request", "This endpoint is asked by POST.", redirectable=False)
+    kind = context.header(b"content-type") or b""
+    if not kind.startswith(_FORM) and kind.partition(b";")[0].strip().lower() != _FORM:
+        raise ProtocolError("invalid_request", "The body must be application/x-www-form-urlencoded.", redirectable=False)
+    try:
+        return parse_parameters(await read_body(receive, MAX_BODY))
+    except BadParameters as error:
+        name = f" ({error.name})" if error.name.isascii() and error.name.isidentifier() else ""
+        raise ProtocolError("invalid_request", f"The parameters cannot be read: {error.reason}{name}.", redirectable=False) from None
+
+
+async def send_protocol_error(send: Send, error: ProtocolError) -> None:
+    """Answer with the JSON of RFC 6749 §5.2."""
+    status = find_protocol_status(error)
+    await send_json(send, status, write_protocol_error(error), write_protocol_headers(error, status))
+
+
+class TokenEndpoint:
+    """``POST /token``."""
+
+    def __init__(self, authentication: ClientAuthentication, tokens: Tokens) -> None:
+        self._authentication = authentication
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        context = read_context(scope)
+        try:
+            parameters = await read_client_form(context, receive)
+            client = await self._authentication.authenticate(context.header(b"authorization"), parameters)
+            body = await self._tokens.answer(parameters, client, context.request_id)
+        except ProtocolError as error:
+            await send_protocol_error(send, error)
+            return
+        await send_json(send, 200, body, NOT_CACHED)
+
+
+class IntrospectionEndpoint:
+    """``POST /introspect``, for confidential clients only."""
+
+    def __init__(self, authentication: ClientAuthentication, resources: Resources) -> None:
+        self._authentication = authentication
+        self._resources = resources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        context = read_context(scope)
+        try:
+            parameters = await read_client_form(context, receive)
+            caller = await self._authentication.authenticate(context.header(b"authorization"), parameters)
+            if caller.secret_mac is None:
+                raise ProtocolError("invalid_client", "Only a client with a secret may introspect.", redirectable=False)
+            body = await self._resources.introspect(parameters, caller)
+        except ProtocolError as error:
+            await send_protocol_error(send, error)
+            return
+        await send_json(send, 200, body, NOT_CACHED)

@@ -1,0 +1,158 @@
+"""Decides an authorization request: grant at once, or which step is missing (OpenID Connect Core §3.1.2.3)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from idp.kernel.errors import ProtocolError
+from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, meets
+from idp.protocol.rules.authorization_request import AuthorizationRequest
+from idp.protocol.rules.client import Basis, Client, Entitlement
+from idp.protocol.rules.scopes import list_claims
+from idp.sign_in.rules.session import Session
+
+OFFERED = (Factor.PASSWORD, Factor.SMS)
+"""The ways of signing in that exist: what a person could still prove."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who is here: the live session and what the database says of its person, client and consents at this moment."""
+
+    session: Session
+    person_status: str
+    ial: int
+    phone_matched_at: datetime | None
+    subject: str | None
+    consents: frozenset[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The code may be issued. ``auth_time`` is the oldest factor counted; ``acr`` what the person truly reached."""
+
+    standing: Standing
+    acr: Acr
+    aal: int
+    auth_time: datetime
+
+
+@dataclass(frozen=True)
+class SignInRequired:
+    """The person must sign in or prove more; ``fresh_after`` asks for every factor anew."""
+
+    wanted: Acr
+    fresh_after: datetime | None
+
+
+@dataclass(frozen=True)
+class ConsentRequired:
+    """The person must be asked about these entitlements first."""
+
+    entitlements: tuple[Entitlement, ...]
+
+
+@dataclass(frozen=True)
+class Denied:
+    """The request ends with an error that the client is told."""
+
+    error: ProtocolError
+
+
+Decision = Granted | SignInRequired | ConsentRequired | Denied
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What already happened in this flow: nothing on a first visit; later the page's own time and answers."""
+
+    fresh_after: datetime | None = None
+    signed_in: bool = False
+    consented: bool = False
+    denied: bool = False
+
+
+FIRST_VISIT = Progress()
+
+
+def decide(
+    request: AuthorizationRequest, client: Client, standing: Standing | None, hinted: str | None, progress: Progress, now: datetime
+) -> Decision:
+    """Return the next step of a request.
+
+    ``hinted`` is the subject of a valid ``id_token_hint``, compared with the person who is here. With ``prompt=none`` every
+    missing step is the error that names it (OpenID Connect Core §3.1.2.6).
+    """
+    if progress.denied:
+        return Denied(ProtocolError("access_denied", "The person did not agree."))
+    step = _find_step(request, client, standing, hinted, progress, now)
+    if "none" not in request.prompts:
+        return step
+    match step:
+        case Granted() | Denied():
+            return step
+        case SignInRequired():
+            return Denied(ProtocolError("login_required", "The person has to sign in."))
+        case ConsentRequired():
+            return Denied(ProtocolError("consent_required", "The person has to be asked first."))
+        case _:
+            assert_never(step)
+
+
+def _find_step(
+    request: AuthorizationRequest, client: Client, standing: Standing | None, hinted: str | None, progress: Progress, now: datetime
+) -> Decision:
+    wanted = max(client.minimum_acr, request.wanted or client.minimum_acr, key=ACR_ORDER.index)
+    fresh_after = _find_freshness(request, standing, progress, now)
+    if standing is None or standing.person_status != "active":
+        return SignInRequired(wanted, fresh_after)
+    if hinted is not None and hinted != standing.subject:
+        if "none" in request.prompts or progress.signed_in:
+            return Denied(ProtocolError("login_required", "Another person is signed in than the id_token_hint names."))
+        return SignInRequired(wanted, fresh_after or now)
+    proved = standing.session.proved
+    if fresh_after is not None:
+        if progress is FIRST_VISIT:
+            return SignInRequired(wanted, fresh_after)
+        proved = tuple(p for p in proved if p.at >= fresh_after)
+        if not proved:
+            return SignInRequired(wanted, fresh_after)
+    aal = find_aal(proved, standing.phone_matched_at, now)
+    reached = find_acr(standing.ial, aal)
+    if reached is None or not meets(reached, wanted):
+        attainable = find_acr(standing.ial, find_aal([Proved(f, now) for f in OFFERED], standing.phone_matched_at, now))
+        if meets(attainable, wanted):
+            return SignInRequired(wanted, fresh_after)
+        if not meets(attainable, client.minimum_acr):
+            return Denied(ProtocolError("unmet_authentication_requirements", "The person cannot reach the level this client needs."))
+        if reached is None or not meets(reached, client.minimum_acr):
+            return SignInRequired(client.minimum_acr, fresh_after)
+    missing = find_missing_consents(request, client, standing.consents)
+    asks_again = "consent" in request.prompts and not progress.consented
+    if missing or (asks_again and list_consent_entitlements(request, client)):
+        return ConsentRequired(missing or list_consent_entitlements(request, client))
+    return Granted(standing, reached, aal, min(p.at for p in proved))
+
+
+def _find_freshness(request: AuthorizationRequest, standing: Standing | None, progress: Progress, now: datetime) -> datetime | None:
+    """Return the instant after which every factor must have been proved, None when any live session will do."""
+    if progress.fresh_after is not None or progress.signed_in:
+        return progress.fresh_after
+    if {"login", "select_account"} & request.prompts:
+        return now
+    if request.max_age is not None and standing is not None:
+        oldest = min(p.at for p in standing.session.proved)
+        if now - oldest > timedelta(seconds=request.max_age):
+            return now
+    return None
+
+
+def list_consent_entitlements(request: AuthorizationRequest, client: Client) -> tuple[Entitlement, ...]:
+    """Return the entitlements that rest on consent and would release something for the requested scopes."""
+    asked = set(list_claims(request.scope))
+    return tuple(e for e in client.entitlements if e.basis is Basis.CONSENT and asked.intersection(e.claims))
+
+
+def find_missing_consents(request: AuthorizationRequest, client: Client, consents: frozenset[tuple[str, int]]) -> tuple[Entitlement, ...]:
+    """Return those of them that the person has not yet agreed to in their present version."""
+    return tuple(e for e in list_consent_entitlements(request, client) if (e.purpose, e.version) not in consents)

@@ -1,0 +1,85 @@
+"""Decides whether a grant still stands and which generation of its refresh token is good (RFC 9700 §4.14)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from idp.kernel.levels import Proved
+
+GRACE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A redeemed authorization with what the database says, at this moment, of all that it rests on."""
+
+    id: UUID
+    client_id: str
+    person_id: UUID | None
+    scope: tuple[str, ...]
+    subject: str | None
+    session_hash: bytes | None
+    audience: str | None
+    proved: tuple[Proved, ...]
+    acr: str | None
+    created_at: datetime
+    expires_at: datetime
+    generation: int
+    rotated_at: datetime | None
+    graced: bool
+    ended_at: datetime | None
+    client_status: str | None
+    person_status: str | None
+    session_alive: bool
+
+    @property
+    def is_offline(self) -> bool:
+        """Tell whether the grant outlives the session it came from."""
+        return "offline_access" in self.scope
+
+
+def is_effective(grant: Grant, now: datetime) -> bool:
+    """Tell whether anything issued under the grant still counts: ban, logout, suspension and revocation hold at once."""
+    if grant.ended_at is not None or now >= grant.expires_at or grant.client_status not in ("live", "sandbox"):
+        return False
+    if grant.person_id is None:
+        return True
+    return grant.person_status == "active" and (grant.is_offline or grant.session_alive)
+
+
+@dataclass(frozen=True)
+class Rotate:
+    """The presented generation is the current one."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """The successor got lost on the way: issue it once more, unchanged."""
+
+
+@dataclass(frozen=True)
+class Reused:
+    """An old refresh token came back: the grant ends."""
+
+
+@dataclass(frozen=True)
+class Ineffective:
+    """The grant no longer stands."""
+
+
+RefreshDecision = Rotate | Repeat | Reused | Ineffective
+
+
+def decide_refresh(grant: Grant, presented: int, confidential: bool, now: datetime) -> RefreshDecision:
+    """Return what to do with a refresh token of generation ``presented``.
+
+    The predecessor of an unused successor is forgiven once, within ten seconds, to a client that authenticated.
+    """
+    if not is_effective(grant, now):
+        return Ineffective()
+    if presented == grant.generation:
+        return Rotate()
+    recent = grant.rotated_at is not None and now - grant.rotated_at <= GRACE
+    if confidential and recent and presented == grant.generation - 1 and not grant.graced:
+        return Repeat()
+    return Reused()

@@ -1,0 +1,49 @@
+"""Decides what the provider says of itself, derived from the tables the code runs on (OpenID Connect Discovery §3, RFC 8414 §2)."""
+
+from idp.kernel.levels import Acr
+from idp.protocol.rules.authorization_request import DISPLAYS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
+from idp.protocol.rules.client import AuthMethod, GrantType
+from idp.protocol.rules.pkce import METHODS
+from idp.protocol.rules.scopes import SCOPES, list_claims
+
+TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid")
+
+PATHS = {
+    "authorization_endpoint": "/authorize",
+    "token_endpoint": "/token",
+    "userinfo_endpoint": "/userinfo",
+    "introspection_endpoint": "/introspect",
+    "jwks_uri": "/jwks.json",
+    "end_session_endpoint": "/sign-out",
+}
+
+
+def describe_provider(issuer: str, algorithms: tuple[str, ...], service_documentation: str | None = None) -> dict[str, object]:
+    """Return the metadata document of an issuer; every list is the table itself."""
+    document: dict[str, object] = {"issuer": issuer}
+    document.update({name: issuer + path for name, path in PATHS.items()})
+    confidential = [m.value for m in AuthMethod if m is not AuthMethod.NONE]
+    document.update(
+        scopes_supported=list(SCOPES),
+        response_types_supported=list(RESPONSE_TYPES),
+        response_modes_supported=list(RESPONSE_MODES),
+        grant_types_supported=[g.value for g in GrantType],
+        subject_types_supported=["pairwise"],
+        id_token_signing_alg_values_supported=list(algorithms),
+        token_endpoint_auth_methods_supported=[m.value for m in AuthMethod],
+        introspection_endpoint_auth_methods_supported=confidential,
+        code_challenge_methods_supported=list(METHODS),
+        acr_values_supported=[Acr.LOW.value, Acr.SUBSTANTIAL.value],
+        claim_types_supported=["normal"],
+        claims_supported=list(dict.fromkeys([*TOKEN_CLAIMS, *list_claims(SCOPES)])),
+        claims_parameter_supported=False,
+        request_parameter_supported=False,
+        request_uri_parameter_supported=False,
+        prompt_values_supported=list(PROMPTS),
+        display_values_supported=list(DISPLAYS),
+        ui_locales_supported=["zh-CN", "en"],
+        authorization_response_iss_parameter_supported=True,
+    )
+    if service_documentation:
+        document["service_documentation"] = service_documentation
+    return document

@@ -1,0 +1,41 @@
+"""Decides what codes, access tokens and refresh tokens carry inside their seal (architecture decision 8)."""
+
+from uuid import UUID
+
+import msgspec
+
+
+class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Everything a redemption needs; ``id`` becomes the id of the grant. Instants are epoch seconds."""
+
+    id: UUID
+    client_id: str
+    redirect_uri: str
+    expires_at: int
+    person_id: UUID
+    session_hash: bytes
+    session_ends_at: int
+    subject: str
+    scope: str
+    factors: str
+    acr: str
+    auth_time: int
+    nonce: str | None
+    challenge: str | None
+
+
+class AccessToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Names a grant and its own end; all else is read from the grant row when it is used. ``scope`` only when it was narrowed."""
+
+    grant_id: UUID
+    expires_at: int
+    issued_at: int
+    scope: str | None = None
+
+
+class RefreshToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Names a grant and the generation it may be used in."""
+
+    grant_id: UUID
+    generation: int
+    expires_at: int

@@ -1,0 +1,50 @@
+"""Decides what a sign-out request may do: end the session, ask first, and where to return (RP-Initiated Logout 1.0)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from idp.protocol.rules.client import Client
+from idp.protocol.rules.response_url import build_response_url
+
+
+@dataclass(frozen=True)
+class EndAtOnce:
+    """The client proved that it means this session, or there is none: no question. ``return_url`` None: our own page."""
+
+    return_url: str | None
+
+
+@dataclass(frozen=True)
+class AskFirst:
+    """Anybody could have sent the browser here: the person decides."""
+
+    return_url: str | None
+
+
+SignOutDecision = EndAtOnce | AskFirst
+
+
+def decide_sign_out(
+    parameters: Mapping[str, str], client: Client | None, hinted_sid: str | None, session_sid: str | None
+) -> SignOutDecision:
+    """Return what to do.
+
+    ``client`` is the one that a valid ``id_token_hint`` was issued to (None without one: then nobody is returned to,
+    §3); ``session_sid`` is what that client knows the live session as, None when there is no session.
+    """
+    return_url = _find_return_url(parameters, client)
+    if session_sid is None:
+        return EndAtOnce(return_url)
+    if client is not None and hinted_sid == session_sid:
+        return EndAtOnce(return_url)
+    return AskFirst(return_url)
+
+
+def _find_return_url(parameters: Mapping[str, str], client: Client | None) -> str | None:
+    uri = parameters.get("post_logout_redirect_uri")
+    if client is None or uri is None or uri not in client.post_logout_redirect_uris:
+        return None
+    if parameters.get("client_id", client.client_id) != client.client_id:
+        return None
+    state = parameters.get("state")
+    return uri if state is None else build_response_url(uri, {"state": state})

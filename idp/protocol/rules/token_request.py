@@ -1,0 +1,76 @@
+"""Decides which grant a token request means and whether its parameters are complete (RFC 6749 §4.1.3, §4.4.2, §6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.client import Client, GrantType
+from idp.protocol.rules.scopes import choose_scope, read_scope
+
+
+@dataclass(frozen=True)
+class RedeemCode:
+    """Exchange an authorization code."""
+
+    code: str
+    redirect_uri: str
+    verifier: str | None
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Exchange a refresh token; ``scope`` None keeps what was granted."""
+
+    refresh_token: str
+    scope: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class UseOwnCredentials:
+    """The client asks for itself."""
+
+    audience: str | None
+
+
+TokenRequest = RedeemCode | Refresh | UseOwnCredentials
+
+
+def read_token_request(parameters: Mapping[str, str], client: Client) -> TokenRequest:
+    """Return the command of a token request; raise ProtocolError (RFC 6749 §5.2)."""
+    grant_type = parameters.get("grant_type")
+    if grant_type is None:
+        raise ProtocolError("invalid_request", "grant_type is missing.")
+    if grant_type not in {g.value for g in GrantType}:
+        raise ProtocolError("unsupported_grant_type", "This grant type is not offered.")
+    if grant_type not in client.grant_types:
+        raise ProtocolError("unauthorized_client", "This client is not registered for this grant type.")
+    if grant_type == GrantType.AUTHORIZATION_CODE:
+        return RedeemCode(_need(parameters, "code"), _need(parameters, "redirect_uri"), parameters.get("code_verifier"))
+    if grant_type == GrantType.REFRESH_TOKEN:
+        scope = parameters.get("scope")
+        return Refresh(_need(parameters, "refresh_token"), None if scope is None else read_scope(scope))
+    return UseOwnCredentials(_read_audience(parameters, client))
+
+
+def _need(parameters: Mapping[str, str], name: str) -> str:
+    value = parameters.get(name)
+    if value is None:
+        raise ProtocolError("invalid_request", f"{name} is missing.")
+    return value
+
+
+def _read_audience(parameters: Mapping[str, str], client: Client) -> str | None:
+    """Return the one resource a client may ask for itself: those it is registered as (RFC 8707 §2)."""
+    resource = parameters.get("resource")
+    if resource is not None and resource not in client.resources:
+        raise ProtocolError("invalid_target", "This resource is not known for this client.")
+    return resource
+
+
+def narrow_scope(granted: tuple[str, ...], requested: frozenset[str] | None) -> tuple[str, ...]:
+    """Return the scope of a refreshed token; raise ProtocolError when more is asked than was granted (RFC 6749 §6)."""
+    if requested is None:
+        return granted
+    if not requested <= frozenset(granted):
+        raise ProtocolError("invalid_scope", "More scope was requested than the person granted.")
+    return choose_scope(requested, granted)

@@ -1,0 +1,221 @@
+"""Decides an authorization request from start to code: read who is here, decide, record, answer (OpenID Connect Core §3.1.2)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+from uuid import UUID
+
+from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
+from idp.kernel.clock import Clock, Random
+from idp.kernel.errors import ProtocolError
+from idp.kernel.ids import make_outward_id, make_uuid7
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database
+from idp.platform.ledger import Ledger
+from idp.protocol.rules.authorization import (
+    FIRST_VISIT,
+    ConsentRequired,
+    Decision,
+    Denied,
+    Granted,
+    Progress,
+    SignInRequired,
+    Standing,
+    decide,
+)
+from idp.protocol.rules.authorization_request import AuthorizationRequest, find_return_address, read_authorization_request
+from idp.protocol.rules.client import Client
+from idp.protocol.rules.response_url import build_response_url
+from idp.protocol.rules.sealed_values import AuthorizationCode
+from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.services.clients import ClientDirectory
+from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.stores import subjects
+from idp.protocol.stores.standing import StandingReads
+from idp.sign_in.rules.session import write_factors
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long things live, in seconds."""
+
+    code: int = 60
+    access_token: int = 300
+    refresh_idle: int = 28_800
+    offline: int = 2_592_000
+    session_idle: int = 1_800
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The browser goes to this address, at the client: with a code or with an error."""
+
+    url: str
+    client: Client
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """A person has to do something first."""
+
+    decision: SignInRequired | ConsentRequired
+    request: AuthorizationRequest
+    client: Client
+
+
+class Authorization:
+    """Answers authorization requests, at ``/authorize`` and again whenever a person finished a step."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        audit: AuditLog,
+        directory: ClientDirectory,
+        standings: StandingReads,
+        values: BearerValues,
+        id_tokens: IdTokens,
+        issuer: str,
+        lifetimes: Lifetimes,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._audit = audit
+        self._directory = directory
+        self._standings = standings
+        self._values = values
+        self._id_tokens = id_tokens
+        self._issuer = issuer
+        self._lifetimes = lifetimes
+        self._idle = timedelta(seconds=lifetimes.session_idle)
+        self._clock = clock
+        self._random = random
+
+    async def answer(
+        self,
+        parameters: Mapping[str, str],
+        session_hash: bytes | None,
+        *,
+        progress: Progress = FIRST_VISIT,
+        request_id: str = "",
+        place: Callable[[], Place] | None = None,
+    ) -> Answer | Undecided:
+        """Return where the browser goes, or what is missing; raise a Refusal when the client or its address is not known."""
+        client = await self._directory.find(parameters.get("client_id"))
+        redirect_uri = find_return_address(parameters, client)
+        assert client is not None  # noqa: S101 - find_return_address refused it otherwise
+        try:
+            request = read_authorization_request(parameters, client, redirect_uri)
+            hinted = self._read_hint(request, client)
+        except ProtocolError as error:
+            return await self._refuse(error, redirect_uri, parameters.get("state"), client, None, request_id, place)
+        now = self._clock()
+        standing = await self._find_standing(session_hash, client, now)
+        decision = decide(request, client, standing, hinted, progress, now)
+        match decision:
+            case Granted():
+                return Answer(await self._grant(request, client, decision, now, request_id, place), client)
+            case Denied():
+                person_id = standing.session.person_id if standing is not None else None
+                return await self._refuse(decision.error, redirect_uri, request.state, client, person_id, request_id, place)
+            case SignInRequired() | ConsentRequired():
+                return Undecided(decision, request, client)
+            case _:
+                assert_never(decision)
+
+    async def find_decision(self, parameters: Mapping[str, str], session_hash: bytes | None, progress: Progress) -> tuple[Decision, Client]:
+        """Return the decision alone, for the consent page; raises what ``answer`` raises, and ProtocolError."""
+        client = await self._directory.find(parameters.get("client_id"))
+        redirect_uri = find_return_address(parameters, client)
+        assert client is not None  # noqa: S101
+        request = read_authorization_request(parameters, client, redirect_uri)
+        now = self._clock()
+        standing = await self._find_standing(session_hash, client, now)
+        return decide(request, client, standing, self._read_hint(request, client), progress, now), client
+
+    async def _find_standing(self, session_hash: bytes | None, client: Client, now: datetime) -> Standing | None:
+        if session_hash is None:
+            return None
+        standing = await self._standings.read(session_hash, client.client_id, client.sector_id)
+        return standing if standing is not None and standing.session.is_alive(now, self._idle) else None
+
+    def _read_hint(self, request: AuthorizationRequest, client: Client) -> str | None:
+        if request.id_token_hint is None:
+            return None
+        hinted = self._id_tokens.read_hint(request.id_token_hint)
+        if hinted is None or hinted.client_id != client.client_id:
+            raise ProtocolError("invalid_request", "id_token_hint is not an ID Token that was issued to this client.")
+        return hinted.subject
+
+    async def _grant(
+        self,
+        request: AuthorizationRequest,
+        client: Client,
+        granted: Granted,
+        now: datetime,
+        request_id: str,
+        place: Callable[[], Place] | None,
+    ) -> str:
+        session = granted.standing.session
+        subject = granted.standing.subject or await self._make_subject(session.person_id, client.sector_id, now)
+        seconds = int(now.timestamp())
+        code = AuthorizationCode(
+            id=make_uuid7(lambda: now, self._random),
+            client_id=client.client_id,
+            redirect_uri=request.redirect_uri,
+            expires_at=seconds + self._lifetimes.code,
+            person_id=session.person_id,
+            session_hash=session.id_hash,
+            session_ends_at=int(session.expires_at.timestamp()),
+            subject=subject,
+            scope=" ".join(request.scope),
+            factors=write_factors(session.proved),
+            acr=granted.acr.value,
+            auth_time=int(granted.auth_time.timestamp()),
+            nonce=request.nonce,
+            challenge=request.challenge,
+        )
+        event = AuditEvent(
+            Kind.AUTHORIZED,
+            actor="person",
+            person_id=session.person_id,
+            client_id=client.client_id,
+            request_id=request_id,
+            details={"acr": granted.acr.value, "scope": code.scope},
+            place=place() if place is not None else None,
+        )
+        await self._ledger.record(self._audit.prepare(event))
+        if session.wants_touch(now):
+            self._ledger.touch(session.id_hash, now)
+        return build_response_url(request.redirect_uri, {"code": self._values.seal(code), "state": request.state, "iss": self._issuer})
+
+    async def _make_subject(self, person_id: UUID, sector_id: UUID, now: datetime) -> str:
+        async with self._database.transaction() as tx:
+            return await subjects.find_or_add(tx, person_id, sector_id, make_outward_id(self._random), now)
+
+    async def _refuse(
+        self,
+        error: ProtocolError,
+        redirect_uri: str,
+        state: str | None,
+        client: Client,
+        person_id: UUID | None,
+        request_id: str,
+        place: Callable[[], Place] | None,
+    ) -> Answer:
+        event = AuditEvent(
+            Kind.AUTHORIZATION_REFUSED,
+            Result.REFUSED,
+            actor="person" if person_id else "browser",
+            person_id=person_id,
+            client_id=client.client_id,
+            request_id=request_id,
+            details={"error": error.error},
+            place=place() if place is not None else None,
+        )
+        await self._ledger.record(self._audit.prepare(event))
+        parameters = {"error": error.error, "error_description": error.description, "state": state, "iss": self._issuer}
+        return Answer(build_response_url(redirect_uri, parameters), client)

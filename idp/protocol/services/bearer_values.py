@@ -1,0 +1,33 @@
+"""Decides how codes and tokens become opaque text and back: sealed, versioned by their seal, never stored."""
+
+from typing import TypeVar
+
+import msgspec
+
+from idp.protocol.rules.sealed_values import AccessToken, AuthorizationCode, RefreshToken
+from keys import BearerSealer, Unsealable
+
+Value = TypeVar("Value", AuthorizationCode, AccessToken, RefreshToken)
+
+_KINDS: dict[type[msgspec.Struct], str] = {AuthorizationCode: "code/1", AccessToken: "access/1", RefreshToken: "refresh/1"}
+
+
+class BearerValues:
+    """Seals and opens the three kinds of bearer values; a text opens only as the kind it was sealed as."""
+
+    def __init__(self, sealer: BearerSealer) -> None:
+        self._sealer = sealer
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in _KINDS}
+
+    def seal(self, value: AuthorizationCode | AccessToken | RefreshToken) -> str:
+        """Return the text that is handed out."""
+        return self._sealer.seal(_KINDS[type(value)], self._encode(value))
+
+    def open(self, kind: type[Value], text: str) -> Value | None:
+        """Return what a text carries, None when it was altered, truncated, sealed as something else or by a lost key."""
+        try:
+            opened: Value = self._decoders[kind].decode(self._sealer.open(_KINDS[kind], text))  # type: ignore[assignment]
+        except (Unsealable, msgspec.DecodeError):
+            return None
+        return opened

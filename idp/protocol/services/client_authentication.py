@@ -1,0 +1,71 @@
+"""Decides which client speaks: exactly one method, the registered one, compared in constant time (RFC 6749 §2.3)."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.client import AuthMethod, Client
+from idp.protocol.services.clients import ClientDirectory, Clients
+
+MAX_AUTHORIZATION = 4_096
+
+
+class ClientAuthentication:
+    """Authenticates the client of a request at the token and introspection endpoints."""
+
+    def __init__(self, directory: ClientDirectory, clients: Clients) -> None:
+        self._directory = directory
+        self._clients = clients
+
+    async def authenticate(self, authorization: bytes | None, parameters: Mapping[str, str]) -> Client:
+        """Return the client that the request proves to come from; raise ProtocolError ``invalid_client`` for anything else."""
+        method, client_id, secret = _read_credentials(authorization, parameters)
+        client = await self._directory.find(client_id)
+        if client is None or client.auth_method is not method:
+            raise _refuse("unknown client" if client is None else f"registered for {client.auth_method.value}, not {method.value}")
+        if method is not AuthMethod.NONE and not self._clients.is_secret(client, secret):
+            raise _refuse("wrong secret")
+        if not client.is_usable:
+            raise _refuse(f"status {client.status}")
+        return client
+
+
+def _refuse(hint: str) -> ProtocolError:
+    return ProtocolError("invalid_client", "Client authentication failed.", hint, redirectable=False)
+
+
+def _read_credentials(authorization: bytes | None, parameters: Mapping[str, str]) -> tuple[AuthMethod, str, str]:
+    posted_id, posted_secret = parameters.get("client_id"), parameters.get("client_secret")
+    if authorization is not None:
+        if posted_secret is not None:
+            raise ProtocolError("invalid_request", "The client authenticated in two ways at once.")
+        client_id, secret = _read_basic(authorization)
+        if posted_id is not None and posted_id != client_id:
+            raise ProtocolError("invalid_request", "Two different client_id values were sent.")
+        return AuthMethod.SECRET_BASIC, client_id, secret
+    if posted_id is None:
+        raise _refuse("no credentials")
+    if posted_secret is None:
+        return AuthMethod.NONE, posted_id, ""
+    return AuthMethod.SECRET_POST, posted_id, posted_secret
+
+
+def _read_basic(authorization: bytes) -> tuple[str, str]:
+    """Return id and secret of a Basic header; both are form-urlencoded inside (RFC 6749 §2.3.1)."""
+    scheme, _, value = authorization.partition(b" ")
+    if scheme.lower() != b"basic" or len(value) > MAX_AUTHORIZATION:
+        raise _refuse("not Basic")
+    try:
+        client_id, colon, secret = base64.b64decode(value.strip(), validate=True).partition(b":")
+        if not colon:
+            raise _refuse("no colon")
+        return _unquote(client_id), _unquote(secret)
+    except (binascii.Error, UnicodeDecodeError):
+        raise _refuse("malformed Basic") from None
+
+
+def _unquote(raw: bytes) -> str:
+    text = unquote_to_bytes(raw.replace(b"+", b" ")) if b"%" in raw or b"+" in raw else raw
+    return text.decode("utf-8")

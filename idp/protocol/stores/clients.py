@@ -1,0 +1,77 @@
+"""Decides how registered clients and their sectors are kept."""
+
+import json
+from datetime import datetime
+from uuid import UUID
+
+from idp.platform.database import Database, Row, Transaction
+from idp.protocol.rules.client import Client, read_document, write_document
+
+READ_CLIENT = """
+    SELECT client_id, version, status, sector_id, document, secret_mac FROM clients WHERE client_id = $1
+"""
+
+LIST_CLIENTS = """
+    SELECT client_id, version, status, sector_id, document, secret_mac FROM clients WHERE client_id > $1 ORDER BY client_id LIMIT $2
+"""
+
+ADD_CLIENT = """
+    INSERT INTO clients (client_id, version, status, sector_id, document, secret_mac, created_at, updated_at)
+    VALUES ($1, 1, $2, $3, $4, $5, $6, $6)
+    ON CONFLICT (client_id) DO NOTHING
+    RETURNING client_id
+"""
+
+REPLACE_CLIENT = """
+    UPDATE clients SET version = version + 1, status = $2, sector_id = $3, document = $4, secret_mac = $5, updated_at = $6
+    WHERE client_id = $1 AND version = $7
+    RETURNING version
+"""
+
+ADD_SECTOR = "INSERT INTO sectors (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
+
+READ_SECTOR = "SELECT id FROM sectors WHERE name = $1"
+
+
+def make_client(row: Row) -> Client:
+    """Return the client of one row."""
+    return read_document(row["client_id"], row["version"], row["status"], row["sector_id"], json.loads(row["document"]), row["secret_mac"])
+
+
+async def read(database: Database, client_id: str) -> Client | None:
+    """Return a client, None when there is none."""
+    rows = await database.fetch(READ_CLIENT, client_id)
+    return make_client(rows[0]) if rows else None
+
+
+async def list_after(tx: Transaction, client_id: str, limit: int) -> list[Client]:
+    """Return at most ``limit`` clients in order of their ids, beginning after ``client_id``."""
+    return [make_client(row) for row in await tx.fetch(LIST_CLIENTS, client_id, limit)]
+
+
+async def add(tx: Transaction, client: Client, now: datetime) -> bool:
+    """Add a client; False when its id is taken."""
+    row = await tx.fetchrow(ADD_CLIENT, client.client_id, client.status, client.sector_id, write_document(client), client.secret_mac, now)
+    return row is not None
+
+
+async def replace(tx: Transaction, client: Client, now: datetime) -> bool:
+    """Write a client's next version; False when another change came first."""
+    row = await tx.fetchrow(
+        REPLACE_CLIENT,
+        client.client_id,
+        client.status,
+        client.sector_id,
+        write_document(client),
+        client.secret_mac,
+        now,
+        client.version,
+    )
+    return row is not None
+
+
+async def find_or_add_sector(tx: Transaction, new_id: UUID, name: str) -> UUID:
+    """Return the id of the sector of this name, made with ``new_id`` when it is new."""
+    await tx.execute(ADD_SECTOR, new_id, name)
+    found: UUID = await tx.fetchval(READ_SECTOR, name)
+    return found

@@ -1,0 +1,118 @@
+"""Decides how grants are read with all they rest on, and how they end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from idp.platform.database import Database, Row, Transaction
+from idp.platform.reads import BatchedRead
+from idp.protocol.rules.grant import Grant
+from idp.protocol.stores.standing import read_consents
+from idp.sign_in.rules.session import read_factors
+
+READ_GRANT = """
+    SELECT k.ord, g.id, g.client_id, g.person_id, g.session_hash, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
+           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at,
+           (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
+           (SELECT p.status FROM people p WHERE p.id = g.person_id) AS person_status,
+           (SELECT s.ended_at IS NULL AND s.expires_at > $2 FROM sessions s WHERE s.id_hash = g.session_hash) AS session_alive
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS k (id, ord)
+    JOIN grants g ON g.id = k.id
+"""
+
+READ_GRANT_WITH_PERSON = """
+    SELECT k.ord, g.id, g.client_id, g.person_id, g.session_hash, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
+           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at,
+           (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
+           p.status AS person_status,
+           (SELECT s.ended_at IS NULL AND s.expires_at > $2 FROM sessions s WHERE s.id_hash = g.session_hash) AS session_alive,
+           p.ial, p.profile,
+           (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
+            WHERE c.person_id = g.person_id AND c.client_id = g.client_id AND c.withdrawn_at IS NULL) AS consents
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS k (id, ord)
+    JOIN grants g ON g.id = k.id
+    LEFT JOIN people p ON p.id = g.person_id
+"""
+
+END_GRANT = """
+    UPDATE grants SET ended_at = $2, ended_reason = $3 WHERE id = $1 AND ended_at IS NULL RETURNING person_id, client_id
+"""
+
+MOVE_GRANTS = "UPDATE grants SET session_hash = $2 WHERE session_hash = $1 AND ended_at IS NULL"
+
+GRACE_GRANT = """
+    UPDATE grants SET graced = true WHERE id = $1 AND generation = $2 AND NOT graced AND ended_at IS NULL RETURNING id
+"""
+
+
+def make_grant(row: Row) -> Grant:
+    """Return the grant of one row of READ_GRANT."""
+    return Grant(
+        id=row["id"],
+        client_id=row["client_id"],
+        person_id=row["person_id"],
+        scope=tuple(row["scope"].split()),
+        subject=row["subject"],
+        session_hash=row["session_hash"],
+        audience=row["audience"],
+        proved=read_factors(row["factors"]),
+        acr=row["acr"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        generation=row["generation"],
+        rotated_at=row["rotated_at"],
+        graced=row["graced"],
+        ended_at=row["ended_at"],
+        client_status=row["client_status"],
+        person_status=row["person_status"],
+        session_alive=bool(row["session_alive"]),
+    )
+
+
+@dataclass(frozen=True)
+class GrantOfPerson:
+    """A grant with what UserInfo needs of its person; ``ial`` and the sealed ``profile`` are None for a client's own grant."""
+
+    grant: Grant
+    ial: int | None
+    profile: bytes | None
+    consents: frozenset[tuple[str, int]]
+
+
+def make_grant_of_person(row: Row) -> GrantOfPerson:
+    """Return one row of READ_GRANT_WITH_PERSON."""
+    return GrantOfPerson(make_grant(row), row["ial"], row["profile"], read_consents(row["consents"]))
+
+
+class GrantReads:
+    """The two batched reads of grants by id."""
+
+    def __init__(self, database: Database) -> None:
+        self._grants: BatchedRead[Grant] = BatchedRead(database, READ_GRANT, 1, make_grant, shared=1)
+        self._with_person: BatchedRead[GrantOfPerson] = BatchedRead(database, READ_GRANT_WITH_PERSON, 1, make_grant_of_person, shared=1)
+
+    async def read(self, grant_id: UUID, now: datetime) -> Grant | None:
+        """Return a grant with its present standing."""
+        return await self._grants.read(grant_id, now)
+
+    async def read_with_person(self, grant_id: UUID, now: datetime) -> GrantOfPerson | None:
+        """Return a grant with its present standing, its person's level and consents."""
+        return await self._with_person.read(grant_id, now)
+
+
+async def end(tx: Transaction, grant_id: UUID, now: datetime, reason: str) -> tuple[UUID | None, str] | None:
+    """End a grant; return its (person, client) or None when it had ended or does not exist."""
+    row = await tx.fetchrow(END_GRANT, grant_id, now, reason)
+    return None if row is None else (row["person_id"], row["client_id"])
+
+
+async def move(tx: Transaction, old_hash: bytes, new_hash: bytes) -> None:
+    """Let the grants of a session go on under its new id (a step-up gives the same browser a new cookie)."""
+    await tx.execute(MOVE_GRANTS, old_hash, new_hash)
+
+
+async def spend_grace(tx: Transaction, grant_id: UUID, generation: int) -> bool:
+    """Use up the one pardon of a lost successor; False when it was used or the grant moved on."""
+    rows: Sequence[Row] = await tx.fetch(GRACE_GRANT, grant_id, generation)
+    return bool(rows)

@@ -1,0 +1,63 @@
+"""Decides how the standing of a browser towards one client is read: one held statement, shared by those who ask together."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from idp.platform.database import Database, Row
+from idp.platform.reads import BatchedRead
+from idp.protocol.rules.authorization import Standing
+from idp.sign_in.rules.session import Session, read_factors
+
+READ_STANDING = """
+    SELECT k.ord, s.id_hash, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, p.status, p.ial, u.sub,
+           (SELECT i.matched_at FROM person_identifiers i WHERE i.person_id = s.person_id AND i.kind = 'phone' LIMIT 1) AS phone_matched_at,
+           (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
+            WHERE c.person_id = s.person_id AND c.client_id = k.client_id AND c.withdrawn_at IS NULL) AS consents
+    FROM unnest($1::bytea[], $2::text[], $3::uuid[]) WITH ORDINALITY AS k (id_hash, client_id, sector_id, ord)
+    JOIN sessions s ON s.id_hash = k.id_hash AND s.ended_at IS NULL
+    JOIN people p ON p.id = s.person_id
+    LEFT JOIN subjects u ON u.person_id = s.person_id AND u.sector_id = k.sector_id
+"""
+
+
+def make_standing(row: Row) -> Standing:
+    """Return the standing of one row of READ_STANDING."""
+    return Standing(
+        session=Session(
+            id_hash=row["id_hash"],
+            person_id=row["person_id"],
+            proved=read_factors(row["factors"]),
+            created_at=row["created_at"],
+            last_seen_at=row["last_seen_at"],
+            expires_at=row["expires_at"],
+        ),
+        person_status=row["status"],
+        ial=row["ial"],
+        phone_matched_at=row["phone_matched_at"],
+        subject=row["sub"],
+        consents=read_consents(row["consents"]),
+    )
+
+
+def read_consents(text: str | None) -> frozenset[tuple[str, int]]:
+    """Return the (purpose, version) pairs of an aggregated column."""
+    if not text:
+        return frozenset()
+    pairs = (line.split(" ", 1) for line in text.split("\n"))
+    return frozenset((purpose, int(version)) for version, purpose in pairs)
+
+
+@dataclass(frozen=True)
+class StandingReads:
+    """Reads ``(session hash, client id, sector id)`` → Standing, None without a live session row."""
+
+    batch: BatchedRead[Standing]
+
+    async def read(self, session_hash: bytes, client_id: str, sector_id: UUID) -> Standing | None:
+        """Return who stands behind a session hash towards one client."""
+        return await self.batch.read(session_hash, client_id, sector_id)
+
+
+def make_standing_reads(database: Database) -> StandingReads:
+    """Return the batched read over ``database``."""
+    return StandingReads(BatchedRead(database, READ_STANDING, 3, make_standing))

@@ -1,0 +1,153 @@
+"""The authorization decision, step by step."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from idp.kernel.levels import Acr, Factor
+from idp.protocol.rules.authorization import (
+    FIRST_VISIT,
+    ConsentRequired,
+    Denied,
+    Granted,
+    Progress,
+    SignInRequired,
+    decide,
+)
+from idp.protocol.rules.client import Basis, Entitlement
+from tests.support.protocol_samples import CLIENT, NOW, make_client, make_request, make_standing
+
+CONSENT = Entitlement("公积金提取", Basis.CONSENT, ("name", "birthdate"))
+DUTY = Entitlement("不动产登记", Basis.STATUTORY_DUTY, ("name",))
+PASSWORD_ONLY = (Factor.PASSWORD,)
+SUBSTANTIAL = make_client(minimum_acr=Acr.SUBSTANTIAL)
+
+
+def test_a_live_session_is_enough() -> None:
+    decision = decide(make_request(), CLIENT, make_standing(), None, FIRST_VISIT, NOW)
+    assert isinstance(decision, Granted)
+    assert (decision.acr, decision.aal, decision.auth_time) == (Acr.SUBSTANTIAL, 2, NOW - timedelta(seconds=60))
+
+
+def test_nobody_here_must_sign_in() -> None:
+    assert decide(make_request(), SUBSTANTIAL, None, None, FIRST_VISIT, NOW) == SignInRequired(Acr.SUBSTANTIAL, None)
+
+
+@pytest.mark.parametrize("status", ["pending", "frozen", "banned", "unban_requested", "closing", "closed", "deceased"])
+def test_every_status_but_active_counts_as_nobody(status: str) -> None:
+    assert isinstance(decide(make_request(), CLIENT, make_standing(person_status=status), None, FIRST_VISIT, NOW), SignInRequired)
+
+
+def test_s16_too_little_is_a_step_up_and_with_prompt_none_login_required() -> None:
+    standing = make_standing(*PASSWORD_ONLY)
+    assert isinstance(decide(make_request(), CLIENT, standing, None, FIRST_VISIT, NOW), Granted)
+    wanted = make_request(wanted=Acr.SUBSTANTIAL)
+    assert decide(wanted, CLIENT, standing, None, FIRST_VISIT, NOW) == SignInRequired(Acr.SUBSTANTIAL, None)
+    silent = replace(wanted, prompts=frozenset({"none"}))
+    decision = decide(silent, CLIENT, standing, None, FIRST_VISIT, NOW)
+    assert isinstance(decision, Denied)
+    assert decision.error.error == "login_required"
+
+
+def test_a_person_who_cannot_reach_the_wish_gets_the_true_lower_class() -> None:
+    decision = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, make_standing(ial=2), None, FIRST_VISIT, NOW)
+    assert isinstance(decision, Granted)
+    assert decision.acr is Acr.LOW
+
+
+def test_a_person_who_cannot_reach_the_clients_minimum_is_never_lowered() -> None:
+    decision = decide(make_request(), SUBSTANTIAL, make_standing(ial=2), None, FIRST_VISIT, NOW)
+    assert isinstance(decision, Denied)
+    assert decision.error.error == "unmet_authentication_requirements"
+
+
+def test_high_is_not_reached_here_and_counts_as_a_wish() -> None:
+    decision = decide(make_request(wanted=Acr.HIGH), CLIENT, make_standing(), None, FIRST_VISIT, NOW)
+    assert isinstance(decision, Granted)
+    assert decision.acr is Acr.SUBSTANTIAL
+
+
+def test_an_old_phone_match_makes_the_code_no_second_factor() -> None:
+    stale = make_standing(phone_matched_at=NOW - timedelta(days=90))
+    lowered = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, stale, None, FIRST_VISIT, NOW)
+    assert isinstance(lowered, Granted)
+    assert (lowered.acr, lowered.aal) == (Acr.LOW, 1)
+    assert isinstance(decide(make_request(), SUBSTANTIAL, stale, None, FIRST_VISIT, NOW), Denied)
+
+
+@pytest.mark.parametrize("prompt", ["login", "select_account"])
+def test_prompt_login_asks_even_in_the_very_second_of_a_sign_in(prompt: str) -> None:
+    request = make_request(prompts=frozenset({prompt}))
+    decision = decide(request, CLIENT, make_standing(age=0), None, FIRST_VISIT, NOW)
+    assert decision == SignInRequired(Acr.LOW, NOW)
+    again = decide(request, CLIENT, make_standing(age=0), None, Progress(fresh_after=NOW, signed_in=True), NOW)
+    assert isinstance(again, Granted)
+    old = decide(request, CLIENT, make_standing(age=1), None, Progress(fresh_after=NOW, signed_in=True), NOW)
+    assert isinstance(old, SignInRequired)
+
+
+def test_max_age_counts_the_oldest_factor() -> None:
+    assert isinstance(decide(make_request(max_age=60), CLIENT, make_standing(age=60), None, FIRST_VISIT, NOW), Granted)
+    assert decide(make_request(max_age=59), CLIENT, make_standing(age=60), None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, NOW)
+    fresh = decide(
+        make_request(max_age=1), CLIENT, make_standing(age=5), None, Progress(fresh_after=NOW - timedelta(seconds=9), signed_in=True), NOW
+    )
+    assert isinstance(fresh, Granted)
+
+
+def test_max_age_with_prompt_none_is_login_required() -> None:
+    decision = decide(make_request(max_age=1, prompts=frozenset({"none"})), CLIENT, make_standing(), None, FIRST_VISIT, NOW)
+    assert isinstance(decision, Denied)
+    assert decision.error.error == "login_required"
+
+
+def test_consent_is_asked_once_per_purpose_and_version() -> None:
+    client = make_client(entitlements=(CONSENT, DUTY))
+    assert decide(make_request(), client, make_standing(), None, FIRST_VISIT, NOW) == ConsentRequired((CONSENT,))
+    agreed = make_standing(consents=frozenset({(CONSENT.purpose, 1)}))
+    assert isinstance(decide(make_request(), client, agreed, None, FIRST_VISIT, NOW), Granted)
+    changed = make_client(entitlements=(replace(CONSENT, version=2),))
+    assert isinstance(decide(make_request(), changed, agreed, None, FIRST_VISIT, NOW), ConsentRequired)
+
+
+def test_s57_a_statutory_duty_asks_no_page() -> None:
+    assert isinstance(decide(make_request(), make_client(entitlements=(DUTY,)), make_standing(), None, FIRST_VISIT, NOW), Granted)
+
+
+def test_consent_is_not_asked_for_what_the_scope_does_not_want() -> None:
+    assert isinstance(
+        decide(make_request(scope=("openid",)), make_client(entitlements=(CONSENT,)), make_standing(), None, FIRST_VISIT, NOW), Granted
+    )
+
+
+def test_prompt_consent_asks_again_once() -> None:
+    client = make_client(entitlements=(CONSENT,))
+    agreed = make_standing(consents=frozenset({(CONSENT.purpose, 1)}))
+    request = make_request(prompts=frozenset({"consent"}))
+    assert isinstance(decide(request, client, agreed, None, FIRST_VISIT, NOW), ConsentRequired)
+    assert isinstance(decide(request, client, agreed, None, Progress(consented=True), NOW), Granted)
+
+
+def test_prompt_none_with_a_missing_consent() -> None:
+    decision = decide(
+        make_request(prompts=frozenset({"none"})), make_client(entitlements=(CONSENT,)), make_standing(), None, FIRST_VISIT, NOW
+    )
+    assert isinstance(decision, Denied)
+    assert decision.error.error == "consent_required"
+
+
+def test_who_does_not_agree_is_told_to_the_client() -> None:
+    decision = decide(make_request(), make_client(entitlements=(CONSENT,)), make_standing(), None, Progress(denied=True), NOW)
+    assert isinstance(decision, Denied)
+    assert decision.error.error == "access_denied"
+
+
+def test_an_id_token_hint_of_somebody_else_never_grants() -> None:
+    hinted = make_request(id_token_hint="token")
+    assert isinstance(decide(hinted, CLIENT, make_standing(), "sub-7", FIRST_VISIT, NOW), Granted)
+    assert isinstance(decide(hinted, CLIENT, make_standing(), "sub-8", FIRST_VISIT, NOW), SignInRequired)
+    for request, progress in ((replace(hinted, prompts=frozenset({"none"})), FIRST_VISIT), (hinted, Progress(signed_in=True))):
+        decision = decide(request, CLIENT, make_standing(), "sub-8", progress, NOW)
+        assert isinstance(decision, Denied)
+        assert decision.error.error == "login_required"

@@ -1,0 +1,218 @@
+"""PKCE, scopes, claims, grants, token requests, sign-out, addresses and metadata."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from idp.kernel.errors import ProtocolError
+from idp.kernel.levels import Factor, Proved
+from idp.people.rules.identifiers import Phone, parse_id_number
+from idp.people.rules.profile import make_profile
+from idp.protocol.rules.authorization_request import PROMPTS
+from idp.protocol.rules.claims import describe_profile, find_allowed, list_amr, list_releases, select_claims
+from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
+from idp.protocol.rules.metadata import PATHS, describe_provider
+from idp.protocol.rules.pkce import is_challenge, proves
+from idp.protocol.rules.response_url import build_response_url
+from idp.protocol.rules.scopes import SCOPES, choose_scope, list_claims
+from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce, decide_sign_out
+from idp.protocol.rules.token_request import RedeemCode, Refresh, UseOwnCredentials, narrow_scope, read_token_request
+from tests.support.protocol_samples import CHALLENGE, CLIENT, NOW, VERIFIER, make_client
+
+
+def test_pkce_of_rfc_7636_appendix_b() -> None:
+    assert proves(VERIFIER, CHALLENGE)
+    assert not proves(VERIFIER[:-1] + "Y", CHALLENGE)
+    assert not proves(None, CHALLENGE)
+    assert not proves(VERIFIER, None)
+    assert proves(None, None)
+    assert not proves("short", CHALLENGE)
+    assert not proves("a" * 129, CHALLENGE)
+
+
+@pytest.mark.parametrize("text", ["", "a" * 42, "a" * 44, "a" * 42 + "=", "a" * 42 + "\n"])
+def test_a_challenge_is_43_base64url_characters(text: str) -> None:
+    assert is_challenge(CHALLENGE)
+    assert not is_challenge(text)
+
+
+def test_scope_order_is_the_tables() -> None:
+    assert choose_scope(["profile", "openid", "x"], ["openid", "profile", "phone"]) == ("openid", "profile")
+    assert list_claims(["openid", "identity", "profile"]).count("name") == 1
+
+
+def test_guarded_claims_need_an_entitlement() -> None:
+    known = {"sub": "s", "name": "测试甲", "gender": "male", "locale": "zh-CN", "ial": 3, "real_name_verified": True}
+    scope = ("openid", "profile", "real_name")
+    assert select_claims(scope, (), known) == {"sub": "s", "locale": "zh-CN", "real_name_verified": True, "ial": 3}
+    named = select_claims(scope, (Entitlement("p", Basis.STATUTORY_DUTY, ("name",)),), known)
+    assert named["name"] == "测试甲"
+    assert "gender" not in named
+    assert select_claims(("openid",), (Entitlement("p", Basis.STATUTORY_DUTY, ("name",)),), known) == {"sub": "s"}
+
+
+def test_consent_counts_only_in_its_present_version() -> None:
+    duty = Entitlement("d", Basis.STATUTORY_DUTY, ("name",))
+    asked = Entitlement("c", Basis.CONSENT, ("gender",), 2)
+    client = make_client(entitlements=(duty, asked))
+    assert find_allowed(client, frozenset()) == (duty,)
+    assert find_allowed(client, frozenset({("c", 1)})) == (duty,)
+    assert find_allowed(client, frozenset({("c", 2)})) == (duty, asked)
+
+
+def test_each_released_claim_is_counted_for_one_purpose() -> None:
+    first = Entitlement("a", Basis.STATUTORY_DUTY, ("name", "gender"))
+    second = Entitlement("b", Basis.CONSENT, ("name", "birthdate"))
+    releases = list_releases(["name", "birthdate", "locale"], [first, second])
+    assert [(r.purpose, r.claims) for r in releases] == [("a", ("name",)), ("b", ("birthdate",))]
+
+
+def test_amr_names_factors_and_mfa() -> None:
+    assert list_amr([Proved(Factor.PASSWORD, NOW)]) == ["pwd"]
+    assert list_amr([Proved(Factor.SMS, NOW), Proved(Factor.PASSWORD, NOW)]) == ["pwd", "sms", "mfa"]
+
+
+def test_a_profile_becomes_standard_claims() -> None:
+    document = parse_id_number("350203201202290036", date(2026, 3, 2))
+    claims = describe_profile(make_profile("测试甲", document, Phone("+8613800138000"), datetime(2026, 1, 1, tzinfo=UTC)))
+    assert claims["birthdate"] == "2012-02-29"
+    assert claims["gender"] == "male"
+    assert claims["phone_number"] == "+8613800138000"
+    assert claims["id_document"] == {"type": "resident_id", "number": "350203201202290036"}
+
+
+def make_grant(**changes: object) -> Grant:
+    values: dict[str, object] = {
+        "id": UUID(int=1),
+        "client_id": "land",
+        "person_id": UUID(int=7),
+        "scope": ("openid",),
+        "subject": "s",
+        "session_hash": b"h",
+        "audience": None,
+        "proved": (Proved(Factor.PASSWORD, NOW),),
+        "acr": None,
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(hours=1),
+        "generation": 3,
+        "rotated_at": NOW,
+        "graced": False,
+        "ended_at": None,
+        "client_status": "live",
+        "person_status": "active",
+        "session_alive": True,
+    }
+    return Grant(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ended_at": NOW},
+        {"expires_at": NOW},
+        {"client_status": "suspended"},
+        {"client_status": None},
+        {"person_status": "banned"},
+        {"person_status": None},
+        {"session_alive": False},
+    ],
+)
+def test_ban_logout_suspension_and_end_hold_at_once(changes: dict[str, object]) -> None:
+    assert is_effective(make_grant(), NOW)
+    assert not is_effective(make_grant(**changes), NOW)
+    assert isinstance(decide_refresh(make_grant(**changes), 3, True, NOW), Ineffective)
+
+
+def test_an_offline_grant_outlives_its_session_but_not_a_ban() -> None:
+    offline = ("openid", "offline_access")
+    assert is_effective(make_grant(scope=offline, session_alive=False), NOW)
+    assert not is_effective(make_grant(scope=offline, person_status="frozen"), NOW)
+
+
+def test_refresh_rotates_by_generation() -> None:
+    assert decide_refresh(make_grant(), 3, True, NOW) == Rotate()
+    assert decide_refresh(make_grant(), 2, True, NOW + timedelta(seconds=10)) == Repeat()
+    assert decide_refresh(make_grant(), 2, True, NOW + timedelta(seconds=11)) == Reused()
+    assert decide_refresh(make_grant(), 2, False, NOW) == Reused()
+    assert decide_refresh(make_grant(graced=True), 2, True, NOW) == Reused()
+    assert decide_refresh(make_grant(), 1, True, NOW) == Reused()
+    assert decide_refresh(make_grant(), 4, True, NOW) == Reused()
+
+
+ALL = make_client(grant_types=frozenset({"authorization_code", "refresh_token", "client_credentials"}), resources=("urn:api",))
+
+
+def test_token_requests_are_read() -> None:
+    assert read_token_request(
+        {"grant_type": "authorization_code", "code": "c", "redirect_uri": "u", "code_verifier": "v"}, ALL
+    ) == RedeemCode("c", "u", "v")
+    assert read_token_request({"grant_type": "refresh_token", "refresh_token": "r", "scope": "openid"}, ALL) == Refresh(
+        "r", frozenset({"openid"})
+    )
+    assert read_token_request({"grant_type": "client_credentials"}, ALL) == UseOwnCredentials(None)
+    assert read_token_request({"grant_type": "client_credentials", "resource": "urn:api"}, ALL) == UseOwnCredentials("urn:api")
+
+
+@pytest.mark.parametrize(
+    ("error", "parameters"),
+    [
+        ("invalid_request", {}),
+        ("unsupported_grant_type", {"grant_type": "password"}),
+        ("invalid_request", {"grant_type": "authorization_code", "redirect_uri": "u"}),
+        ("invalid_request", {"grant_type": "authorization_code", "code": "c"}),
+        ("invalid_request", {"grant_type": "refresh_token"}),
+        ("invalid_target", {"grant_type": "client_credentials", "resource": "urn:other"}),
+    ],
+)
+def test_wrong_token_requests_have_their_own_error(error: str, parameters: dict[str, str]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        read_token_request(parameters, ALL)
+    assert caught.value.error == error
+
+
+def test_a_grant_type_must_be_registered() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        read_token_request({"grant_type": "client_credentials"}, CLIENT)
+    assert caught.value.error == "unauthorized_client"
+
+
+def test_a_refreshed_scope_only_shrinks() -> None:
+    assert narrow_scope(("openid", "profile"), None) == ("openid", "profile")
+    assert narrow_scope(("openid", "profile"), frozenset({"openid"})) == ("openid",)
+    with pytest.raises(ProtocolError):
+        narrow_scope(("openid",), frozenset({"openid", "phone"}))
+
+
+BACK = "https://land.example/"
+
+
+def test_sign_out_returns_only_with_a_valid_hint_and_a_registered_address() -> None:
+    wish = {"post_logout_redirect_uri": BACK, "state": "a b"}
+    assert decide_sign_out(wish, CLIENT, "sid", "sid") == EndAtOnce(BACK + "?state=a%20b")
+    assert decide_sign_out({"post_logout_redirect_uri": BACK}, CLIENT, "sid", None) == EndAtOnce(BACK)
+    assert decide_sign_out(wish, CLIENT, "other", "sid") == AskFirst(BACK + "?state=a%20b")
+    assert decide_sign_out(wish, None, None, "sid") == AskFirst(None)
+    assert decide_sign_out(wish, None, None, None) == EndAtOnce(None)
+    for uri in ("https://land.example/x", "https://land.example/?a=1", "https://evil.example/", ""):
+        assert decide_sign_out({"post_logout_redirect_uri": uri}, CLIENT, "sid", "sid") == EndAtOnce(None)
+    assert decide_sign_out({**wish, "client_id": "other"}, CLIENT, "sid", "sid") == EndAtOnce(None)
+
+
+def test_response_parameters_are_encoded_and_join_an_existing_query() -> None:
+    assert (
+        build_response_url("https://a.example/cb", {"code": "x", "state": "省&=", "iss": None})
+        == "https://a.example/cb?code=x&state=%E7%9C%81%26%3D"
+    )
+    assert build_response_url("https://a.example/cb?t=1", {"code": "x"}) == "https://a.example/cb?t=1&code=x"
+
+
+def test_metadata_is_the_tables() -> None:
+    document = describe_provider("https://id.example", ("ES256", "RS256"))
+    assert document["issuer"] == "https://id.example"
+    assert {document[name] for name in PATHS} == {f"https://id.example{path}" for path in PATHS.values()}
+    assert document["scopes_supported"] == list(SCOPES)
+    assert document["prompt_values_supported"] == list(PROMPTS)
+    assert document["code_challenge_methods_supported"] == ["S256"]
+    assert document["request_uri_parameter_supported"] is False
