@@ -14,15 +14,13 @@ class SettingsError(Exception):
     """One sentence that tells the operator which setting is wrong and what to do."""
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
 
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Server(_Section):
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the provider listens and what it is called."""
 
     issuer: str = "http://127.0.0.1:8000"
@@ -36,7 +34,7 @@ class Server(_Section):
     body_limit: Annotated[int, msgspec.Meta(ge=1024, le=10_485_760)] = 65_536
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """PostgreSQL. ``dsn`` is the service's role, ``owner_dsn`` the one that migrates."""
 
     dsn: str = ""
@@ -44,14 +42,14 @@ class DatabaseSettings(_Section):
     pool_size: Positive = 8
 
 
-class TransientSettings(_Section):
+class TransientSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where states that may be lost live: PostgreSQL UNLOGGED tables, or Redis by URL."""
 
     store: Literal["postgres", "redis"] = "postgres"
     redis_url: str = "redis://127.0.0.1:6379/0"
 
 
-class KeySettings(_Section):
+class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The key-encryption key is 32 random bytes, base64url, in a file that only the service can read."""
 
     key_encryption_key_file: str = "var/keys/kek"
@@ -59,14 +57,14 @@ class KeySettings(_Section):
     retiring_seconds: Positive = 90 * 86_400
 
 
-class AuditSettings(_Section):
+class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Checkpoints leave the database: appended to this file and, from there, to wherever the operator copies it."""
 
     checkpoint_file: str = "var/audit/checkpoints.jsonl"
     checkpoint_seconds: Positive = 60
 
 
-class SmsSettings(_Section):
+class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The SMS gateway that the worker speaks to."""
 
     gateway: Literal["none", "aliyun"] = "none"
@@ -77,7 +75,7 @@ class SmsSettings(_Section):
     templates: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class SignInSettings(_Section):
+class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Sessions and throttling; figures of domain.md §1."""
 
     session_idle_seconds: Positive = 1_800
@@ -93,7 +91,7 @@ class SignInSettings(_Section):
     hash_queue: Positive = 64
 
 
-class ProtocolSettings(_Section):
+class ProtocolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Lifetimes of what clients hold, in seconds."""
 
     code_seconds: Positive = 60
@@ -104,13 +102,13 @@ class ProtocolSettings(_Section):
     interaction_seconds: Positive = 3_600
 
 
-class LogSettings(_Section):
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is written to standard error, one JSON object a line."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(_Section):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration of one installation."""
 
     environment: Literal["production", "sandbox", "demo"] = "production"
@@ -208,3 +206,17 @@ def read_settings(path: str | None = None) -> Settings:
     """Return the settings that this process was started with: ``--settings``, else ``IDP_SETTINGS``, else the defaults."""
     chosen = path or os.environ.get("IDP_SETTINGS")
     return load_settings(Path(chosen) if chosen else None, os.environ)
+
+
+SECRET_WORDS = ("dsn", "secret", "redis_url", "access_key")
+
+
+def describe_settings(settings: Settings) -> list[str]:
+    """Return one ``section.key = value`` line per setting; whatever may hold a secret is only said to be set or empty."""
+    lines = []
+    for name, value in msgspec.to_builtins(settings).items():
+        for key, inner in value.items() if isinstance(value, dict) else [("", value)]:
+            path = f"{name}.{key}" if key else name
+            secret = any(word in path for word in SECRET_WORDS) and not path.endswith("_file")
+            lines.append(f"{path} = {('(set)' if inner else '(empty)') if secret else inner!r}")
+    return lines

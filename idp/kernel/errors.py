@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a defect
+class Refusal(Exception):
     """A stable, translatable "no". ``code`` is the message key and the test's name; ``facts`` fill the message."""
 
     code: ClassVar[str]
@@ -27,5 +27,5 @@ class ProtocolError(Exception):
         return f"{self.error}: {self.description}"
 
 
-class Fault(Exception):  # noqa: N818
+class Fault(Exception):
     """Something of ours is broken; the person sees a request id and no text."""

@@ -1,4 +1,4 @@
-"""Decides the levels of assurance: how well a person is known (ial), how surely this is that person (aal), and their names on the wire (acr)."""
+"""Decides levels of assurance: how well a person is known (ial), how surely this is that person (aal), the wire's words (acr)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ State = TypeVar("State", bound=Enum)
 Event = TypeVar("Event", bound=Enum)
 
 
-class IllegalTransition(Exception):  # noqa: N818
+class IllegalTransition(Exception):
     """The table has no row for this event in this state."""
 
 
