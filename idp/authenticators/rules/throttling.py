@@ -94,10 +94,10 @@ def name_network(address: str) -> str:
     return parsed.packed[:3].hex()
 
 
-def name_subject(way: Way, identifier: str, device_hash: bytes | None, address: str) -> bytes:
+def name_subject(way: Way, identifier: str, device_hash: bytes | None, address: str) -> str:
     """Return what failures are counted under, ready to be keyed: way, identifier, and the known device or else the network.
 
     A known device has its own count, so a stranger who locks the network does not lock the person's own phone (S01).
     """
     place = "device:" + device_hash.hex() if device_hash is not None else "network:" + name_network(address)
-    return b"\0".join((b"throttle", way.value.encode(), identifier.encode("utf-8", "replace"), place.encode()))
+    return f"{way.value}\0{place}\0{identifier}"

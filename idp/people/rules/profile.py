@@ -11,7 +11,7 @@ from idp.people.rules.masking import mask_name
 FORMAT = 1
 
 
-class UnreadableProfile(Exception):  # noqa: N818
+class UnreadableProfile(Exception):
     """The sealed profile has a format that this release does not know."""
 
 

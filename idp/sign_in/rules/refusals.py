@@ -23,12 +23,6 @@ class StepRepeated(Refusal):
     code: ClassVar[str] = "step_repeated"
 
 
-class FormForged(Refusal):
-    """The form does not carry the token of its page."""
-
-    code: ClassVar[str] = "form_forged"
-
-
 class LevelUnreachable(Refusal):
     """This account cannot reach the level that the department asks for."""
 

@@ -65,9 +65,9 @@ def count_fresh(proved: Iterable[Proved], fresh_after: datetime | None) -> tuple
     return tuple(p for p in proved if p.at >= fresh_after)
 
 
-def drop_stale(proved: Iterable[Proved], now: datetime, born_at: datetime | None = None) -> tuple[Proved, ...]:
-    """Return the factors of an unfinished flow that may still be used: at most FLOW_LIFE old and not older than their store."""
-    return tuple(p for p in proved if now - p.at < FLOW_LIFE and (born_at is None or p.at >= born_at))
+def drop_stale(proved: Iterable[Proved], now: datetime) -> tuple[Proved, ...]:
+    """Return the factors of an unfinished flow that may still be used: at most FLOW_LIFE old."""
+    return tuple(p for p in proved if now - p.at < FLOW_LIFE)
 
 
 def decide_next(wanted: Acr, subject: Subject | None, proved: tuple[Proved, ...], fresh_after: datetime | None, now: datetime) -> NextStep:

@@ -21,6 +21,8 @@ from idp.authenticators.rules.sms_code import (
     write_pending,
 )
 
+FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - hypothesis draws naive instants
+LAST = datetime(2090, 1, 1)  # noqa: DTZ001
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 LIMITS = CodeLimits()
 PENDING = PendingCode(b"\x01" * 32, "k1", NOW)
@@ -93,7 +95,7 @@ def test_five_tries_kill_it() -> None:
     assert judge_before(pending, NOW, LIMITS) == CodeDead()
 
 
-@given(st.binary(min_size=32, max_size=32), st.integers(0, 5), st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1)))
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 5), st.datetimes(FIRST, LAST))
 def test_written_codes_read_back(mac: bytes, tries: int, at: datetime) -> None:
     pending = PendingCode(mac, "codes-1", at.replace(tzinfo=UTC, microsecond=0), tries)
     assert read_pending(write_pending(pending)) == pending

@@ -11,8 +11,10 @@ from idp.kernel.levels import Acr, Factor, Proved
 from idp.sign_in.rules.interaction import Interaction, hash_browser, is_bound_to
 from idp.sign_in.rules.interaction_format import read_interaction, write_interaction
 
+FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - hypothesis draws naive instants
+LAST = datetime(2090, 1, 1)  # noqa: DTZ001
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=50)
-instants = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1)).map(lambda at: at.replace(tzinfo=UTC, microsecond=0))
+instants = st.datetimes(FIRST, LAST).map(lambda at: at.replace(tzinfo=UTC, microsecond=0))
 interactions = st.builds(
     Interaction,
     id=st.just("i-1"),

@@ -124,8 +124,6 @@ def test_merging_keeps_each_factor_once_and_the_latest(one: list[Proved], other:
         assert kept[0].at == max(p.at for p in (*one, *other) if p.factor is factor)
 
 
-def test_factors_of_an_unfinished_flow_age_and_never_predate_their_store() -> None:
+def test_factors_of_an_unfinished_flow_age() -> None:
     old = Proved(Factor.PASSWORD, NOW - FLOW_LIFE)
     assert drop_stale((old, SMS), NOW) == (SMS,)
-    assert drop_stale((SMS,), NOW, born_at=EARLIER) == (SMS,)
-    assert drop_stale((SMS,), NOW, born_at=EARLIER + timedelta(seconds=1)) == ()

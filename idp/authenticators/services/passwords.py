@@ -1,0 +1,43 @@
+"""Decides whether a password is right, at the same cost for people who do not exist, and renews verifiers that are due."""
+
+from datetime import datetime
+from uuid import UUID
+
+from idp.authenticators.stores import passwords
+from idp.platform.database import Database, Transaction
+from idp.platform.password_hashing import Overloaded, PasswordHashing
+
+NOBODY = UUID(int=0)
+"""Whose verifier is looked for when the identifier is unknown: both cases cost one read and one hash."""
+
+
+class Passwords:
+    """Passwords of people."""
+
+    def __init__(self, database: Database, hashing: PasswordHashing) -> None:
+        self._database = database
+        self._hashing = hashing
+
+    async def verify(self, person_id: UUID | None, password: str) -> bool:
+        """Tell whether ``password`` is this person's; ``None`` is an unknown identifier. Raises Overloaded."""
+        verifier = await passwords.find_verifier(self._database, person_id or NOBODY)
+        verification = await self._hashing.verify(verifier, password)
+        if verification.fits and verification.due and person_id is not None and verifier is not None:
+            await self._upgrade(person_id, verifier, password)
+        return verification.fits
+
+    async def hash(self, password: str) -> str:
+        """Return the verifier of a new password. Raises Overloaded, ValueError when it is too long."""
+        return await self._hashing.hash(password)
+
+    async def set(self, tx: Transaction, person_id: UUID, verifier: str, now: datetime) -> None:
+        """Store the verifier of a new password in the caller's transaction."""
+        await passwords.set_verifier(tx, person_id, verifier, now)
+
+    async def _upgrade(self, person_id: UUID, old: str, password: str) -> None:
+        try:
+            new = await self._hashing.hash(password)
+        except Overloaded:
+            return  # the next sign-in renews it
+        async with self._database.transaction() as tx:
+            await passwords.upgrade_verifier(tx, person_id, old, new)

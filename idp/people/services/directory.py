@@ -1,0 +1,144 @@
+"""Decides who an identifier belongs to, and what is read of a person; sealed values are opened here and nowhere else."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from idp.authenticators.services.passwords import Passwords
+from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.clock import SHANGHAI, Clock, Random
+from idp.kernel.ids import PersonId, make_uuid7
+from idp.people.rules import profile as profiles
+from idp.people.rules.identifiers import Identifier, IdentifierKind, IdNumber, Phone, recognize
+from idp.people.rules.person import PERSON_TRANSITIONS, Standing, Status, StatusEvent
+from idp.people.rules.profile import Profile, make_profile
+from idp.people.stores import identifiers, people
+from idp.people.stores.people import FoundPerson
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database, Transaction
+from keys import BlindIndex, Sealer, row_aad
+
+
+class IdentifierTaken(Exception):
+    """Somebody already has this identifier; nothing was added."""
+
+
+class UnknownPerson(Exception):
+    """There is no person with this id."""
+
+
+@dataclass(frozen=True)
+class KnownPerson:
+    """Who somebody is to the sign-in: standing, and the phone that codes go to."""
+
+    standing: Standing
+    phone: Phone | None
+
+
+@dataclass(frozen=True, repr=False)
+class NewPerson:
+    """A person to add. ``verifier`` is the password's, ``matched_at`` the operator's match of name, document and phone."""
+
+    name: str
+    document: IdNumber | None
+    phone: Phone | None
+    ial: int
+    verifier: str | None = None
+    matched_at: datetime | None = None
+    status: Status = Status.ACTIVE
+    locale: str = "zh-CN"
+
+
+class People:
+    """The people of this installation."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, index: BlindIndex, passwords: Passwords, audit: AuditLog, clock: Clock, random: Random
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._index = index
+        self._passwords = passwords
+        self._audit = audit
+        self._clock = clock
+        self._random = random
+
+    def recognize(self, text: str) -> Identifier | None:
+        """Return what ``text`` identifies a person by, today; None when it is no identifier."""
+        return recognize(text, self._clock().astimezone(SHANGHAI).date())
+
+    async def find_by_identifier(self, identifier: Identifier | str) -> KnownPerson | None:
+        """Return who has this identifier (or this text), None when nobody has."""
+        known = self.recognize(identifier) if isinstance(identifier, str) else identifier
+        if known is None:
+            return None
+        index_values = self._index.index_all(known.kind.value, known.value)
+        return self._know(await people.find_by_identifier(self._database, known.kind.value, index_values))
+
+    async def find_by_id(self, person_id: UUID) -> KnownPerson | None:
+        """Return the person's standing and phone, None for an unknown id."""
+        return self._know(await people.find_by_id(self._database, person_id))
+
+    async def read_profile(self, person_id: UUID) -> Profile:
+        """Return the person's data in clear, for whoever is entitled to it. Raises UnknownPerson."""
+        sealed = await people.find_profile(self._database, person_id)
+        if sealed is None:
+            raise UnknownPerson
+        return profiles.read_profile(self._sealer.open(sealed, row_aad("people", "profile", person_id.bytes)))
+
+    def open_profile(self, person_id: UUID, sealed: bytes) -> Profile:
+        """Return the profile of a row that somebody else's statement read (``people.profile``)."""
+        return profiles.read_profile(self._sealer.open(sealed, row_aad("people", "profile", person_id.bytes)))
+
+    async def add_person(self, person: NewPerson) -> PersonId:
+        """Add a person with identifiers and password in one transaction. Raises IdentifierTaken, and adds nothing then."""
+        now = self._clock()
+        person_id = PersonId(make_uuid7(self._clock, self._random))
+        profile = make_profile(person.name, person.document, person.phone, now, person.locale)
+        aad = row_aad("people", "profile", person_id.bytes)
+        sealed = self._sealer.seal(profiles.write_profile(profile), aad, self._random)
+        async with self._database.transaction() as tx:
+            await people.add(tx, person_id, person.status, person.ial, sealed, now)
+            if person.document is not None:
+                await self._add_identifier(tx, person_id, person.document.kind, person.document.value, None, now)
+            if person.phone is not None:
+                await self._add_identifier(tx, person_id, IdentifierKind.PHONE, person.phone.value, person.matched_at, now)
+            if person.verifier is not None:
+                await self._passwords.set(tx, person_id, person.verifier, now)
+            await self._audit.record(tx, AuditEvent(Kind.PERSON_SEEDED, person_id=person_id, details={"ial": person.ial}))
+        return person_id
+
+    async def refresh_phone_match(self, person_id: UUID, matched_at: datetime) -> bool:
+        """Note that the operator matched name, document and phone; tell False when the person has no phone."""
+        async with self._database.transaction() as tx:
+            return await identifiers.refresh_phone_match(tx, person_id, matched_at)
+
+    async def change_status(self, tx: Transaction, person_id: UUID, before: Status, event: StatusEvent) -> Status:
+        """Let ``event`` happen to an account in the caller's transaction, who also audits it.
+
+        Raises IllegalTransition when the table has no such row, UnknownPerson when the account is not ``before`` any more.
+        """
+        after = PERSON_TRANSITIONS.follow(before, event)
+        if not await people.set_status(tx, person_id, before, after, self._clock()):
+            raise UnknownPerson
+        return after
+
+    async def _add_identifier(
+        self, tx: Transaction, person_id: UUID, kind: IdentifierKind, value: str, matched_at: datetime | None, now: datetime
+    ) -> None:
+        index_value = self._index.index(kind.value, value)
+        sealed = self._sealer.seal(value.encode(), _aad(kind, index_value), self._random)
+        if not await identifiers.add(tx, kind.value, index_value, person_id, sealed, matched_at, now):
+            raise IdentifierTaken
+
+    def _know(self, found: FoundPerson | None) -> KnownPerson | None:
+        if found is None:
+            return None
+        phone = None
+        if found.phone_index is not None and found.phone_sealed is not None:
+            phone = Phone(self._sealer.open(found.phone_sealed, _aad(IdentifierKind.PHONE, found.phone_index)).decode())
+        return KnownPerson(found.standing, phone)
+
+
+def _aad(kind: IdentifierKind, index_value: bytes) -> bytes:
+    return row_aad("person_identifiers", "sealed", kind.value.encode() + b"\0" + index_value)

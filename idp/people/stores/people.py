@@ -1,0 +1,79 @@
+"""Decides how people are kept: status and level readable, the profile sealed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from idp.people.rules.person import Standing, Status
+from idp.platform.database import Database, Row, Transaction
+
+ADD_PERSON = "INSERT INTO people (id, status, ial, profile, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)"
+
+READ_PROFILE = "SELECT profile FROM people WHERE id = $1"
+
+SET_STATUS = "UPDATE people SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2 RETURNING id"
+
+FIND_BY_IDENTIFIER = """
+    SELECT p.id, p.status, p.ial, phone.index_value AS phone_index, phone.sealed AS phone_sealed, phone.matched_at
+    FROM person_identifiers i
+    JOIN people p ON p.id = i.person_id
+    LEFT JOIN LATERAL (
+        SELECT o.index_value, o.sealed, o.matched_at FROM person_identifiers o
+        WHERE o.person_id = p.id AND o.kind = 'phone' ORDER BY o.created_at DESC LIMIT 1
+    ) phone ON true
+    WHERE i.kind = $1 AND i.index_value = ANY($2::bytea[])
+"""
+
+FIND_BY_ID = """
+    SELECT p.id, p.status, p.ial, phone.index_value AS phone_index, phone.sealed AS phone_sealed, phone.matched_at
+    FROM people p
+    LEFT JOIN LATERAL (
+        SELECT o.index_value, o.sealed, o.matched_at FROM person_identifiers o
+        WHERE o.person_id = p.id AND o.kind = 'phone' ORDER BY o.created_at DESC LIMIT 1
+    ) phone ON true
+    WHERE p.id = $1
+"""
+
+
+@dataclass(frozen=True)
+class FoundPerson:
+    """A person's standing and the sealed phone that codes go to, with the index that its envelope is bound to."""
+
+    standing: Standing
+    phone_index: bytes | None
+    phone_sealed: bytes | None
+
+
+async def add(tx: Transaction, person_id: UUID, status: Status, ial: int, sealed_profile: bytes, now: datetime) -> None:
+    """Add a person."""
+    await tx.execute(ADD_PERSON, person_id, status.value, ial, sealed_profile, now)
+
+
+async def set_status(tx: Transaction, person_id: UUID, before: Status, after: Status, now: datetime) -> bool:
+    """Change the status; tell False when it was not ``before`` any more."""
+    return await tx.fetchval(SET_STATUS, person_id, before.value, after.value, now) is not None
+
+
+async def find_profile(database: Database, person_id: UUID) -> bytes | None:
+    """Return the sealed profile, None for an unknown person."""
+    rows = await database.fetch(READ_PROFILE, person_id)
+    return rows[0]["profile"] if rows else None
+
+
+async def find_by_identifier(database: Database, kind: str, index_values: Sequence[bytes]) -> FoundPerson | None:
+    """Return who has this identifier, under any of the index keys."""
+    return _read(await database.fetch(FIND_BY_IDENTIFIER, kind, index_values))
+
+
+async def find_by_id(database: Database, person_id: UUID) -> FoundPerson | None:
+    """Return the person with this id."""
+    return _read(await database.fetch(FIND_BY_ID, person_id))
+
+
+def _read(rows: Sequence[Row]) -> FoundPerson | None:
+    if not rows:
+        return None
+    row = rows[0]
+    standing = Standing(row["id"], Status(row["status"]), row["ial"], row["matched_at"])
+    return FoundPerson(standing, row["phone_index"], row["phone_sealed"])

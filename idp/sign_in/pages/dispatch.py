@@ -1,0 +1,58 @@
+"""Decides how a flow's next step reaches the browser: 303 within the house, a page of its own for the last hop to a department."""
+
+from typing import assert_never
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from idp.http.rendering import Pages
+from idp.http.request_context import RequestContext, read_context
+from idp.kernel.errors import Refusal
+from idp.sign_in.rules.interaction import Leave, PageNeeded, Refused, SignInNeeded
+from idp.sign_in.services.dispatch import Dispatcher, Routed
+
+PATH = "/continue"
+
+
+class DispatchPage:
+    """The one address that every step comes back to."""
+
+    def __init__(self, pages: Pages, dispatcher: Dispatcher) -> None:
+        self._pages = pages
+        self._dispatcher = dispatcher
+
+    def routes(self) -> list[Route]:
+        """Return the page's routes."""
+        return [Route(PATH, self.show, methods=["GET"])]
+
+    async def show(self, request: Request) -> Response:
+        """Ask the flow's kind what comes next, and go there."""
+        context = read_context(request)
+        context.keep_preferences()
+        try:
+            routed = await self._dispatcher.decide(request.query_params.get("i", ""), context.browser_cookie, context.session_cookie)
+        except Refusal as refusal:
+            return self._pages.refuse(context, refusal)
+        return self._answer(context, routed)
+
+    def _answer(self, context: RequestContext, routed: Routed) -> Response:
+        interaction = routed.interaction
+        match routed.step:
+            case SignInNeeded():
+                return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)
+            case PageNeeded(path=path):
+                return RedirectResponse(f"{path}?i={quote(interaction.id, safe='')}", 303)
+            case Leave(url=url, department=department):
+                return leave(self._pages, context, url, department)
+            case Refused(code=code):
+                return self._pages.refuse(context, code, department=interaction.department)
+        assert_never(routed.step)
+
+
+def leave(pages: Pages, context: RequestContext, url: str, department: str) -> Response:
+    """Return the last hop: 303 inside this origin, else a page, since Chromium blocks a redirect after a POST by ``form-action``."""
+    if url.startswith("/") and not url.startswith("//"):
+        return RedirectResponse(url, 303)
+    return pages.render(context, "returning.html", url=url, department=department)

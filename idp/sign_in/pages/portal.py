@@ -1,0 +1,40 @@
+"""Decides how the provider's own front page is shown: who is signed in, or the way to sign in."""
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from idp.http.rendering import Pages
+from idp.http.request_context import read_context
+from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.portal import FRONT_PAGE, Portal
+
+
+class PortalPage:
+    """The front page of the provider."""
+
+    def __init__(self, pages: Pages, interactions: Interactions, portal: Portal) -> None:
+        self._pages = pages
+        self._interactions = interactions
+        self._portal = portal
+
+    def routes(self) -> list[Route]:
+        """Return the page's routes."""
+        return [Route(FRONT_PAGE, self.show, methods=["GET"])]
+
+    async def show(self, request: Request) -> Response:
+        """Show who is signed in, or begin to sign in."""
+        context = read_context(request)
+        context.keep_preferences()
+        person = await self._portal.find_person(context.session_cookie)
+        if person is not None:
+            return self._pages.render(context, "portal.html", name=person.masked_name)
+        names = context.cookie_names
+        browser_cookie = context.browser_cookie
+        if not browser_cookie:
+            browser_cookie = self._interactions.make_browser_cookie()
+            context.set_cookie(names.set(names.browser, browser_cookie))
+        interaction = await self._portal.begin(browser_cookie)
+        return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)

@@ -1,0 +1,68 @@
+"""Decides where a flow goes next: every step comes back here, and the flow's own kind says what is missing (architecture decision 13)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from idp.people.rules.person import Standing, check_standing
+from idp.people.services.directory import People
+from idp.sign_in.rules.interaction import Interaction, Leave, Refused, SignInNeeded, Step
+from idp.sign_in.rules.refusals import InteractionExpired
+from idp.sign_in.rules.session import Session
+from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.sessions import Sessions
+from idp.sign_in.services.sign_in import PORTAL
+
+
+class Continuation(Protocol):
+    """What a kind of flow does when a step is done."""
+
+    async def decide(self, interaction: Interaction, session: Session | None, standing: Standing | None) -> Step:
+        """Return what comes next. ``session`` is live and its person may sign in; ``standing`` is that person's.
+
+        ``SignInNeeded`` brings the person back here with more proved, or with ``interaction.unreachable`` set: then lower the
+        class or leave. A flow that leaves has ended before its address is used.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A flow and its next step."""
+
+    interaction: Interaction
+    step: Step
+
+
+class Dispatcher:
+    """Knows the kinds of flows by name."""
+
+    def __init__(self, interactions: Interactions, sessions: Sessions, people: People, continuations: Mapping[str, Continuation]) -> None:
+        self._interactions = interactions
+        self._sessions = sessions
+        self._people = people
+        self._continuations = continuations
+
+    async def decide(self, interaction_id: str, browser_cookie: str | None, session_cookie: str | None) -> Routed:
+        """Return the next step of a flow. Raises InteractionExpired, ForeignBrowser."""
+        interaction = (await self._interactions.read(interaction_id, browser_cookie)).interaction
+        continuation = self._continuations.get(interaction.kind)
+        if continuation is None:
+            raise InteractionExpired  # begun by a release that knew more kinds
+        session = await self._sessions.read(session_cookie)
+        standing: Standing | None = None
+        if session is not None:
+            self._sessions.touch(session)
+            known = await self._people.find_by_id(session.person_id)
+            standing = known.standing if known else None
+            refusal = check_standing(standing.status, self_service=interaction.kind == PORTAL) if standing else None
+            if refusal is not None:
+                return Routed(interaction, Refused(refusal.code))
+            if standing is None:
+                session = None
+        step = await continuation.decide(interaction, session, standing)
+        if isinstance(step, SignInNeeded) and interaction.unreachable and session is not None:
+            return Routed(interaction, Refused("level_unreachable"))
+        if isinstance(step, Leave | Refused) and not await self._interactions.finish(interaction_id):
+            raise InteractionExpired  # another request of the same flow left already
+        return Routed(interaction, step)

@@ -1,0 +1,102 @@
+"""Decides how a flow is kept between two requests: sealed, bound to one browser, moved on by one request at a time."""
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from idp.kernel.clock import Clock, Random
+from idp.kernel.ids import encode_base64url, make_outward_id
+from idp.kernel.levels import Acr
+from idp.platform.transients import Transients
+from idp.sign_in.rules.interaction import Interaction, hash_browser, is_bound_to
+from idp.sign_in.rules.interaction_format import read_interaction, write_interaction
+from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, StepRepeated
+
+KIND = "interaction"
+MAX_ID = 64
+
+
+@dataclass(frozen=True)
+class Held:
+    """An interaction as it was read. ``step`` is what its forms carry: it changes with every move."""
+
+    interaction: Interaction
+    version: int
+
+    @property
+    def step(self) -> str:
+        """Return the text of the hidden field ``step``."""
+        return f"{self.version:x}"
+
+
+class Interactions:
+    """Flows on the way; they may be lost, then the person starts again."""
+
+    def __init__(self, transients: Transients, clock: Clock, random: Random, life: timedelta = timedelta(hours=1)) -> None:
+        self._transients = transients
+        self._clock = clock
+        self._random = random
+        self._life = life
+
+    def make_browser_cookie(self) -> str:
+        """Return a fresh browser-binding cookie, for a browser that has none."""
+        return encode_base64url(self._random(32))
+
+    async def begin(
+        self,
+        kind: str,
+        browser_cookie: str,
+        *,
+        request: str = "",
+        client_id: str = "",
+        department: str = "",
+        wanted: Acr = Acr.LOW,
+        language: str | None = None,
+        fresh_after: datetime | None = None,
+        login_hint: str | None = None,
+    ) -> Interaction:
+        """Begin a flow for this browser. ``request`` is the kind's own text, at most some kilobytes."""
+        interaction = Interaction(
+            id=make_outward_id(self._random),
+            kind=kind,
+            browser_hash=hash_browser(browser_cookie),
+            csrf=make_outward_id(self._random),
+            created_at=self._clock(),
+            request=request,
+            client_id=client_id,
+            department=department,
+            wanted=wanted,
+            language=language,
+            fresh_after=fresh_after,
+            login_hint=login_hint,
+        )
+        await self._transients.put(KIND, interaction.id, write_interaction(interaction), self._life.total_seconds())
+        return interaction
+
+    async def read(self, interaction_id: str, browser_cookie: str | None) -> Held:
+        """Return the flow. Raises InteractionExpired when it is gone, ForeignBrowser when another browser began it."""
+        if not interaction_id or len(interaction_id) > MAX_ID:
+            raise InteractionExpired
+        stored = await self._transients.get(KIND, interaction_id)
+        interaction = read_interaction(interaction_id, stored.value) if stored is not None else None
+        if stored is None or interaction is None:
+            raise InteractionExpired
+        if browser_cookie is None or not is_bound_to(interaction, browser_cookie):
+            raise ForeignBrowser
+        return Held(interaction, stored.version)
+
+    async def replace(self, held: Held, interaction: Interaction) -> Held:
+        """Move the flow on; of any number of simultaneous requests one does. Raises StepRepeated for the others."""
+        if not await self._transients.replace(KIND, interaction.id, write_interaction(interaction), held.version):
+            raise StepRepeated
+        return Held(interaction, held.version + 1)
+
+    async def finish(self, interaction_id: str) -> bool:
+        """End the flow; tell False when it had ended: of any number of simultaneous requests one ends it."""
+        return await self._transients.take(KIND, interaction_id) is not None
+
+
+def require_step(held: Held, step: str) -> None:
+    """Raise StepRepeated unless the form belongs to the flow's present step."""
+    if not hmac.compare_digest(step.encode(), held.step.encode()):
+        raise StepRepeated

@@ -1,0 +1,156 @@
+"""Decides when a browser session begins, is used and ends; its cookie is 256 random bits and only its hash is stored."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from idp.kernel.audit_events import AuditEvent, Kind, Place
+from idp.kernel.clock import Clock, Random
+from idp.kernel.ids import encode_base64url
+from idp.kernel.levels import Proved
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database, Transaction
+from idp.platform.ledger import Ledger
+from idp.sign_in.rules.session import Session, hash_session_id
+from idp.sign_in.stores import sessions
+from keys import Sealer, row_aad
+
+COOKIE_BYTES = 32
+MAX_COOKIE = 128
+"""Characters of a cookie that is looked at."""
+
+MoveGrants = Callable[[Transaction, bytes, bytes], Awaitable[None]]
+"""Lets what was granted under one session hash go on under another; wired to whoever owns the grants."""
+
+
+async def move_nothing(tx: Transaction, old_hash: bytes, new_hash: bytes) -> None:
+    """Move no grants, where nobody owns any."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Idle and total life of a session (protocol.md §4)."""
+
+    idle: timedelta = timedelta(minutes=30)
+    total: timedelta = timedelta(hours=12)
+
+
+@dataclass(frozen=True, repr=False)
+class Opened:
+    """A new session and the cookie that only the browser keeps."""
+
+    cookie: str
+    session: Session
+
+
+class Sessions:
+    """Browser sessions."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        audit: AuditLog,
+        places: Sealer,
+        clock: Clock,
+        random: Random,
+        limits: Limits,
+        move_grants: MoveGrants = move_nothing,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._audit = audit
+        self._places = places
+        self._clock = clock
+        self._random = random
+        self._limits = limits
+        self._move_grants = move_grants
+
+    async def open(
+        self,
+        tx: Transaction,
+        person_id: UUID,
+        proved: tuple[Proved, ...],
+        device_hash: bytes | None,
+        place: Place,
+        *,
+        replaces: Session | None = None,
+        keep_total: bool = False,
+    ) -> Opened:
+        """Open a session under a new id, in the caller's transaction.
+
+        ``replaces`` is the browser's session before, which ends; when it was the same person's, its grants go on under the new
+        id. ``keep_total`` (a step-up) also keeps the end of its total life.
+        """
+        now = self._clock()
+        cookie = encode_base64url(self._random(COOKIE_BYTES))
+        id_hash = hash_session_id(cookie)
+        same = replaces is not None and replaces.person_id == person_id
+        created_at, expires_at = now, now + self._limits.total
+        if replaces is not None and same and keep_total:
+            created_at, expires_at = replaces.created_at, replaces.expires_at
+        session = Session(id_hash, person_id, proved, created_at, now, expires_at)
+        await sessions.add(tx, session, device_hash, self._seal_place(id_hash, place))
+        if replaces is not None:
+            if same:
+                await self._move_grants(tx, replaces.id_hash, id_hash)
+            await sessions.end(tx, replaces.id_hash, now, "replaced")
+        return Opened(cookie, session)
+
+    async def read(self, cookie: str | None) -> Session | None:
+        """Return the live session of a cookie, None when there is none (any more)."""
+        session = await self._find(cookie)
+        return session if session is not None and session.is_alive(self._clock(), self._limits.idle) else None
+
+    async def explain(self, cookie: str | None) -> str | None:
+        """Return why the session of a cookie is over, as a message key: ``session_idle``, ``session_total``; None otherwise (S14)."""
+        session = await self._find(cookie)
+        now = self._clock()
+        if session is None or session.ended_at is not None:
+            return None
+        if now >= session.expires_at:
+            return "session_total"
+        return "session_idle" if now - session.last_seen_at >= self._limits.idle else None
+
+    def touch(self, session: Session) -> None:
+        """Note that a live session is used; written at most once a minute, and nobody waits for it."""
+        now = self._clock()
+        if session.wants_touch(now):
+            self._ledger.touch(session.id_hash, now)
+
+    async def end(self, tx: Transaction, id_hash: bytes, reason: str, request_id: str = "") -> bool:
+        """End a session in the caller's transaction; its grants end with it, since they are read together. False: it had ended."""
+        person_id = await sessions.end(tx, id_hash, self._clock(), reason)
+        if person_id is None:
+            return False
+        await self._record_end(tx, person_id, reason, 1, request_id)
+        return True
+
+    async def end_all(self, tx: Transaction, person_id: UUID, reason: str, request_id: str = "") -> list[bytes]:
+        """End every session of a person in the caller's transaction; return their hashes."""
+        ended = await sessions.end_all(tx, person_id, self._clock(), reason)
+        if ended:
+            await self._record_end(tx, person_id, reason, len(ended), request_id)
+        return ended
+
+    async def _record_end(self, tx: Transaction, person_id: UUID, reason: str, number: int, request_id: str) -> None:
+        event = AuditEvent(
+            Kind.SESSION_ENDED,
+            actor=f"person:{person_id}",
+            person_id=person_id,
+            request_id=request_id,
+            details={"reason": reason, "sessions": number},
+        )
+        await self._audit.record(tx, event)
+
+    async def _find(self, cookie: str | None) -> Session | None:
+        if not cookie or len(cookie) > MAX_COOKIE:
+            return None
+        return await sessions.find(self._database, hash_session_id(cookie))
+
+    def _seal_place(self, id_hash: bytes, place: Place) -> bytes:
+        plaintext = msgspec.json.encode({"address": place.address, "device": place.device})
+        return self._places.seal(plaintext, row_aad("sessions", "sealed_place", id_hash), self._random)

@@ -1,0 +1,349 @@
+"""Decides a sign-in step by step: load, throttle, decide, record; a session opens only when what was proved is enough."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from idp.authenticators.rules import refusals
+from idp.authenticators.rules.sms_code import CodeDead, CodeGone, CodeRight, CodeWrong
+from idp.authenticators.rules.sms_limits import Limit, Wait
+from idp.authenticators.rules.throttling import Delayed, Locked, Way
+from idp.authenticators.services.codes import CodeRequest, Codes
+from idp.authenticators.services.passwords import NOBODY, Passwords
+from idp.authenticators.services.throttle import Throttle, Ticket
+from idp.authenticators.stores import known_devices
+from idp.kernel.audit_events import AuditEvent, Detail, Kind, Result
+from idp.kernel.clock import SHANGHAI, Clock, Random
+from idp.kernel.errors import Refusal
+from idp.kernel.ids import encode_base64url
+from idp.kernel.levels import Factor, Proved
+from idp.people.rules.identifiers import Phone
+from idp.people.rules.masking import mask_name
+from idp.people.rules.person import check_standing
+from idp.people.services.directory import KnownPerson, People
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database, Transaction
+from idp.platform.password_hashing import Overloaded
+from idp.sign_in.rules import device, steps
+from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.refusals import StepRepeated
+from idp.sign_in.rules.session import Session
+from idp.sign_in.services.interactions import Held, Interactions
+from idp.sign_in.services.sessions import Sessions
+from idp.sign_in.services.visits import Answer, AskCode, AskPassword, Continue, Malformed, Visit
+
+PORTAL = "portal"
+"""The kind of interaction that leads to the person's own page; a closing account still reaches it."""
+
+CODE_PURPOSE = "sign_in"
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where a flow stands: who it is about, what counts for it, and what comes next."""
+
+    known: KnownPerson | None
+    session: Session | None
+    in_flow: tuple[Proved, ...]
+    step: steps.NextStep
+
+    @property
+    def same_session(self) -> Session | None:
+        """Return the browser's live session when it is this person's."""
+        if self.session is None or self.known is None or self.session.person_id != self.known.standing.person_id:
+            return None
+        return self.session
+
+
+class SignIn:
+    """Signs people in. Every method takes the flow as it was read and the request; refusals are raised."""
+
+    def __init__(
+        self,
+        database: Database,
+        interactions: Interactions,
+        sessions: Sessions,
+        people: People,
+        passwords: Passwords,
+        throttle: Throttle,
+        codes: Codes,
+        audit: AuditLog,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._database = database
+        self._interactions = interactions
+        self._sessions = sessions
+        self._people = people
+        self._passwords = passwords
+        self._throttle = throttle
+        self._codes = codes
+        self._audit = audit
+        self._clock = clock
+        self._random = random
+
+    @property
+    def code_minutes(self) -> int:
+        """How long a code is valid, in minutes."""
+        return int(self._codes.life.total_seconds() // 60)
+
+    async def look(self, held: Held, visit: Visit) -> Answer:
+        """Return the step that the flow stands at; the first code of a flow is sent when its page is first shown."""
+        state = await self._load(held.interaction, visit)
+        match state.step:
+            case steps.AskIdentifierAndPassword():
+                notice = await self._sessions.explain(visit.session_cookie) if state.session is None else None
+                return AskPassword(held, notice)
+            case steps.AskCode():
+                return await self._look_at_code(held, state, visit)
+            case steps.Enough() | steps.CannotReach():
+                if state.in_flow or state.same_session is None:
+                    return await self._finish(held, state, visit)
+                if isinstance(state.step, steps.CannotReach):
+                    held = await self._interactions.replace(held, replace(held.interaction, unreachable=True))
+                return Continue(held)
+        assert_never(state.step)
+
+    async def submit_password(self, held: Held, text: str, password: str, visit: Visit) -> Continue | AskCode | Malformed:
+        """Check identifier and password.
+
+        Raises WrongCredentials, SignInDelayed, SignInLocked alike for known and unknown identifiers; StepRepeated; Overloaded
+        of the password hashing; the account's own refusal once every factor was right.
+        """
+        identifier = self._people.recognize(text)
+        if identifier is None:
+            return Malformed(held)
+        known = await self._people.find_by_identifier(identifier)
+        person_id = known.standing.person_id if known else None
+        device_hash = await self._find_known_device(person_id, visit)
+        ticket = await self._throttle.admit(Way.PASSWORD, identifier.value, device_hash, visit.address)
+        if not isinstance(ticket, Ticket):
+            raise self._refuse(ticket)
+        try:
+            right = await self._passwords.verify(person_id, password)
+        except Overloaded:
+            await self._throttle.withdraw(ticket)
+            raise
+        if known is None or not right:
+            raise await self._fail_password(ticket, person_id, held.interaction, visit)
+        await self._throttle.succeed(ticket)
+        return await self._prove(held, known, Factor.PASSWORD, visit)
+
+    async def submit_code(self, held: Held, typed: str, visit: Visit) -> Continue | AskCode:
+        """Check the code. Raises CodeWrong, CodeDead, CodeGone; StepRepeated when the flow does not wait for a code."""
+        state = await self._load(held.interaction, visit)
+        known, phone = _require_code_step(state)
+        verdict = await self._codes.check(CODE_PURPOSE, held.interaction.id, phone.value, typed)
+        if isinstance(verdict, CodeRight):
+            return await self._prove(held, known, Factor.SMS, visit)
+        details: dict[str, Detail] = {"way": Way.CODE.value, "reason": _CODE_REASONS[type(verdict)]}
+        async with self._database.transaction() as tx:
+            await self._record(tx, Kind.SIGN_IN_FAILED, known.standing.person_id, held.interaction, visit, details, Result.REFUSED)
+        match verdict:
+            case CodeWrong(tries_left=tries) if tries > 0:
+                raise refusals.CodeWrong(tries=tries)
+            case CodeWrong() | CodeDead():
+                raise refusals.CodeDead
+            case CodeGone():
+                raise refusals.CodeGone
+        assert_never(verdict)
+
+    async def resend(self, held: Held, visit: Visit) -> AskCode:
+        """Send another code, or say in ``problem`` why not. Raises StepRepeated when the flow does not wait for a code."""
+        state = await self._load(held.interaction, visit)
+        known, phone = _require_code_step(state)
+        asked = max(held.interaction.sends, 1)
+        held = await self._interactions.replace(held, replace(held.interaction, sends=asked + 1))
+        verdict = await self._codes.resend(await self._request_code(held.interaction, known, phone, state, visit), asked)
+        if isinstance(verdict, Wait) and verdict.limit is Limit.RESENDS:
+            # The count begins anew when the lock opens.
+            held = await self._interactions.replace(held, replace(held.interaction, sends=1))
+        problem = self._refuse_message(verdict) if isinstance(verdict, Wait) else None
+        return AskCode(held, phone, problem, sent=problem is None)
+
+    async def look_again(self, held: Held, visit: Visit) -> AskCode:
+        """Return the code's page without sending anything, to show it with what was wrong. Raises StepRepeated."""
+        _, phone = _require_code_step(await self._load(held.interaction, visit))
+        return AskCode(held, phone)
+
+    async def _look_at_code(self, held: Held, state: _State, visit: Visit) -> AskCode:
+        known, phone = _require_code_step(state)
+        if held.interaction.sends > 0:
+            return AskCode(held, phone)
+        # Moving the flow first means that of two tabs one sends.
+        held = await self._interactions.replace(held, replace(held.interaction, sends=1))
+        verdict = await self._codes.send(await self._request_code(held.interaction, known, phone, state, visit))
+        return AskCode(held, phone, self._refuse_message(verdict) if isinstance(verdict, Wait) else None)
+
+    async def _load(self, interaction: Interaction, visit: Visit) -> _State:
+        now = self._clock()
+        session = await self._sessions.read(visit.session_cookie)
+        in_flow = steps.drop_stale(interaction.proved, now) if interaction.person_id else ()
+        person_id = interaction.person_id if in_flow else session.person_id if session else None
+        known = await self._people.find_by_id(person_id) if person_id else None
+        if known is not None and not in_flow and check_standing(known.standing.status, self_service=interaction.kind == PORTAL):
+            known = None  # a session says nothing about an account that may not sign in; the dispatcher does
+        return self._judge(interaction, known, session, in_flow, now)
+
+    def _judge(
+        self, interaction: Interaction, known: KnownPerson | None, session: Session | None, in_flow: tuple[Proved, ...], now: datetime
+    ) -> _State:
+        subject = None
+        proved = in_flow
+        if known is not None:
+            standing = known.standing
+            good = check_standing(standing.status, self_service=interaction.kind == PORTAL) is None
+            subject = steps.Subject(standing.ial, known.phone is not None, standing.phone_matched_at, good)
+            if session is not None and session.person_id == standing.person_id:
+                proved = steps.merge_proved(session.proved, in_flow)
+        step = steps.decide_next(interaction.wanted, subject, proved, interaction.fresh_after, now)
+        return _State(known, session, in_flow, step)
+
+    async def _prove(self, held: Held, known: KnownPerson, factor: Factor, visit: Visit) -> Continue | AskCode:
+        """Count a factor that was right, and go on: to the code, or to the end."""
+        now = self._clock()
+        interaction = held.interaction
+        person_id = known.standing.person_id
+        before = steps.drop_stale(interaction.proved, now) if interaction.person_id == person_id else ()
+        in_flow = steps.merge_proved(before, (Proved(factor, now),))
+        session = await self._sessions.read(visit.session_cookie)
+        state = self._judge(interaction, known, session, in_flow, now)
+        match state.step:
+            case steps.AskCode():
+                moved = replace(interaction, person_id=person_id, proved=in_flow, sends=0)
+                held = await self._interactions.replace(held, moved)
+                _, phone = _require_code_step(state)
+                return AskCode(held, phone)
+            case steps.AskIdentifierAndPassword():
+                raise StepRepeated
+            case steps.Enough() | steps.CannotReach():
+                return await self._finish(held, state, visit)
+        assert_never(state.step)
+
+    async def _finish(self, held: Held, state: _State, visit: Visit) -> Continue:
+        """End the questions: open the session, or say what the account's standing is, now that every factor was right."""
+        known = state.known
+        if known is None:
+            raise StepRepeated
+        interaction = held.interaction
+        person_id = known.standing.person_id
+        refusal = check_standing(known.standing.status, self_service=interaction.kind == PORTAL)
+        if refusal is not None:
+            await self._interactions.replace(held, replace(interaction, person_id=None, proved=(), sends=0))
+            async with self._database.transaction() as tx:
+                await self._record(tx, Kind.SIGN_IN_FAILED, person_id, interaction, visit, {"reason": refusal.code}, Result.REFUSED)
+            raise refusal
+        unreachable = isinstance(state.step, steps.CannotReach)
+        # The flow moves first: a form that was sent twice opens one session.
+        moved = replace(interaction, person_id=person_id, proved=(), sends=0, unreachable=unreachable)
+        held = await self._interactions.replace(held, moved)
+        same = state.same_session
+        stepped_up = same is not None and Factor.PASSWORD not in {p.factor for p in state.in_flow}
+        proved = steps.merge_proved(same.proved if same else (), state.in_flow)
+        kept = device.is_device_cookie(visit.device_cookie)
+        device_cookie = visit.device_cookie if kept else encode_base64url(self._random(device.COOKIE_BYTES))
+        device_hash = device.hash_device(device_cookie)
+        async with self._database.transaction() as tx:
+            is_new = device_hash is not None and await known_devices.remember(tx, person_id, device_hash, self._clock())
+            opened = await self._sessions.open(
+                tx, person_id, proved, device_hash, visit.place, replaces=state.session, keep_total=stepped_up
+            )
+            kind = Kind.STEP_UP_SUCCEEDED if stepped_up else Kind.SIGN_IN_SUCCEEDED
+            reached = state.step.reached if isinstance(state.step, steps.Enough | steps.CannotReach) else None
+            details: dict[str, Detail] = {
+                "amr": " ".join(p.factor.value for p in proved),
+                "acr": reached.value if reached else None,
+                "new_device": is_new,
+            }
+            await self._record(tx, kind, person_id, interaction, visit, details)
+        return Continue(held, opened.cookie, device_cookie)
+
+    async def _fail_password(self, ticket: Ticket, person_id: UUID | None, interaction: Interaction, visit: Visit) -> Refusal:
+        details: dict[str, Detail] = {"way": Way.PASSWORD.value, "reason": "wrong", "attempt": ticket.number}
+        async with self._database.transaction() as tx:
+            verdict = await self._throttle.fail(tx, ticket)
+            await self._record(tx, Kind.SIGN_IN_FAILED, person_id, interaction, visit, details, Result.REFUSED)
+            if isinstance(verdict, Locked):
+                locked = {"way": Way.PASSWORD.value}
+                await self._record(tx, Kind.SIGN_IN_LOCKED, person_id, interaction, visit, locked, Result.REFUSED)
+        await self._throttle.slow_down(ticket, verdict)
+        return self._refuse(verdict) if isinstance(verdict, Locked) else refusals.WrongCredentials()
+
+    async def _find_known_device(self, person_id: UUID | None, visit: Visit) -> bytes | None:
+        device_hash = visit.device_hash
+        if device_hash is None:
+            return None
+        return device_hash if await known_devices.is_known(self._database, person_id or NOBODY, device_hash) else None
+
+    async def _request_code(self, interaction: Interaction, known: KnownPerson, phone: Phone, state: _State, visit: Visit) -> CodeRequest:
+        profile = await self._people.read_profile(known.standing.person_id)
+        return CodeRequest(
+            purpose=CODE_PURPOSE,
+            binding=interaction.id,
+            phone=phone.value,
+            masked_name=mask_name(profile.name),
+            person_id=known.standing.person_id,
+            address=visit.address,
+            device=visit.device,
+            device_hash=visit.device_hash,
+            after_password=True,  # the code is only ever asked after the password
+            client_id=interaction.client_id or None,
+            request_id=visit.request_id,
+        )
+
+    async def _record(
+        self,
+        tx: Transaction,
+        kind: Kind,
+        person_id: UUID | None,
+        interaction: Interaction,
+        visit: Visit,
+        details: Mapping[str, Detail],
+        result: Result = Result.DONE,
+    ) -> None:
+        event = AuditEvent(
+            kind,
+            result,
+            actor=f"person:{person_id}" if person_id and result is Result.DONE else "visitor",
+            person_id=person_id,
+            client_id=interaction.client_id or None,
+            request_id=visit.request_id,
+            details=dict(details),
+            place=visit.place,
+        )
+        await self._audit.record(tx, event)
+
+    def _refuse(self, verdict: Delayed | Locked) -> Refusal:
+        if isinstance(verdict, Delayed):
+            return refusals.SignInDelayed(seconds=verdict.seconds)
+        return refusals.SignInLocked(**self._say_when(verdict.until))
+
+    def _refuse_message(self, verdict: Wait) -> Refusal:
+        when = self._say_when(verdict.until)
+        match verdict.limit:
+            case Limit.RESENDS:
+                return refusals.ResendLocked(**when)
+            case Limit.PHONE_MINUTE:
+                return refusals.SmsTooSoon(seconds=when["seconds"])
+            case Limit.BUDGET:
+                return refusals.SmsBusy()
+            case Limit.PHONE_HOUR | Limit.PHONE_DAY | Limit.ADDRESS_HOUR | Limit.DEVICE_DAY:
+                return refusals.SmsLimitReached(**when)
+        assert_never(verdict.limit)
+
+    def _say_when(self, until: datetime) -> dict[str, str | int]:
+        """Return the facts of a wait: whole seconds and minutes left, and the time of day in Shanghai."""
+        seconds = max(1, -int((self._clock() - until).total_seconds() // 1))
+        return {"seconds": seconds, "minutes": -(-seconds // 60), "time": f"{until.astimezone(SHANGHAI):%H:%M}"}
+
+
+_CODE_REASONS: Mapping[type, str] = {CodeWrong: "wrong", CodeDead: "dead", CodeGone: "gone"}
+
+
+def _require_code_step(state: _State) -> tuple[KnownPerson, Phone]:
+    """Return the person and the phone that the code goes to; raise StepRepeated unless the flow waits for a code."""
+    if not isinstance(state.step, steps.AskCode) or state.known is None or state.known.phone is None:
+        raise StepRepeated
+    return state.known, state.known.phone

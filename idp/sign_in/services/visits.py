@@ -1,0 +1,68 @@
+"""Decides what a sign-in step knows of the request that asks for it, and what it may answer."""
+
+from dataclasses import dataclass
+
+from idp.kernel.audit_events import Place
+from idp.kernel.errors import Refusal
+from idp.people.rules.identifiers import Phone
+from idp.sign_in.rules.device import hash_device
+from idp.sign_in.services.interactions import Held
+
+
+@dataclass(frozen=True, repr=False)
+class Visit:
+    """One request: its cookies, where it comes from (``device`` is the browser's own description), and its id."""
+
+    browser_cookie: str | None = None
+    session_cookie: str | None = None
+    device_cookie: str | None = None
+    address: str = ""
+    device: str = ""
+    request_id: str = ""
+
+    @property
+    def device_hash(self) -> bytes | None:
+        """Return the hash of the device cookie, None without a well-formed one."""
+        return hash_device(self.device_cookie)
+
+    @property
+    def place(self) -> Place:
+        """Return where it happens, for the audit."""
+        return Place(self.address, self.device)
+
+
+@dataclass(frozen=True)
+class AskPassword:
+    """Show the form for identifier and password. ``notice``: the message key of why a session is over (S14)."""
+
+    held: Held
+    notice: str | None = None
+
+
+@dataclass(frozen=True)
+class AskCode:
+    """Show the form for the code. ``problem``: why no (other) code was sent; ``sent``: whether one was sent just now."""
+
+    held: Held
+    phone: Phone
+    problem: Refusal | None = None
+    sent: bool = False
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """What was typed is no identifier at all; nothing was tried."""
+
+    held: Held
+
+
+@dataclass(frozen=True, repr=False)
+class Continue:
+    """Go to the dispatcher. Cookies are set when a session was opened."""
+
+    held: Held
+    session_cookie: str | None = None
+    device_cookie: str | None = None
+
+
+Answer = AskPassword | AskCode | Continue

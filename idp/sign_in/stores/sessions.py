@@ -1,0 +1,69 @@
+"""Decides how browser sessions are kept: found by the hash of their cookie, ended but not deleted."""
+
+from datetime import datetime
+from uuid import UUID
+
+from idp.platform.database import Database, Row, Transaction
+from idp.sign_in.rules.session import Session, read_factors, write_factors
+
+ADD_SESSION = """
+    INSERT INTO sessions (id_hash, person_id, factors, device_hash, sealed_place, created_at, last_seen_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+FIND_SESSION = """
+    SELECT id_hash, person_id, factors, created_at, last_seen_at, expires_at, ended_at FROM sessions WHERE id_hash = $1
+"""
+
+END_SESSION = """
+    UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE id_hash = $1 AND ended_at IS NULL RETURNING person_id
+"""
+
+END_SESSIONS_OF_PERSON = """
+    UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE person_id = $1 AND ended_at IS NULL RETURNING id_hash
+"""
+
+
+async def add(tx: Transaction, session: Session, device_hash: bytes | None, sealed_place: bytes | None) -> None:
+    """Add a session."""
+    await tx.execute(
+        ADD_SESSION,
+        session.id_hash,
+        session.person_id,
+        write_factors(session.proved),
+        device_hash,
+        sealed_place,
+        session.created_at,
+        session.last_seen_at,
+        session.expires_at,
+    )
+
+
+async def find(database: Database, id_hash: bytes) -> Session | None:
+    """Return the session, alive or not, None when there never was one."""
+    rows = await database.fetch(FIND_SESSION, id_hash)
+    return _read(rows[0]) if rows else None
+
+
+async def end(tx: Transaction, id_hash: bytes, now: datetime, reason: str) -> UUID | None:
+    """End a session; return whose it was, None when it had ended before."""
+    person_id: UUID | None = await tx.fetchval(END_SESSION, id_hash, now, reason)
+    return person_id
+
+
+async def end_all(tx: Transaction, person_id: UUID, now: datetime, reason: str) -> list[bytes]:
+    """End every session of a person; return their hashes."""
+    rows = await tx.fetch(END_SESSIONS_OF_PERSON, person_id, now, reason)
+    return [row["id_hash"] for row in rows]
+
+
+def _read(row: Row) -> Session:
+    return Session(
+        id_hash=row["id_hash"],
+        person_id=row["person_id"],
+        proved=read_factors(row["factors"]),
+        created_at=row["created_at"],
+        last_seen_at=row["last_seen_at"],
+        expires_at=row["expires_at"],
+        ended_at=row["ended_at"],
+    )
