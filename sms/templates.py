@@ -1,0 +1,64 @@
+"""Decides what our messages say: every template, its parameters and its text; the same text is registered with the vendor.
+
+No text holds a link, and each says for whom and for what it is, so a forwarded code shows what it would open.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Template as _Text
+
+from sms.gateway import MAXIMUM_VALUE, Action, SmsRefused
+
+
+@dataclass(frozen=True)
+class MessageTemplate:
+    """A registered text. ``code`` stands for the vendor's template code in demo and tests; production names its own in the settings."""
+
+    name: str
+    code: str
+    text: str
+    parameters: tuple[str, ...]
+
+    def pick(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return exactly this template's parameters; SmsRefused when one is missing, over-long, or could be a link."""
+        picked = {}
+        for name in self.parameters:
+            value = given.get(name)
+            if not isinstance(value, str) or not 1 <= len(value) <= MAXIMUM_VALUE or not value.isprintable() or "/" in value:
+                raise SmsRefused("template_parameters", Action.ALARM)
+            picked[name] = value
+        return picked
+
+
+TEMPLATES: Mapping[str, MessageTemplate] = {
+    template.name: template
+    for template in (
+        MessageTemplate(
+            "sign_in_code",
+            "SMS_100000001",
+            "${name}，您的登录验证码是${code}，${minutes}分钟内有效。请勿告诉他人。",
+            ("name", "code", "minutes"),
+        ),
+        MessageTemplate(
+            "unnamed_sign_in_code",
+            "SMS_100000002",
+            "您的登录验证码是${code}，${minutes}分钟内有效。请勿告诉他人。",
+            ("code", "minutes"),
+        ),
+    )
+}
+"""Name → template. The name in ``sign_in_code`` is masked by whoever asks for the message."""
+
+
+def find_template(name: str, parameters: Mapping[str, str]) -> MessageTemplate:
+    """Return the template ``name``, or its unnamed form when no name is given; SmsRefused when there is none."""
+    wanted = name if parameters.get("name") or f"unnamed_{name}" not in TEMPLATES else f"unnamed_{name}"
+    template = TEMPLATES.get(wanted)
+    if template is None:
+        raise SmsRefused("template_unknown", Action.ALARM)
+    return template
+
+
+def render(text: str, parameters: Mapping[str, str], sign_name: str) -> str:
+    """Return what the phone shows: 【sign】 and the text with its parameters; KeyError when one is missing."""
+    return f"【{sign_name}】{_Text(text).substitute(parameters)}"
