@@ -189,11 +189,11 @@ def test_signing_needs_an_active_key(es256_key: SigningKey, now: datetime) -> No
 
 
 def test_the_newest_of_two_active_keys_signs(es256_key: SigningKey, now: datetime) -> None:
-    newer = generate_signing_key("ES256", now + LATER, KeyState.ACTIVE)
-    for keys in ([es256_key, newer], [newer, es256_key]):
-        ring = SigningRing(keys)
-        assert json.loads(_unb64(ring.sign("ES256", RAW_CLAIMS).split(".")[0]))["kid"] == newer.kid
-        assert ring.verify(SigningRing([es256_key]).sign("ES256", RAW_CLAIMS)) == CLAIMS
+    for newer in [generate_signing_key("ES256", now + LATER, KeyState.ACTIVE) for _ in range(12)]:
+        for keys in ([es256_key, newer], [newer, es256_key]):
+            ring = SigningRing(keys)
+            assert json.loads(_unb64(ring.sign("ES256", RAW_CLAIMS).split(".")[0]))["kid"] == newer.kid
+            assert ring.verify(SigningRing([es256_key]).sign("ES256", RAW_CLAIMS)) == CLAIMS
 
 
 def test_algorithms_lists_the_default_first(ring: SigningRing, es256_key: SigningKey, rs256_key: SigningKey) -> None:
