@@ -143,7 +143,8 @@ def _spell(number: int, size: int) -> str:
 
 
 def _load_private(material: bytes) -> PrivateKey:
-    private = load_der_private_key(material, password=None)
+    # The library would test the primes again for 55 ms, while a process reloads its ring. Only we can have wrapped these bytes.
+    private = load_der_private_key(material, password=None, unsafe_skip_rsa_key_validation=True)
     if isinstance(private, RSAPrivateKey) and private.key_size >= RSA_BITS:
         return private
     if isinstance(private, EllipticCurvePrivateKey) and isinstance(private.curve, SECP256R1):
