@@ -1,15 +1,15 @@
 """Decides how an authorization request goes on after each step a person took (architecture decision 13)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import assert_never
-from urllib.parse import quote
 
-from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
+from idp.people.rules.person import Standing as PersonStanding
 from idp.protocol.rules.authorization import ConsentRequired, Progress, SignInRequired
 from idp.protocol.services.authorization import Answer, Authorization
 from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step
+from idp.sign_in.rules.session import Session
 
 KIND = "authorize"
 
@@ -37,17 +37,13 @@ class AuthorizeContinuation:
     def __init__(self, authorization: Authorization) -> None:
         self._authorization = authorization
 
-    async def decide(
-        self, interaction: Interaction, session_hash: bytes | None, request_id: str = "", place: Callable[[], Place] | None = None
-    ) -> Step:
+    async def decide(self, interaction: Interaction, session: Session | None, standing: PersonStanding | None) -> Step:
         """Return the next step: the code or error for the department, the consent page, or sign-in."""
         try:
             outcome = await self._authorization.answer(
                 read_parameters(interaction),
-                session_hash,
+                session.id_hash if session is not None else None,
                 progress=read_progress(interaction, signed_in=interaction.person_id is not None),
-                request_id=request_id,
-                place=place,
             )
         except Refusal as refusal:
             return Refused(refusal.code)
@@ -57,6 +53,6 @@ class AuthorizeContinuation:
             case SignInRequired():
                 return SignInNeeded()
             case ConsentRequired():
-                return PageNeeded(f"/consent?i={quote(interaction.id)}")
+                return PageNeeded("/consent")
             case _:
                 assert_never(outcome.decision)

@@ -1,0 +1,123 @@
+"""Decides what is measured: one server process with the embedded defaults, synthetic people and their live sessions."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.operations import Target
+from idp.app import Services, build_services
+from idp.composition import open_platform
+from idp.http.cookies import CookieNames
+from idp.kernel.audit_events import Place
+from idp.kernel.clock import read_system_clock, read_system_random
+from idp.kernel.levels import Factor, Proved
+from idp.people.rules.identifiers import find_check_character, parse_id_number
+from idp.people.services.directory import NewPerson
+from idp.platform.embedded_postgres import EmbeddedPostgres
+from idp.platform.migrations import migrate
+from idp.protocol.services.clients import ClientRegistration
+from idp.settings import load_settings
+
+CLIENT = "bench"
+REDIRECT_URI = "https://rp.example/callback"
+PASSWORD = "synthetic-Bench-2026"  # noqa: S105 - of synthetic people, on a database that is thrown away
+SCOPE = "openid"
+
+
+@dataclass(frozen=True)
+class Running:
+    """The servers under measurement."""
+
+    target: Target
+    server_pid: int
+    postgres_pid: int
+
+
+def make_identifier(number: int) -> str:
+    """Return a valid synthetic resident ID of the test province."""
+    seventeen = f"35010219{70 + number % 30:02d}0101{number % 1000:03d}"
+    return seventeen + find_check_character(seventeen)
+
+
+@asynccontextmanager
+async def run_provider(folder: Path, port: int, algorithm: str = "ES256", people: int = 32) -> AsyncIterator[Running]:
+    """Start PostgreSQL (durable) and one server process, seed them, and stop both at the end."""
+    postgres = EmbeddedPostgres(folder / "postgres")
+    await asyncio.to_thread(postgres.start)
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        await migrate(postgres.owner_dsn(), "sandbox")
+        environ = {
+            "IDP_ENVIRONMENT": "sandbox",
+            "IDP_SERVER__ISSUER": f"http://127.0.0.1:{port}",
+            "IDP_SERVER__PORT": str(port),
+            "IDP_DATABASE__DSN": postgres.service_dsn(),
+            "IDP_KEYS__KEY_ENCRYPTION_KEY_FILE": str(folder / "kek"),
+            "IDP_AUDIT__CHECKPOINT_FILE": str(folder / "checkpoints.jsonl"),
+            "IDP_LOG__LEVEL": "error",
+            "IDP_COOKIE_SUFFIX": "bench",
+        }
+        target = await _seed(environ, port, algorithm, people)
+        command = [sys.executable, "-m", "idp", "serve"]
+        server = subprocess.Popen(command, env={**os.environ, **environ})
+        await asyncio.to_thread(_wait_until_ready, port, server)
+        yield Running(target, server.pid, postgres.pid or 0)
+    finally:
+        if server is not None:
+            server.terminate()
+            await asyncio.to_thread(server.wait, 20)
+        await asyncio.to_thread(postgres.stop)
+
+
+async def _seed(environ: dict[str, str], port: int, algorithm: str, people: int) -> Target:
+    platform = await open_platform(load_settings(None, environ), read_system_clock, read_system_random)
+    try:
+        services = build_services(platform)
+        registration = ClientRegistration(
+            client_id=CLIENT,
+            name="压力测试（合成）",
+            sector="bench",
+            redirect_uris=(REDIRECT_URI,),
+            grant_types=("authorization_code", "refresh_token", "client_credentials"),
+            scopes=("profile",),
+            id_token_algorithm=algorithm,
+        )
+        async with platform.database.transaction() as tx:
+            secret = await services.clients.add(tx, registration, actor="bench")
+        sessions = [await _add_person(services, number, port) for number in range(people)]
+        identifiers = [make_identifier(number) for number in range(people)]
+        return Target(f"http://127.0.0.1:{port}", CLIENT, secret or "", REDIRECT_URI, SCOPE, sessions, identifiers, PASSWORD)
+    finally:
+        await platform.close()
+
+
+async def _add_person(services: Services, number: int, port: int) -> str:
+    now = read_system_clock()
+    verifier = await services.passwords.hash(PASSWORD)
+    document = parse_id_number(make_identifier(number), now.date())
+    person_id = await services.people.add_person(NewPerson(f"合成{number}", document, None, 3, verifier))
+    async with services.platform.database.transaction() as tx:
+        proved = (Proved(Factor.PASSWORD, now),)
+        opened = await services.sessions.open(tx, person_id, proved, None, Place())
+    name = CookieNames(f"http://127.0.0.1:{port}", "bench").session
+    return f"{name}={opened.cookie}"
+
+
+def _wait_until_ready(port: int, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise RuntimeError(f"the server ended with {server.returncode}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the server was not ready after 30 s")

@@ -1,0 +1,97 @@
+"""Decides what the bench prints: requests per CPU-second of every operation, beside its budget (docs/performance.md)."""
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.driver import Measurement, measure, read_memory_mib, take_median
+from bench.operations import Operations
+from bench.provider import Running, run_provider
+
+SERVER = "python"
+POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An operation and the least it should reach, per CPU-second of the server process."""
+
+    name: str
+    operation: str
+    least: float
+    concurrency: int = 16
+
+
+BUDGETS = (
+    Budget("discovery", "discovery", 18_000),
+    Budget("jwks", "jwks", 19_600),
+    Budget("client_credentials, opaque", "client_credentials", 7_360),
+    Budget("introspection", "introspection", 9_360),
+    Budget("authorize (live session)", "authorize", 3_080),
+    Budget("userinfo", "userinfo", 7_500),
+    Budget("SSO + userinfo, ES256", "sso_userinfo", 1_420),
+    Budget("password sign-in", "password_sign_in", 25.2, 4),
+)
+"""The targets of performance.md: the measured peer's figure times the wanted ratio; password sign-in 0.9 of the argon2id bound."""
+
+
+async def run_all(running: Running, names: Sequence[str], seconds: float, rounds: int, warm: float) -> dict[str, list[Measurement]]:
+    """Measure every chosen operation ``rounds`` times, interleaved, after a warm-up of each."""
+    operations = Operations(running.target)
+    servers = {SERVER: [running.server_pid], POSTGRES: [running.postgres_pid]}
+    chosen = [budget for budget in BUDGETS if not names or budget.operation in names]
+    for budget in chosen:
+        await measure(getattr(operations, budget.operation), running.target.origin, servers, warm, budget.concurrency)
+    runs: dict[str, list[Measurement]] = {budget.operation: [] for budget in chosen}
+    for _ in range(rounds):
+        for budget in chosen:
+            run = await measure(getattr(operations, budget.operation), running.target.origin, servers, seconds, budget.concurrency)
+            runs[budget.operation].append(run)
+    return runs
+
+
+def print_table(runs: dict[str, list[Measurement]]) -> bool:
+    """Print one row per operation; tell whether there was no error."""
+    print(
+        f"{'operation':<28} {'per CPU-s':>10} {'budget':>8} {'ratio':>6} {'per s':>8} {'p50 ms':>7} {'p99 ms':>7} {'python ms':>9} {'postgres ms':>11} {'errors':>6}"
+    )
+    clean = True
+    for budget in BUDGETS:
+        if budget.operation not in runs:
+            continue
+        median = take_median(runs[budget.operation], SERVER)
+        errors = sum(run.errors for run in runs[budget.operation])
+        reached = median.per_cpu_second(SERVER)
+        print(
+            f"{budget.name:<28} {reached:>10.1f} {budget.least:>8.0f} {reached / budget.least:>6.2f} {median.per_second:>8.1f} "
+            f"{median.p50_ms:>7.2f} {median.p99_ms:>7.2f} {median.cpu_ms[SERVER]:>9.3f} {median.cpu_ms[POSTGRES]:>11.3f} {errors:>6}"
+        )
+        if errors:
+            clean = False
+            print("  first error:", next(run.first_error for run in runs[budget.operation] if run.first_error))
+    return clean
+
+
+async def main() -> int:
+    """Parse the arguments, run, print."""
+    parser = argparse.ArgumentParser(description="Measure one worker on the embedded defaults.")
+    parser.add_argument("operations", nargs="*", help=", ".join(budget.operation for budget in BUDGETS))
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm", type=float, default=3.0)
+    parser.add_argument("--port", type=int, default=8790)
+    parser.add_argument("--algorithm", choices=["ES256", "RS256"], default="ES256")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder:
+        async with run_provider(Path(folder), arguments.port, arguments.algorithm) as running:
+            runs = await run_all(running, arguments.operations, arguments.seconds, arguments.rounds, arguments.warm)
+            clean = print_table(runs)
+            print(f"memory of the worker: {read_memory_mib(running.server_pid):.0f} MiB")
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(asyncio.run(main()))

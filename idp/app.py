@@ -1,0 +1,246 @@
+"""Decides what an installation is made of: everything that serves, built once, in one list, into one ASGI callable."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from idp.authenticators.rules.sms_code import CodeLimits
+from idp.authenticators.rules.sms_limits import SmsLimits
+from idp.authenticators.rules.throttling import Limits as ThrottleLimits
+from idp.authenticators.services.codes import Codes
+from idp.authenticators.services.passwords import Passwords
+from idp.authenticators.services.throttle import Throttle
+from idp.composition import Platform
+from idp.http.cookies import CookieNames
+from idp.http.health import Health
+from idp.http.hot import Dispatch
+from idp.http.information import Information
+from idp.http.messages import load_messages
+from idp.http.middleware import Shell
+from idp.http.rendering import Pages, Service
+from idp.http.request_context import ContextRules
+from idp.http.static import StaticFiles
+from idp.people.services.directory import People
+from idp.platform.database import DatabaseUnavailable
+from idp.platform.ledger import Ledger
+from idp.platform.logging import get_logger
+from idp.platform.password_hashing import PasswordHashing
+from idp.protocol.endpoints.authorize import AuthorizeEndpoint
+from idp.protocol.endpoints.consent import ConsentPage
+from idp.protocol.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint
+from idp.protocol.endpoints.sign_out import SignOutPage
+from idp.protocol.endpoints.token import IntrospectionEndpoint, TokenEndpoint
+from idp.protocol.endpoints.userinfo import UserInfoEndpoint
+from idp.protocol.services.authorization import Authorization, Lifetimes
+from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.services.client_authentication import ClientAuthentication
+from idp.protocol.services.clients import ClientDirectory, Clients
+from idp.protocol.services.consent import Consent
+from idp.protocol.services.continuation import KIND as AUTHORIZE
+from idp.protocol.services.continuation import AuthorizeContinuation
+from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.resources import Resources
+from idp.protocol.services.sign_out import SignOut
+from idp.protocol.services.tokens import Tokens
+from idp.protocol.stores import grants
+from idp.protocol.stores.grants import GrantReads
+from idp.protocol.stores.standing import make_standing_reads
+from idp.sign_in.pages.dispatch import DispatchPage
+from idp.sign_in.pages.portal import PortalPage
+from idp.sign_in.pages.sign_in import SignInPage
+from idp.sign_in.services.dispatch import Continuation, Dispatcher
+from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.portal import Portal
+from idp.sign_in.services.sessions import Limits as SessionLimits
+from idp.sign_in.services.sessions import Sessions
+from idp.sign_in.services.sign_in import PORTAL, SignIn
+
+LOG = "idp.http"
+CLIENT_CHANGES = "clients"
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """What commands and the demo use of a running installation besides its pages."""
+
+    platform: Platform
+    ledger: Ledger
+    directory: ClientDirectory
+    clients: Clients
+    passwords: Passwords
+    people: People
+    sessions: Sessions
+
+
+def build_services(platform: Platform) -> Services:
+    """Build what is shared by pages, endpoints and commands."""
+    settings, clock, random = platform.settings, platform.clock, platform.random
+    database, data_keys, audit = platform.database, platform.data_keys, platform.audit_log
+    ledger = Ledger(database)
+    passwords = Passwords(database, PasswordHashing(settings.sign_in.hash_threads, settings.sign_in.hash_queue, random))
+    limits = SessionLimits(
+        idle=timedelta(seconds=settings.sign_in.session_idle_seconds), total=timedelta(seconds=settings.sign_in.session_total_seconds)
+    )
+    return Services(
+        platform=platform,
+        ledger=ledger,
+        directory=ClientDirectory(database, clock),
+        clients=Clients(data_keys.mac("client_secrets"), audit, clock, random),
+        passwords=passwords,
+        people=People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random),
+        sessions=Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits, grants.move),
+    )
+
+
+def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """Return the whole provider as one ASGI callable: hot endpoints by one look-up, pages behind it, one shell around both."""
+    platform = services.platform
+    settings, clock, random = platform.settings, platform.clock, platform.random
+    database, data_keys, audit, ledger = platform.database, platform.data_keys, platform.audit_log, services.ledger
+    issuer = settings.server.issuer
+    static = StaticFiles()
+    pages = Pages(load_messages(), Service(settings.server.service_name, settings.server.service_name_en, settings.server.hotline), static)
+    lifetimes = Lifetimes(
+        code=settings.protocol.code_seconds,
+        access_token=settings.protocol.access_token_seconds,
+        refresh_idle=settings.protocol.refresh_idle_seconds,
+        offline=settings.protocol.offline_seconds,
+        session_idle=settings.sign_in.session_idle_seconds,
+    )
+
+    # sign-in
+    life = timedelta(seconds=settings.protocol.interaction_seconds)
+    interactions = Interactions(platform.transients, clock, random, life)
+    index = data_keys.index("index")
+    throttle_limits = ThrottleLimits(
+        before_delay=settings.sign_in.failures_before_delay,
+        before_lock=settings.sign_in.failures_before_lock,
+        window=timedelta(seconds=settings.sign_in.lock_seconds),
+        lock=timedelta(seconds=settings.sign_in.lock_seconds),
+    )
+    code_limits = CodeLimits(timedelta(seconds=settings.sign_in.code_seconds), settings.sign_in.code_tries)
+    sms_limits = SmsLimits(resends=settings.sign_in.resends, resend_lock=timedelta(seconds=settings.sign_in.resend_lock_seconds))
+    codes = Codes(
+        database, platform.transients, platform.outbox, audit, data_keys.mac("codes"), index, clock, random, code_limits, sms_limits
+    )
+    throttle = Throttle(database, platform.transients, index, clock, throttle_limits)
+    sign_in = SignIn(
+        database,
+        interactions,
+        services.sessions,
+        services.people,
+        services.passwords,
+        throttle,
+        codes,
+        audit,
+        clock,
+        random,
+    )
+    portal = Portal(interactions, services.sessions, services.people)
+
+    # protocol
+    values = BearerValues(data_keys.bearer("bearer", random))
+    id_tokens = IdTokens(issuer, platform.ring, data_keys.mac("codes"), settings.protocol.id_token_seconds)
+    grant_reads = GrantReads(database)
+    authorization = Authorization(
+        database,
+        ledger,
+        audit,
+        services.directory,
+        make_standing_reads(database),
+        values,
+        id_tokens,
+        issuer,
+        lifetimes,
+        clock,
+        random,
+    )
+    authentication = ClientAuthentication(services.directory, services.clients)
+    tokens = Tokens(database, ledger, audit, grant_reads, values, id_tokens, lifetimes, clock, random)
+    resources = Resources(ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
+    continuations: dict[str, Continuation] = {AUTHORIZE: AuthorizeContinuation(authorization), PORTAL: portal}
+    dispatcher = Dispatcher(interactions, services.sessions, services.people, continuations)
+    discovery = DiscoveryEndpoint(issuer, platform.ring)
+
+    hot: dict[str, ASGIApp] = {
+        "/authorize": AuthorizeEndpoint(authorization, interactions, clock, random),
+        "/token": TokenEndpoint(authentication, tokens),
+        "/userinfo": UserInfoEndpoint(resources),
+        "/introspect": IntrospectionEndpoint(authentication, resources),
+        "/jwks.json": JwksEndpoint(platform.ring),
+        "/.well-known/openid-configuration": discovery,
+        "/.well-known/oauth-authorization-server": discovery,
+    }
+    health = Health(database)
+    information = Information(pages)
+    sign_out = SignOut(database, services.directory, id_tokens, services.sessions)
+    routes: list[BaseRoute] = [
+        *PortalPage(pages, interactions, portal).routes(),
+        *SignInPage(pages, interactions, sign_in).routes(),
+        *DispatchPage(pages, dispatcher).routes(),
+        *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
+        *SignOutPage(pages, interactions, services.sessions, sign_out, random).routes(),
+        Route("/help", information.show_help, methods=["GET"]),
+        Route("/accessibility", information.show_accessibility, methods=["GET"]),
+        Route("/privacy", information.show_privacy, methods=["GET"]),
+        Route("/healthz", health.show_live, methods=["GET"]),
+        Route("/readyz", health.show_ready, methods=["GET"]),
+        Route("/static/{digest}/{name}", static.serve, methods=["GET"]),
+        Route("/favicon.ico", static.serve_favicon, methods=["GET"]),
+        *further_routes,
+    ]
+    return Shell(
+        Dispatch(hot, Starlette(routes=routes)),
+        issuer=issuer,
+        pages=pages,
+        rules=ContextRules(CookieNames(issuer, settings.cookie_suffix), settings.server.trusted_proxy_hops),
+        random=random,
+        log=get_logger(LOG),
+        body_limit=settings.server.body_limit,
+    )
+
+
+@asynccontextmanager
+async def follow_changes(services: Services) -> AsyncIterator[None]:
+    """Keep signing keys and clients as the database says, while the block runs; at its end everything entered is written."""
+    stop = asyncio.Event()
+    followers = [
+        asyncio.create_task(_keep(services.platform.ring.follow, stop)),
+        asyncio.create_task(_keep(lambda ended: _follow_clients(services, ended), stop)),
+    ]
+    try:
+        yield
+    finally:
+        stop.set()
+        for task in followers:
+            task.cancel()
+        await asyncio.gather(*followers, return_exceptions=True)
+        await services.ledger.drain()
+
+
+async def _keep(follow: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Follow again after the database went away, a second later."""
+    while not stop.is_set():
+        try:
+            await follow(stop)
+        except DatabaseUnavailable:
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _follow_clients(services: Services, stop: asyncio.Event) -> None:
+    lost = asyncio.Event()
+    # Changes may have been missed while nobody listened.
+    services.directory.forget_all()
+    async with services.platform.database.listen(
+        [CLIENT_CHANGES], lambda _connection, _pid, _channel, client_id: services.directory.forget(client_id)
+    ) as connection:
+        connection.add_termination_listener(lambda _: lost.set())
+        await lost.wait()
+    raise DatabaseUnavailable("the clients lost their database")

@@ -1,0 +1,303 @@
+"""Decides what an operator can type: every command of ``idp``, one sentence per error, exit code 2 for wrong arguments or settings."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from idp import __version__
+from idp.composition import Platform, StartRefused, open_platform
+from idp.kernel.clock import read_system_clock, read_system_random
+from idp.kernel.levels import Acr
+from idp.platform.audit_checkpoints import RingSigner
+from idp.platform.audit_verification import verify
+from idp.platform.database import DatabaseUnavailable
+from idp.platform.key_rotation import RotationUnderWay, UnknownKey
+from idp.platform.migrations import MigrationFailed, migrate
+from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Basis, Entitlement
+from idp.protocol.services.clients import ClientRegistration, Clients
+from idp.settings import Settings, SettingsError, describe_settings, read_settings
+from keys import IllegalKeyTransition
+
+Value = TypeVar("Value")
+
+
+def fail(sentence: str, code: int = 1) -> NoReturn:
+    """Tell the operator what is wrong and stop."""
+    click.echo(f"idp: {sentence}", err=True)
+    sys.exit(code)
+
+
+def _read(context: click.Context) -> Settings:
+    try:
+        return read_settings(context.obj)
+    except SettingsError as error:
+        fail(str(error), 2)
+
+
+def _run(work: Coroutine[Any, Any, Value]) -> Value:
+    try:
+        return asyncio.run(work)
+    except (StartRefused, MigrationFailed, BadRegistration, UnknownKey, RotationUnderWay, IllegalKeyTransition) as error:
+        fail(str(error))
+    except DatabaseUnavailable:
+        fail("The database does not answer.")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _with_platform(settings: Settings) -> Platform:
+    return await open_platform(settings, read_system_clock, read_system_random)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--settings", "path", type=click.Path(dir_okay=False), help="TOML file (default: IDP_SETTINGS, else only IDP_* variables).")
+@click.version_option(__version__, prog_name="idp")
+@click.pass_context
+def main(context: click.Context, path: str | None) -> None:
+    """Yizheng (一证): one registration, one sign-in, every department system."""
+    context.obj = path
+
+
+@main.command()
+@click.pass_context
+def serve(context: click.Context) -> None:
+    """Serve the provider over HTTP."""
+    from idp.serving import serve_http
+
+    settings = _read(context)
+
+    async def check() -> None:
+        await (await _with_platform(settings)).close()
+
+    _run(check())
+    if context.obj is not None:
+        os.environ["IDP_SETTINGS"] = str(Path(context.obj).resolve())  # where the worker processes look
+    serve_http(settings)
+
+
+@main.command()
+@click.pass_context
+def worker(context: click.Context) -> None:
+    """Deliver messages, chain the audit log, rotate keys, clean up."""
+    from idp.worker import run_worker
+
+    _run(run_worker(_read(context), read_system_clock, read_system_random))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1024, 65_500), default=8000, show_default=True, help="The departments take the next two ports.")
+@click.option("--reset", is_flag=True, help="Forget everything the demo has stored and begin anew.")
+def demo(port: int, reset: bool) -> None:
+    """Run a whole province on this machine: provider, worker, two departments, synthetic people."""
+    from idp.demo.supervisor import DemoFailed, run_demo
+
+    try:
+        run_demo(port=port, reset=reset)
+    except DemoFailed as error:
+        fail(str(error))
+
+
+@main.command("migrate")
+@click.pass_context
+def migrate_database(context: click.Context) -> None:
+    """Bring the database to this release's schema."""
+    settings = _read(context)
+    if not settings.database.owner_dsn:
+        fail("The setting database.owner_dsn is empty; name the owner's connection.", 2)
+    revision = _run(migrate(settings.database.owner_dsn, settings.environment))
+    click.echo(f"migrated: {revision}")
+
+
+@main.group()
+def settings() -> None:
+    """Look at the settings."""
+
+
+@settings.command("check")
+@click.pass_context
+def check_settings(context: click.Context) -> None:
+    """Read the settings and print them without secrets."""
+    for line in describe_settings(_read(context)):
+        click.echo(line)
+
+
+@main.group()
+def keys() -> None:
+    """Signing keys."""
+
+
+@keys.command("list")
+@click.pass_context
+def list_keys(context: click.Context) -> None:
+    """List the signing keys with their states."""
+
+    async def work() -> None:
+        platform = await _with_platform(_read(context))
+        try:
+            for key in await platform.key_rotation.list_keys():
+                click.echo(f"{key.kid}  {key.algorithm}  {key.state.value:<8}  since {key.state_since:%Y-%m-%d %H:%M:%S}Z")
+        finally:
+            await platform.close()
+
+    _run(work())
+
+
+@keys.command("rotate")
+@click.option("--algorithm", type=click.Choice(["ES256", "RS256"]), default="ES256", show_default=True)
+@click.pass_context
+def rotate_keys(context: click.Context, algorithm: str) -> None:
+    """Publish a new key; it signs once every client can know it."""
+
+    async def work() -> None:
+        platform = await _with_platform(_read(context))
+        try:
+            kid = await platform.key_rotation.rotate(algorithm, actor="command")
+            click.echo(f"pending: {kid}")
+        finally:
+            await platform.close()
+
+    _run(work())
+
+
+@keys.command("revoke")
+@click.argument("kid")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@click.pass_context
+def revoke_key(context: click.Context, kid: str, reason: str) -> None:
+    """Withdraw a key at once: what it signed no longer verifies."""
+
+    async def work() -> None:
+        platform = await _with_platform(_read(context))
+        try:
+            await platform.key_rotation.revoke(kid, reason, actor="command")
+            click.echo(f"revoked: {kid}")
+        finally:
+            await platform.close()
+
+    _run(work())
+
+
+@main.group()
+def clients() -> None:
+    """Department systems."""
+
+
+def _parse_entitlement(text: str) -> Entitlement:
+    parts = text.split(":")
+    if len(parts) != 3 or parts[1] not in {b.value for b in Basis}:
+        raise click.BadParameter("write PURPOSE:statutory_duty|consent:claim,claim")
+    return Entitlement(parts[0], Basis(parts[1]), tuple(c for c in parts[2].split(",") if c))
+
+
+@clients.command("add")
+@click.argument("client_id")
+@click.option("--name", required=True, help="What people see while they sign in.")
+@click.option("--name-en", default="", help="The same in English.")
+@click.option("--sector", required=True, help="Clients of one sector know a person by the same sub.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True)
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
+@click.option("--grant-type", "grant_types", multiple=True, default=("authorization_code",), show_default=True)
+@click.option("--scope", "scopes", multiple=True, help="Beside openid.")
+@click.option("--entitlement", "entitlements", multiple=True, metavar="PURPOSE:BASIS:CLAIM,CLAIM")
+@click.option("--auth-method", type=click.Choice([m.value for m in AuthMethod]), default=AuthMethod.SECRET_BASIC.value, show_default=True)
+@click.option("--application-type", type=click.Choice([t.value for t in ApplicationType]), default="web", show_default=True)
+@click.option("--minimum-acr", type=click.Choice(["low", "substantial"]), default="low", show_default=True)
+@click.option("--id-token-alg", type=click.Choice(["ES256", "RS256"]), default="ES256", show_default=True)
+@click.option("--resource", "resources", multiple=True, help="The address this client is known by as a resource server.")
+@click.option("--legacy-no-pkce", is_flag=True, help="For a confidential web client that cannot do PKCE.")
+@click.option("--live", is_flag=True, help="Real people may use it.")
+@click.pass_context
+def add_client(context: click.Context, client_id: str, **given: Any) -> None:
+    """Register a department's system and print its secret once."""
+    registration = ClientRegistration(
+        client_id=client_id,
+        name=given["name"],
+        name_en=given["name_en"],
+        sector=given["sector"],
+        redirect_uris=given["redirect_uris"],
+        post_logout_redirect_uris=given["post_logout_redirect_uris"],
+        grant_types=given["grant_types"],
+        scopes=given["scopes"],
+        entitlements=tuple(_parse_entitlement(text) for text in given["entitlements"]),
+        auth_method=AuthMethod(given["auth_method"]),
+        application_type=ApplicationType(given["application_type"]),
+        minimum_acr=Acr(f"urn:yizheng:acr:{given['minimum_acr']}"),
+        id_token_algorithm=given["id_token_alg"],
+        resources=given["resources"],
+        requires_pkce=not given["legacy_no_pkce"],
+        status="live" if given["live"] else "sandbox",
+    )
+
+    async def work() -> None:
+        platform = await _with_platform(_read(context))
+        try:
+            registry = Clients(platform.data_keys.mac("client_secrets"), platform.audit_log, platform.clock, platform.random)
+            async with platform.database.transaction() as tx:
+                secret = await registry.add(tx, registration, actor="command")
+            click.echo(f"client_id: {client_id}")
+            if secret is not None:
+                click.echo(f"client_secret: {secret}")
+        finally:
+            await platform.close()
+
+    _run(work())
+
+
+@clients.command("list")
+@click.pass_context
+def list_clients(context: click.Context) -> None:
+    """List the registered clients."""
+
+    async def work() -> None:
+        platform = await _with_platform(_read(context))
+        try:
+            registry = Clients(platform.data_keys.mac("client_secrets"), platform.audit_log, platform.clock, platform.random)
+            after = ""
+            while True:
+                async with platform.database.transaction() as tx:
+                    page = await registry.list(tx, after)
+                for client in page:
+                    click.echo(f"{client.client_id}  {client.status:<9}  {client.auth_method.value:<19}  {client.name}")
+                if not page:
+                    return
+                after = page[-1].client_id
+        finally:
+            await platform.close()
+
+    _run(work())
+
+
+@main.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify")
+@click.pass_context
+def verify_audit(context: click.Context) -> None:
+    """Check every row, the chain and the checkpoints; name what was altered. Exit code 1 when something was."""
+
+    async def work() -> bool:
+        settings = _read(context)
+        platform = await _with_platform(settings)
+        try:
+            signer = RingSigner(platform.ring)
+            report = await verify(platform.database, platform.data_keys.mac("audit"), Path(settings.audit.checkpoint_file), signer)
+        finally:
+            await platform.close()
+        click.echo(f"rows: {report.rows}, chained: {report.chained}, checkpoints: {report.checkpoints} (to seq {report.checkpointed_to})")
+        click.echo(f"not chained yet: {report.tail}" + (f", since {report.tail_since:%Y-%m-%d %H:%M:%S}Z" if report.tail_since else ""))
+        for fault in report.faults:
+            click.echo(f"ALTERED {fault.describe()}")
+        if report.faults_not_kept:
+            click.echo(f"and {report.faults_not_kept} more")
+        click.echo("intact" if report.ok else "NOT INTACT")
+        return report.ok
+
+    if not _run(work()):
+        sys.exit(1)

@@ -1,0 +1,83 @@
+"""Decides how the application is put behind uvicorn: one process per worker, each opening its own platform."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import uvicorn
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from idp.app import Services, build_app, build_services, follow_changes
+from idp.composition import Platform, open_platform
+from idp.kernel.clock import read_system_clock, read_system_random
+from idp.platform.logging import configure_logging
+from idp.settings import Settings, read_settings
+
+
+class Serving:
+    """The ASGI callable of one process: opens the platform when the server starts, closes it when it stops.
+
+    ``make_routes`` adds the demo's own routes; the product serves none besides its own.
+    """
+
+    def __init__(self, settings: Settings, make_routes: Callable[[Services], Sequence[BaseRoute]] = lambda _: ()) -> None:
+        self._settings = settings
+        self._make_routes = make_routes
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or the server's start and stop."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            platform = await open_platform(self._settings, read_system_clock, read_system_random)
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        services = build_services(platform)
+        async with follow_changes(services):
+            self._app = build_app(services, self._make_routes(services))
+            await send({"type": "lifespan.startup.complete"})
+            await self._wait_for_end(receive)
+        await self._close(platform)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @staticmethod
+    async def _wait_for_end(receive: Receive) -> None:
+        message: Message = await receive()
+        while message["type"] != "lifespan.shutdown":
+            message = await receive()
+
+    async def _close(self, platform: Platform) -> None:
+        self._app = None
+        await platform.close()
+
+
+def create_app() -> Serving:
+    """Return the callable of a worker process, with the settings of its environment (uvicorn's factory)."""
+    settings = read_settings()
+    configure_logging(settings.log.level)
+    return Serving(settings)
+
+
+def serve_http(settings: Settings) -> None:
+    """Serve until the process is told to stop; worker processes read the same settings from their environment."""
+    options: dict[str, Any] = {
+        "host": settings.server.host,
+        "port": settings.server.port,
+        "workers": settings.server.workers,
+        "loop": "uvloop",
+        "http": "httptools",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": 10,
+        "lifespan": "on",
+    }
+    uvicorn.run("idp.serving:create_app", factory=True, **options)
