@@ -30,7 +30,6 @@ class DispatchPage:
     async def show(self, request: Request) -> Response:
         """Ask the flow's kind what comes next, and go there."""
         context = read_context(request)
-        context.keep_preferences()
         try:
             routed = await self._dispatcher.decide(request.query_params.get("i", ""), context.browser_cookie, context.session_cookie)
         except Refusal as refusal:

@@ -27,7 +27,6 @@ class PortalPage:
     async def show(self, request: Request) -> Response:
         """Show who is signed in, or begin to sign in."""
         context = read_context(request)
-        context.keep_preferences()
         person = await self._portal.find_person(context.session_cookie)
         if person is not None:
             return self._pages.render(context, "portal.html", name=person.masked_name)

@@ -44,7 +44,6 @@ class SignInPage:
     async def show(self, request: Request) -> Response:
         """Show the step that the flow stands at."""
         context = read_context(request)
-        context.keep_preferences()
         held: Held | None = None
         try:
             held = await self._interactions.read(request.query_params.get("i", ""), context.browser_cookie)

@@ -1,0 +1,273 @@
+"""Everything of the sign-in joined on one real database, with a department that only notes what it would get. People are synthetic."""
+
+import re
+from dataclasses import dataclass, field
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import httpx2
+from starlette.applications import Starlette
+
+from idp.authenticators.rules.sms_code import CodeLimits
+from idp.authenticators.rules.sms_limits import SmsLimits
+from idp.authenticators.rules.throttling import Limits as ThrottleLimits
+from idp.authenticators.services.codes import Codes
+from idp.authenticators.services.passwords import Passwords
+from idp.authenticators.services.throttle import Throttle
+from idp.http.cookies import CookieNames
+from idp.http.messages import load_messages
+from idp.http.middleware import Shell
+from idp.http.rendering import Pages, Service
+from idp.http.request_context import ContextRules
+from idp.http.static import StaticFiles
+from idp.kernel.clock import read_system_random
+from idp.kernel.levels import Acr, find_aal, find_acr, meets
+from idp.people.rules.identifiers import find_check_character, parse_id_number, parse_phone
+from idp.people.rules.person import Standing, Status
+from idp.people.services.directory import NewPerson, People
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database
+from idp.platform.ledger import Ledger
+from idp.platform.outbox import Outbox, deliver_due
+from idp.platform.password_hashing import PasswordHashing
+from idp.platform.transients.postgres import PostgresTransients
+from idp.sign_in.pages.dispatch import DispatchPage
+from idp.sign_in.pages.portal import PortalPage
+from idp.sign_in.pages.sign_in import SignInPage
+from idp.sign_in.rules.interaction import Interaction, Leave, SignInNeeded, Step
+from idp.sign_in.rules.session import Session
+from idp.sign_in.services.dispatch import Dispatcher
+from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.portal import Portal
+from idp.sign_in.services.sessions import Limits as SessionLimits
+from idp.sign_in.services.sessions import Sessions
+from idp.sign_in.services.sign_in import SignIn
+from keys import DATA_KEY_PURPOSES, DataKey, DataKeys
+from tests.support.clocks import ManualClock
+
+ISSUER = "http://127.0.0.1:8000"
+DEPARTMENT = "示例市公积金中心"
+PASSWORD = "correct horse battery"
+HASHING = PasswordHashing(2, 16)
+KEYS = DataKeys([DataKey(f"{purpose}-1", purpose, read_system_random(32)) for purpose in DATA_KEY_PURPOSES])
+
+
+@dataclass(frozen=True)
+class Made:
+    """A synthetic person of a test."""
+
+    person_id: UUID
+    document: str
+    phone: str
+    name: str
+
+
+@dataclass
+class Department:
+    """The continuation of a department: content with ``wanted``, leaves with what the session proves."""
+
+    clock: ManualClock
+    seen: list[tuple[Interaction, Session | None]] = field(default_factory=list)
+
+    async def decide(self, interaction: Interaction, session: Session | None, standing: Standing | None) -> Step:
+        """Leave when the session is enough, or as low as it goes when more cannot be reached."""
+        self.seen.append((interaction, session))
+        if session is None or standing is None:
+            return SignInNeeded()
+        proved = [p for p in session.proved if interaction.fresh_after is None or p.at >= interaction.fresh_after]
+        reached = find_acr(standing.ial, find_aal(proved, standing.phone_matched_at, self.clock()))
+        if not meets(reached, interaction.wanted) and not interaction.unreachable:
+            return SignInNeeded()
+        return Leave(f"https://department.example/callback?acr={reached.value if reached else 'none'}", interaction.department)
+
+
+class House:
+    """The sign-in on one database, one clock and one set of keys."""
+
+    def __init__(self, database: Database, clock: ManualClock, *, session_limits: SessionLimits | None = None) -> None:
+        random = read_system_random
+        self.database, self.clock, self.random = database, clock, random
+        self.sms: list[dict] = []
+        self._made = 0
+        index = KEYS.index("index")
+        self.index = index
+        self.transients = PostgresTransients(database, KEYS.sealer("transients"), KEYS.mac("transients"), clock, random)
+        self.audit = AuditLog(KEYS.mac("audit"), KEYS.sealer("places"), clock, random)
+        self.outbox = Outbox(KEYS.sealer("outbox"), clock, random)
+        self.ledger = Ledger(database)
+        self.passwords = Passwords(database, HASHING)
+        self.people = People(database, KEYS.sealer("people"), index, self.passwords, self.audit, clock, random)
+        self.throttle = Throttle(database, self.transients, index, clock, ThrottleLimits())
+        self.codes = Codes(
+            database, self.transients, self.outbox, self.audit, KEYS.mac("codes"), index, clock, random, CodeLimits(), SmsLimits()
+        )
+        self.interactions = Interactions(self.transients, clock, random)
+        self.sessions = Sessions(
+            database, self.ledger, self.audit, KEYS.sealer("places"), clock, random, session_limits or SessionLimits()
+        )
+        self.sign_in = SignIn(
+            database,
+            self.interactions,
+            self.sessions,
+            self.people,
+            self.passwords,
+            self.throttle,
+            self.codes,
+            self.audit,
+            clock,
+            random,
+        )
+        self.portal = Portal(self.interactions, self.sessions, self.people)
+        self.department = Department(clock)
+        self.dispatcher = Dispatcher(
+            self.interactions, self.sessions, self.people, {"authorize": self.department, "portal": self.portal}
+        )
+        static = StaticFiles()
+        pages = Pages(load_messages(), Service("一证通", "Yizheng", "12345"), static)
+        self.pages = pages
+        self.names = CookieNames(ISSUER)
+        routes = [
+            *SignInPage(pages, self.interactions, self.sign_in).routes(),
+            *DispatchPage(pages, self.dispatcher).routes(),
+            *PortalPage(pages, self.interactions, self.portal).routes(),
+        ]
+        self.app = Shell(
+            Starlette(routes=routes), issuer=ISSUER, pages=pages, rules=ContextRules(self.names), random=random, log=_Silent()
+        )
+
+    async def add_person(
+        self, *, ial: int = 3, matched_days_ago: float | None = 10, status: Status = Status.ACTIVE, phone: bool = True
+    ) -> Made:
+        """Add a synthetic person with the house's password."""
+        noise = int.from_bytes(self.random(6), "big")
+        seventeen = f"350102{1950 + noise % 50}{1 + noise % 12:02}{1 + noise % 28:02}{noise % 1000:03}"
+        document = parse_id_number(seventeen + find_check_character(seventeen), self.clock().date())
+        number = parse_phone(f"138{noise % 10**8:08}") if phone else None
+        assert document is not None
+        verifier = await HASHING.hash(PASSWORD)
+        matched_at = None
+        if matched_days_ago is not None:
+            matched_at = self.clock.now.fromtimestamp(self.clock.now.timestamp() - matched_days_ago * 86_400, self.clock.now.tzinfo)
+        person = NewPerson("王小明", document, number, ial, verifier, matched_at, status)
+        person_id = await self.people.add_person(person)
+        return Made(person_id, document.value, number.value if number else "", person.name)
+
+    async def read_code(self) -> str:
+        """Deliver what waits and return the code of the last message."""
+
+        async def keep(payload: dict, message_id: object) -> str:
+            self.sms.append(payload)
+            return "kept"
+
+        await deliver_due(self.outbox, self.database, {"sms": keep})
+        return self.sms[-1]["parameters"]["code"]
+
+    async def count_sms(self) -> int:
+        """Deliver what waits and return how many messages there were."""
+        before = len(self.sms)
+        try:
+            await self.read_code()
+        except IndexError:
+            return 0
+        return len(self.sms) - before
+
+    async def audit_kinds(self, person_id: UUID | None = None) -> list[str]:
+        """Return the kinds of audit rows of a person, by name (the clock stands still)."""
+        rows = await self.database.fetch("SELECT kind FROM audit_events WHERE person_id = $1 ORDER BY kind", person_id)
+        return [row["kind"] for row in rows]
+
+    def browser(self, address: str = "192.0.2.7") -> "Browser":
+        """Return a new browser at this network address."""
+        return Browser(self, address)
+
+
+class _Silent:
+    def info(self, event: str, /, **fields: object) -> None:
+        """Say nothing."""
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """A fault in a test is a defect."""
+        raise AssertionError(f"{event}: {fields}")
+
+
+class Browser:
+    """A browser without scripts: cookies, forms, redirects on request."""
+
+    def __init__(self, house: House, address: str) -> None:
+        self.house = house
+        transport = httpx2.ASGITransport(app=house.app, client=(address, 40_000))
+        self.client = httpx2.AsyncClient(transport=transport, base_url=ISSUER)
+        self.page: httpx2.Response | None = None
+
+    async def begin(self, wanted: Acr = Acr.LOW, **more: object) -> str:
+        """Begin a flow of the department in this browser and return its id."""
+        cookie = self.client.cookies.get(self.house.names.browser)
+        if cookie is None:
+            cookie = self.house.interactions.make_browser_cookie()
+            self.client.cookies.set(self.house.names.browser, cookie)
+        interaction = await self.house.interactions.begin(
+            "authorize", cookie, client_id="department-1", department=DEPARTMENT, wanted=wanted, **more
+        )
+        return interaction.id
+
+    async def get(self, path: str, **headers: str) -> httpx2.Response:
+        """Open a page."""
+        self.page = await self.client.get(path, headers=headers)
+        return self.page
+
+    async def open(self, interaction_id: str) -> httpx2.Response:
+        """Open the flow where it stands, following redirects within the house."""
+        page = await self.get(f"/continue?i={interaction_id}")
+        return await self.follow(page)
+
+    async def follow(self, page: httpx2.Response) -> httpx2.Response:
+        """Follow redirects."""
+        for _ in range(6):
+            if page.status_code != 303:
+                return page
+            page = await self.get(page.headers["location"])
+        raise AssertionError("the redirects go in a circle")
+
+    def fields(self) -> dict[str, str]:
+        """Return the hidden fields of the page (all its forms carry the same)."""
+        assert self.page is not None
+        pairs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.page.text)
+        return {name: unescape(value) for name, value in pairs}
+
+    async def post(self, fields: dict[str, str] | None = None, **typed: str) -> httpx2.Response:
+        """Send the form of the page with what was typed; redirects are not followed."""
+        page = await self.client.post("/sign-in", data={**(self.fields() if fields is None else fields), **typed})
+        if page.status_code != 303:
+            self.page = page
+        return page
+
+    async def submit(self, **typed: str) -> httpx2.Response:
+        """Send the form and follow redirects."""
+        return await self.follow(await self.post(**typed))
+
+    async def sign_in(self, person: Made, wanted: Acr = Acr.LOW) -> httpx2.Response:
+        """Sign in to the department, with a code when it is asked; return the last page."""
+        await self.open(await self.begin(wanted))
+        page = await self.submit(identifier=person.document, password=PASSWORD)
+        if 'name="code"' in page.text:
+            page = await self.submit(code=await self.house.read_code())
+        return page
+
+    def session(self) -> str | None:
+        """Return the session cookie."""
+        return self.client.cookies.get(self.house.names.session)
+
+
+def find_code(page: httpx2.Response) -> str:
+    """Return the refusal code of an error page."""
+    found = re.search(r'data-code="([a-z_]+)"', page.text)
+    assert found is not None, page.text
+    return found[1]
+
+
+def find_left(page: httpx2.Response) -> dict[str, str]:
+    """Return what the department gets on the returning page."""
+    found = re.search(r'http-equiv="refresh" content="0;url=([^"]+)"', page.text)
+    assert found is not None, page.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(unescape(found[1])).query).items()}
