@@ -123,7 +123,6 @@ def test_two_never_start_on_one_folder(folder: Path) -> None:
         assert asyncio.run(run(first.owner_dsn(), "SELECT 1 AS one"))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
 def test_the_server_follows_a_supervisor_that_was_killed(folder: Path) -> None:
     script = textwrap.dedent(
         """
@@ -137,7 +136,7 @@ def test_the_server_follows_a_supervisor_that_was_killed(folder: Path) -> None:
         """
     )
     command = [sys.executable, "-c", script, str(folder)]
-    supervisor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()})
+    supervisor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
     assert supervisor.stdout is not None
     pid = int(supervisor.stdout.readline())
     supervisor.kill()
@@ -232,38 +231,36 @@ def test_a_dsn_before_the_start_is_an_error(place: Path) -> None:
         EmbeddedPostgres(place / "never").owner_dsn()
 
 
-@pytest.mark.skipif(not ROOT, reason="only root's server runs as another user")
-def test_roots_server_runs_as_nobody_even_where_that_user_cannot_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    relocated = Path(tempfile.mkdtemp(prefix="idp-relocated-"))
-    monkeypatch.setattr("idp.platform.embedded_postgres.RELOCATED", relocated)
-    monkeypatch.setattr(ServerAccount, "_can_run", lambda self, tree: str(relocated) in str(tree) and _can_run(self, tree))
-    closed = tmp_path / "home"
-    closed.mkdir(mode=0o700)
-    wanted = closed / "var" / "postgres"
-    try:
-        with EmbeddedPostgres(wanted, durable=False) as postgres:
-            assert relocated in postgres.area.parents
-            assert "nobody" in Path(f"/proc/{postgres.pid}").owner()
-            assert str(relocated) in Path(f"/proc/{postgres.pid}/exe").resolve().as_posix()
-            asyncio.run(run(postgres.owner_dsn(), "CREATE TABLE kept (id int)"))
-        assert stat.S_IMODE(closed.stat().st_mode) == 0o700  # nothing was opened for it
-        with EmbeddedPostgres(wanted, durable=False) as again:
-            assert again.area == postgres.area
-            assert asyncio.run(run(again.owner_dsn(), "SELECT count(*) AS n FROM kept"))[0]["n"] == 0
-        # A new folder at the same path is another installation and meets none of the old one's data.
-        shutil.rmtree(wanted)
-        assert EmbeddedPostgres(wanted, durable=False).area != again.area
-    finally:
-        shutil.rmtree(relocated, ignore_errors=True)
-
-
 _can_run = ServerAccount._can_run
 
+if ROOT:  # only root's server runs as another user
 
-@pytest.mark.skipif(not ROOT, reason="only root's server runs as another user")
-def test_what_the_servers_user_can_enter_is_found_by_trying(tmp_path: Path) -> None:
-    account = find_account()
-    assert account.can_enter(Path("/usr"))
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    assert not account.can_enter(closed)
+    def test_roots_server_runs_as_nobody_even_where_that_user_cannot_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        relocated = Path(tempfile.mkdtemp(prefix="idp-relocated-"))
+        monkeypatch.setattr("idp.platform.embedded_postgres.RELOCATED", relocated)
+        monkeypatch.setattr(ServerAccount, "_can_run", lambda self, tree: str(relocated) in str(tree) and _can_run(self, tree))
+        closed = tmp_path / "home"
+        closed.mkdir(mode=0o700)
+        wanted = closed / "var" / "postgres"
+        try:
+            with EmbeddedPostgres(wanted, durable=False) as postgres:
+                assert relocated in postgres.area.parents
+                assert "nobody" in Path(f"/proc/{postgres.pid}").owner()
+                assert str(relocated) in Path(f"/proc/{postgres.pid}/exe").resolve().as_posix()
+                asyncio.run(run(postgres.owner_dsn(), "CREATE TABLE kept (id int)"))
+            assert stat.S_IMODE(closed.stat().st_mode) == 0o700  # nothing was opened for it
+            with EmbeddedPostgres(wanted, durable=False) as again:
+                assert again.area == postgres.area
+                assert asyncio.run(run(again.owner_dsn(), "SELECT count(*) AS n FROM kept"))[0]["n"] == 0
+            # A new folder at the same path is another installation and meets none of the old one's data.
+            shutil.rmtree(wanted)
+            assert EmbeddedPostgres(wanted, durable=False).area != again.area
+        finally:
+            shutil.rmtree(relocated, ignore_errors=True)
+
+    def test_what_the_servers_user_can_enter_is_found_by_trying(tmp_path: Path) -> None:
+        account = find_account()
+        assert account.can_enter(Path("/usr"))
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o700)
+        assert not account.can_enter(closed)
