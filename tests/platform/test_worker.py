@@ -1,0 +1,251 @@
+"""The worker delivers, chains, marks and rotates on its own, survives a lost database, and ends when told."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+import msgspec
+import pytest
+import pytest_asyncio
+import structlog
+import uvicorn
+
+from idp.composition import Platform, StartRefused, open_platform
+from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.clock import Random, read_system_clock, read_system_random
+from idp.kernel.ids import MessageId, make_uuid7
+from idp.platform.audit_checkpoints import RingSigner
+from idp.platform.audit_verification import verify
+from idp.platform.database import Database
+from idp.platform.outbox import DeliveryRefused
+from idp.settings import AuditSettings, DatabaseSettings, KeySettings, Settings, SmsSettings
+from idp.worker import make_sms_handler, run_worker
+from sms import Action, Receipt, ShortMessage, SmsRefused, SmsUnavailable, create_simulator
+
+PAYLOAD = {"phone": "+8613800138000", "template": "sign_in_code", "parameters": {"name": "张*", "code": "123456", "minutes": "5"}}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def simulator() -> AsyncIterator[str]:
+    application = create_simulator(keys={"id-1": "synthetic"}, sign_name="一证通", clock=read_system_clock)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_level="warning"))
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    serving = asyncio.create_task(server._serve())
+    await wait_until(lambda: server.started)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def settings(service_dsn: str, database: Database, simulator: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("worker")
+    (folder / "secret").write_text("synthetic\n")
+    (row,) = await database.fetch("SELECT name FROM environment")
+    return Settings(
+        environment=row["name"],
+        database=DatabaseSettings(dsn=service_dsn, pool_size=4),
+        keys=KeySettings(key_encryption_key_file=str(folder / "kek"), pending_seconds=2),
+        audit=AuditSettings(checkpoint_file=str(folder / "audit" / "checkpoints.jsonl"), checkpoint_seconds=1),
+        sms=SmsSettings(
+            gateway="aliyun",
+            endpoint=simulator,
+            access_key_id="id-1",
+            access_key_secret_file=str(folder / "secret"),
+            sign_name="一证通",
+            templates={"sign_in_code": "SMS_100000001", "unnamed_sign_in_code": "SMS_100000002"},
+        ),
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def platform(settings: Settings) -> AsyncIterator[Platform]:
+    opened = await open_platform(settings, read_system_clock, read_system_random)
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def worker(settings: Settings, platform: Platform) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    working = asyncio.create_task(run_worker(settings, read_system_clock, read_system_random, stop=stop))
+    await asyncio.sleep(0.3)
+    yield
+    stop.set()
+    async with asyncio.timeout(10):
+        await working
+
+
+async def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.02)
+
+
+async def read_codes(simulator: str) -> list[str]:
+    async with httpx2.AsyncClient() as client:
+        return [message["code"] for message in (await client.get(f"{simulator}/messages", params={"phone": "13800138000"})).json()]
+
+
+async def send(platform: Platform, code: str) -> None:
+    payload = {**PAYLOAD, "parameters": {"name": "张*", "code": code, "minutes": "5"}}
+    async with platform.database.transaction() as tx:
+        await platform.outbox.add(tx, "sms", payload, read_system_clock() + timedelta(minutes=5))
+        await platform.audit_log.record(tx, AuditEvent(Kind.CODE_SENT))
+
+
+async def wait_for_code(simulator: str, code: str, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while code not in await read_codes(simulator):  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_code_reaches_the_phone_and_its_event_the_chain(settings: Settings, platform: Platform, simulator: str) -> None:
+    await send(platform, "100001")
+    await wait_for_code(simulator, "100001", 2)
+    path = Path(settings.audit.checkpoint_file)
+    signer = RingSigner(platform.ring)
+    async with asyncio.timeout(15):
+        while True:
+            report = await verify(platform.database, platform.data_keys.mac("audit"), path, signer)
+            if report.tail == 0 and report.checkpointed_to == report.chained > 0:
+                break
+            await asyncio.sleep(0.2)
+    assert report.ok, report.faults
+
+
+@pytest.mark.usefixtures("worker")
+async def test_s27_the_worker_carries_out_a_rotation(platform: Platform) -> None:
+    kid = await platform.key_rotation.rotate("ES256", "operator")
+    await platform.ring.reload()
+    assert kid in platform.ring.jwks.decode()
+    assert json.loads(_decode_header(platform.ring.sign("ES256", b"{}")))["kid"] != kid
+
+    async with asyncio.timeout(15):
+        while json.loads(_decode_header(platform.ring.sign("ES256", b"{}")))["kid"] != kid:
+            await asyncio.sleep(0.2)
+            await platform.ring.reload()
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_lost_database_only_pauses_the_work(settings: Settings, platform: Platform, simulator: str, owner_dsn: str) -> None:
+    await send(platform, "100002")
+    await wait_for_code(simulator, "100002")
+    owner = await asyncpg.connect(owner_dsn)
+    await owner.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await owner.close()
+    await asyncio.sleep(0.1)
+    for attempt in range(20):  # our own pool was cut too
+        try:
+            await send(platform, "100003")
+            break
+        except Exception:
+            assert attempt < 19
+    await wait_for_code(simulator, "100003", 15)
+
+
+def test_a_signal_ends_it_in_order(settings: Settings) -> None:
+    program = (
+        "import asyncio, os, sys\n"
+        "from idp.kernel.clock import read_system_clock, read_system_random\n"
+        "from idp.platform.logging import configure_logging\n"
+        "from idp.settings import read_settings\n"
+        "from idp.worker import run_worker\n"
+        "configure_logging('info')\n"
+        "asyncio.run(run_worker(read_settings(), read_system_clock, read_system_random))\n"
+    )
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("IDP_")},
+        "IDP_ENVIRONMENT": settings.environment,
+        "IDP_DATABASE__DSN": settings.database.dsn,
+        "IDP_DATABASE__POOL_SIZE": "2",
+        "IDP_KEYS__KEY_ENCRYPTION_KEY_FILE": settings.keys.key_encryption_key_file,
+        "IDP_AUDIT__CHECKPOINT_FILE": settings.audit.checkpoint_file,
+    }
+    lines = []
+    with subprocess.Popen([sys.executable, "-c", program], env=environ, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["event"] == "worker started":
+                child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+    assert lines[-1]["event"] == "worker stopped", lines
+
+
+@pytest.mark.parametrize(
+    "changed, named",
+    [
+        ({"access_key_secret_file": ""}, "access_key_secret_file"),
+        ({"access_key_secret_file": "/nowhere/secret"}, "access_key_secret_file"),
+        ({"templates": {"sign_in_code": "SMS_1"}}, "sms.templates"),
+    ],
+)
+async def test_wrong_settings_of_the_gateway_refuse_to_start(settings: Settings, changed: dict[str, Any], named: str) -> None:
+    wrong = msgspec.structs.replace(settings, sms=msgspec.structs.replace(settings.sms, **changed))
+    with pytest.raises(StartRefused, match=named):
+        await run_worker(wrong, read_system_clock, read_system_random, stop=asyncio.Event())
+
+
+class Gateway:
+    def __init__(self, answer: Receipt | Exception) -> None:
+        self.answer = answer
+        self.sent: list[ShortMessage] = []
+
+    async def send(self, message: ShortMessage) -> Receipt:
+        self.sent.append(message)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def message_id(random: Random) -> MessageId:
+    return MessageId(make_uuid7(read_system_clock, random))
+
+
+async def test_the_handler_keeps_our_id_inside(message_id: MessageId) -> None:
+    gateway = Gateway(Receipt("biz-1"))
+    deliver = make_sms_handler(gateway, structlog.get_logger())
+    assert await deliver(PAYLOAD, message_id) == "biz-1"
+    assert await deliver(PAYLOAD, message_id) == "biz-1"
+    first, second = gateway.sent
+    assert first.message_id == second.message_id, "the same message keeps its id"
+    assert str(message_id) not in first.message_id
+    assert message_id.hex not in first.message_id
+
+
+@pytest.mark.parametrize("payload", [{}, {**PAYLOAD, "extra": 1}, {**PAYLOAD, "parameters": {"code": 1}}])
+async def test_a_payload_that_is_none_is_refused_for_good(message_id: MessageId, payload: dict[str, Any]) -> None:
+    with pytest.raises(DeliveryRefused):
+        await make_sms_handler(Gateway(Receipt("")), structlog.get_logger())(payload, message_id)
+
+
+async def test_refusals_are_final_and_troubles_are_not(message_id: MessageId) -> None:
+    with pytest.raises(DeliveryRefused, match="quota"):
+        await make_sms_handler(Gateway(SmsRefused("quota", Action.FAIL_OVER)), structlog.get_logger())(PAYLOAD, message_id)
+    with pytest.raises(SmsUnavailable):
+        await make_sms_handler(Gateway(SmsUnavailable("timeout")), structlog.get_logger())(PAYLOAD, message_id)
+
+
+def _decode_header(token: str) -> bytes:
+    import base64
+
+    header = token.split(".")[0]
+    return base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
