@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -103,9 +104,7 @@ class House:
             database, self.transients, self.outbox, self.audit, KEYS.mac("codes"), index, clock, random, CodeLimits(), SmsLimits()
         )
         self.interactions = Interactions(self.transients, clock, random)
-        self.sessions = Sessions(
-            database, self.ledger, self.audit, KEYS.sealer("places"), clock, random, session_limits or SessionLimits()
-        )
+        self.sessions = Sessions(database, self.ledger, self.audit, KEYS.sealer("places"), clock, random, session_limits or SessionLimits())
         self.sign_in = SignIn(
             database,
             self.interactions,
@@ -120,9 +119,7 @@ class House:
         )
         self.portal = Portal(self.interactions, self.sessions, self.people)
         self.department = Department(clock)
-        self.dispatcher = Dispatcher(
-            self.interactions, self.sessions, self.people, {"authorize": self.department, "portal": self.portal}
-        )
+        self.dispatcher = Dispatcher(self.interactions, self.sessions, self.people, {"authorize": self.department, "portal": self.portal})
         static = StaticFiles()
         pages = Pages(load_messages(), Service("一证通", "Yizheng", "12345"), static)
         self.pages = pages
@@ -132,9 +129,7 @@ class House:
             *DispatchPage(pages, self.dispatcher).routes(),
             *PortalPage(pages, self.interactions, self.portal).routes(),
         ]
-        self.app = Shell(
-            Starlette(routes=routes), issuer=ISSUER, pages=pages, rules=ContextRules(self.names), random=random, log=_Silent()
-        )
+        self.app = Shell(Starlette(routes=routes), issuer=ISSUER, pages=pages, rules=ContextRules(self.names), random=random, log=_Silent())
 
     async def add_person(
         self, *, ial: int = 3, matched_days_ago: float | None = 10, status: Status = Status.ACTIVE, phone: bool = True
@@ -200,7 +195,7 @@ class Browser:
         self.client = httpx2.AsyncClient(transport=transport, base_url=ISSUER)
         self.page: httpx2.Response | None = None
 
-    async def begin(self, wanted: Acr = Acr.LOW, **more: object) -> str:
+    async def begin(self, wanted: Acr = Acr.LOW, **more: Any) -> str:
         """Begin a flow of the department in this browser and return its id."""
         cookie = self.client.cookies.get(self.house.names.browser)
         if cookie is None:
@@ -235,7 +230,7 @@ class Browser:
         pairs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.page.text)
         return {name: unescape(value) for name, value in pairs}
 
-    async def post(self, fields: dict[str, str] | None = None, **typed: str) -> httpx2.Response:
+    async def post(self, fields: dict[str, str] | None = None, /, **typed: str) -> httpx2.Response:
         """Send the form of the page with what was typed; redirects are not followed."""
         page = await self.client.post("/sign-in", data={**(self.fields() if fields is None else fields), **typed})
         if page.status_code != 303:
