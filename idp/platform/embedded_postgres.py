@@ -146,6 +146,7 @@ class EmbeddedPostgres:
         """
         if self.is_running:
             return
+        self.area = self._choose_area()
         self._take_locks()
         try:
             binaries = self._account.find_programs(self.area)
@@ -185,13 +186,14 @@ class EmbeddedPostgres:
         """Remove the cluster with all its data. Raises DataFolderBusy when any process uses it."""
         if self.is_running:
             raise DataFolderBusy(f"The embedded PostgreSQL in {self.area} is running; stop it first.")
+        if not self.area.exists():
+            return
         self._take_locks()
         try:
             shutil.rmtree(self.area, ignore_errors=True)
             (self.folder / "relocated").unlink(missing_ok=True)
         finally:
             self.stop()
-        self.area = self._choose_area()
 
     # Where it lives ---------------------------------------------------------------------------------------------------
 

@@ -252,6 +252,11 @@ if ROOT:  # only root's server runs as another user
             with EmbeddedPostgres(wanted, durable=False) as again:
                 assert again.area == postgres.area
                 assert asyncio.run(run(again.owner_dsn(), "SELECT count(*) AS n FROM kept"))[0]["n"] == 0
+            again.erase()
+            again.erase()  # harmless
+            assert list(relocated.iterdir()) == []
+            again.start()
+            again.stop()
             # A new folder at the same path is another installation and meets none of the old one's data.
             shutil.rmtree(wanted)
             assert EmbeddedPostgres(wanted, durable=False).area != again.area
