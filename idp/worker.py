@@ -101,7 +101,7 @@ def make_jobs(platform: Platform) -> list[Job]:
         head = await read_head(database)
         if head is None:
             return state
-        await asyncio.to_thread(checkpoints.append, head, signer, signer, clock)
+        await asyncio.to_thread(checkpoints.append, head, signer, clock)
         return JobState(progress=f"seq {head.seq}")
 
     async def make_partitions(state: JobState) -> JobState:

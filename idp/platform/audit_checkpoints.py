@@ -1,12 +1,14 @@
 """Decides what is known of the audit chain outside the database: signed checkpoints, appended to a file and forced to the disk.
 
-One line is one checkpoint: a compact JWS of type ``audit-checkpoint+jwt``. Each names the SHA-256 of the line before it, so no line in the
-middle can go unnoticed. What follows the last copied line is only as safe as this machine: copy the file elsewhere.
+One line is one checkpoint: a compact JWS of type ``audit-checkpoint+jwt``. Each names the SHA-256 of the line before it, so the newest line
+that a present key signed vouches for all before it, whose own keys may be retired by then, and no line in the middle can go unnoticed. What
+is newer than the last copy of the file is only as safe as this machine: copy it elsewhere.
 """
 
 import fcntl
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +18,15 @@ from typing import Any, Protocol
 import msgspec
 
 from idp.kernel.clock import Clock
+from idp.kernel.ids import decode_base64url
 from idp.platform.audit_chain import ChainHead
 from idp.platform.audit_log import EPOCH, MICROSECOND
 
 TYPE = "audit-checkpoint+jwt"
 MAXIMUM_LINE = 4_096
+
+RECENT = 4_096
+"""How many lines, from the end, are asked for a signature of ours; nearly always the first one has it."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -106,7 +112,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointLine:
-    """One line of the file. ``checkpoint`` is None when the line is none of ours, ``linked`` False when a line before it is gone."""
+    """One line of the file. ``checkpoint`` is None when nothing vouches for it, ``linked`` False when a line before it is gone."""
 
     number: int
     checkpoint: Checkpoint | None
@@ -119,7 +125,7 @@ class CheckpointFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def append(self, head: ChainHead, signer: Signer, verifier: Verifier, clock: Clock) -> Checkpoint | None:
+    def append(self, head: ChainHead, signer: Signer, clock: Clock) -> Checkpoint | None:
         """Write a checkpoint of ``head`` and force it to the disk; None when the last line already says it.
 
         Raises ChainContradictsCheckpoint when the last line knows more, or otherwise, than the chain.
@@ -129,14 +135,13 @@ class CheckpointFile:
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            line, last, whole = _read_last(descriptor, verifier)
+            line, last, whole = _read_last(descriptor)
             if last is not None:
                 if last.seq > head.seq or (last.seq == head.seq and last.hash != head.hash.hex()):
                     raise ChainContradictsCheckpoint(f"the last checkpoint is at seq {last.seq}, the chain ends at {head.seq}")
                 if last.seq == head.seq:
                     return None
-            previous = hashlib.sha256(line).hexdigest() if line else ""
-            checkpoint = Checkpoint(head.seq, head.hash.hex(), head.seq, clock(), head.event_at, previous)
+            checkpoint = Checkpoint(head.seq, head.hash.hex(), head.seq, clock(), head.event_at, _digest(line) if line else "")
             # A torn line of a crash is closed, not cut: the file may be append-only by attribute.
             text = ("" if whole else "\n") + signer.sign(checkpoint.to_claims()) + "\n"
             written = os.write(descriptor, text.encode("ascii"))
@@ -151,17 +156,44 @@ class CheckpointFile:
 
     def read(self, verifier: Verifier) -> Iterator[CheckpointLine]:
         """Yield every line in order, one in memory at a time; nothing when there is no file."""
+        newest, break_at = self._find_trust(verifier)
+        previous = ""
+        for number, line in self._read_lines():
+            said = _parse(line)
+            trusted = said is not None and (break_at <= number <= newest or _is_signed(line, verifier))
+            yield CheckpointLine(number, said if trusted else None, said is None or not trusted or said.previous == previous)
+            if said is not None:
+                previous = _digest(line)
+
+    def _find_trust(self, verifier: Verifier) -> tuple[int, int]:
+        """Return the newest line that is signed by a key of ours, and the line of the last broken link before it (1 when none is).
+
+        The lines between them need no look at their own signatures.
+        """
+        newest, break_at, breaks = 0, 1, [1]
+        previous = ""
+        recent: deque[tuple[int, bytes]] = deque(maxlen=RECENT)
+        for number, line in self._read_lines():
+            if (checkpoint := _parse(line)) is None:
+                continue
+            if checkpoint.previous != previous:
+                breaks.append(number)
+            previous = _digest(line)
+            recent.append((number, line))
+        for number, line in reversed(recent):
+            if _is_signed(line, verifier):
+                newest = number
+                break_at = max(broken for broken in breaks if broken <= newest)
+                break
+        return newest, break_at
+
+    def _read_lines(self) -> Iterator[tuple[int, bytes]]:
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
             return
         with file:
-            previous = ""
-            for number, line in enumerate(_split(file.readline), start=1):
-                checkpoint = _read_line(line, verifier)
-                yield CheckpointLine(number, checkpoint, checkpoint is None or checkpoint.previous == previous)
-                if checkpoint is not None:
-                    previous = hashlib.sha256(line).hexdigest()
+            yield from enumerate(_split(file.readline), start=1)
 
 
 def _split(readline: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -174,21 +206,38 @@ def _split(readline: Callable[[int], bytes]) -> Iterator[bytes]:
             yield line
 
 
-def _read_line(line: bytes, verifier: Verifier) -> Checkpoint | None:
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+def _parse(line: bytes) -> Checkpoint | None:
+    """Return what a line says, without asking who signed it; None when it says no checkpoint."""
     try:
-        return Checkpoint.from_claims(verifier.verify(line.decode("ascii")))
-    except Exception:  # whatever is wrong with it, it is not a checkpoint of ours
+        _, payload, _ = line.decode("ascii").split(".")
+        claims = msgspec.json.decode(decode_base64url(payload), type=dict[str, Any])
+        return Checkpoint.from_claims(claims)
+    except (ValueError, RecursionError):
         return None
 
 
-def _read_last(descriptor: int, verifier: Verifier) -> tuple[bytes, Checkpoint | None, bool]:
-    """Return the last line that is a checkpoint, the checkpoint, and whether the file ends with a whole line."""
+def _is_signed(line: bytes, verifier: Verifier) -> bool:
+    try:
+        verifier.verify(line.decode("ascii"))
+    except Exception:  # whatever is wrong with it, it is not signed by a key of ours
+        return False
+    return True
+
+
+def _read_last(descriptor: int) -> tuple[bytes, Checkpoint | None, bool]:
+    """Return the last line that says a checkpoint, the checkpoint, and whether the file ends with a whole line."""
     size = os.fstat(descriptor).st_size
     if size == 0:
         return b"", None, True
-    tail = os.pread(descriptor, 2 * MAXIMUM_LINE, max(0, size - 2 * MAXIMUM_LINE))
-    for line in reversed(tail.split(b"\n")):
-        if line and (checkpoint := _read_line(line, verifier)):
+    start = max(0, size - 4 * MAXIMUM_LINE)
+    tail = os.pread(descriptor, 4 * MAXIMUM_LINE, start)
+    lines = tail.split(b"\n")
+    for line in reversed(lines if start == 0 else lines[1:]):
+        if line and (checkpoint := _parse(line)):
             return line, checkpoint, tail.endswith(b"\n")
     return b"", None, tail.endswith(b"\n")
 

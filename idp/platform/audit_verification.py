@@ -59,7 +59,7 @@ class AuditReport:
     """What was checked. ``tail``: rows not chained yet, their macs checked; ``tail_since``: the oldest of them.
 
     ``checkpointed_to``: the last seq that a checkpoint covers; later links are held by the chain alone. ``torn_lines``: lines of the
-    checkpoint file that a crash left unfinished (no checkpoint is missing because of them).
+    checkpoint file that count for nothing, such as those a crash left unfinished.
     """
 
     rows: int = 0

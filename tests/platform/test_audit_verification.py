@@ -1,6 +1,7 @@
 """The chain is complete and in order, and whatever the owner of the database changes is named. S48."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -54,7 +55,7 @@ class Audit:
         head = await read_head(self.database)
         assert head is not None
         self.clock.advance(60)
-        await asyncio.to_thread(CheckpointFile(self.path).append, head, self.signer, self.signer, self.clock)
+        await asyncio.to_thread(CheckpointFile(self.path).append, head, self.signer, self.clock)
 
     async def build(self) -> list[PreparedEvent]:
         """Thirty rows, a checkpoint after every ten."""
@@ -185,7 +186,7 @@ async def test_a_truncated_chain_is_found(audit: Audit, kept: int) -> None:
     head = await read_head(audit.database)
     if head is not None:
         with pytest.raises(ChainContradictsCheckpoint):
-            CheckpointFile(audit.path).append(head, audit.signer, audit.signer, audit.clock)
+            CheckpointFile(audit.path).append(head, audit.signer, audit.clock)
 
 
 async def test_links_missing_in_the_middle_are_found(audit: Audit) -> None:
@@ -230,6 +231,39 @@ async def test_a_checkpoint_signed_by_another_key_counts_for_nothing(audit: Audi
     report = await verify(audit.database, MAC, audit.path, other)
     assert (report.checkpoints, report.torn_lines) == (0, 3)
     assert any("no checkpoint" in fault.reason for fault in report.faults)
+
+
+async def test_lines_of_a_retired_key_are_vouched_for_by_the_next_ones(audit: Audit) -> None:
+    events = await audit.build()
+    audit.signer = RingSigner(SigningRing([generate_signing_key("ES256", audit.clock(), KeyState.ACTIVE)]))
+    report = await audit.verify()
+    assert report.checkpoints == 0, "nothing of the present key vouches for them yet"
+    await audit.write(2)
+    await audit.chain()
+    await audit.mark()
+    report = await audit.verify()
+    assert report.ok, report.faults
+    assert (report.checkpoints, report.checkpointed_to, report.torn_lines) == (4, 32, 0)
+    await audit.owner.execute("DELETE FROM audit_events WHERE id = $1", events[14].id)
+    await audit.rewrite_chain()
+    assert any("rewritten between seq 11 and 20" in fault.reason for fault in (await audit.verify()).faults)
+
+
+async def test_a_forged_line_between_lines_of_a_retired_key_is_found(audit: Audit) -> None:
+    await audit.build()
+    forger = RingSigner(SigningRing([generate_signing_key("ES256", audit.clock(), KeyState.ACTIVE)]))
+    lines = audit.path.read_bytes().splitlines()
+    true = (await audit.verify()).checkpoints
+    claims = audit.signer.verify(lines[1].decode())
+    claims["hash"] = "00" * 32
+    lines[1] = forger.sign(json.dumps(claims).encode()).encode()
+    audit.path.write_bytes(b"\n".join(lines) + b"\n")
+    report = await audit.verify()
+    assert any("checkpoint file was altered" in fault.reason for fault in report.faults)
+    assert (report.checkpoints, report.torn_lines) == (true - 1, 1)
+    audit.path.write_bytes(b"\n".join(lines[:2]) + b"\n")
+    report = await audit.verify()
+    assert (report.checkpoints, report.torn_lines) == (1, 1), "at the end nothing vouches for it"
 
 
 async def test_another_token_of_ours_is_no_checkpoint(audit: Audit) -> None:
@@ -299,9 +333,10 @@ async def test_two_sequencers_make_one_chain(audit: Audit) -> None:
     await audit.write(40)
 
     async def chain_in_small_steps() -> None:
-        for _ in range(30):
+        linked: int | None = None
+        while linked != 0:
             async with audit.database.transaction() as tx:
-                await chain_pending(tx, audit.clock(), limit=3)
+                linked = await chain_pending(tx, audit.clock(), limit=3)
 
     await asyncio.gather(*(chain_in_small_steps() for _ in range(3)))
     await audit.mark()
