@@ -277,3 +277,6 @@ GRANT SELECT ON environment, alembic_version TO idp_app;
 GRANT SELECT, INSERT ON audit_events, audit_events_default, audit_chain TO idp_app;
 GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz) TO idp_app;
 GRANT SELECT ON environment, audit_events, audit_events_default, audit_chain, data_keys, signing_keys TO idp_audit_reader;
+
+-- The first months; from then on the worker makes them.
+SELECT ensure_partitions(transaction_timestamp());
