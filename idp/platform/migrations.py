@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from alembic import command, op
 from alembic.config import Config
 
-from alembic import command, op
 from idp.platform.database import Database
 
 LOCK_TIMEOUT = "3s"
@@ -27,7 +27,7 @@ READ_ENVIRONMENT = "SELECT name FROM environment"
 READ_REVISION = "SELECT version_num FROM alembic_version"
 
 
-class MigrationFailed(Exception):  # noqa: N818
+class MigrationFailed(Exception):
     """One sentence that tells the operator why the schema was not changed."""
 
 

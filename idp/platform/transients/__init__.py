@@ -16,7 +16,7 @@ LONGEST_TTL = 400 * 86_400.0
 """Seconds; what lives longer belongs in a table that survives."""
 
 
-class TransientTooLarge(ValueError):  # noqa: N818
+class TransientTooLarge(ValueError):
     """The value or key is longer than the limits above: the caller did not bound its input."""
 
 
