@@ -28,9 +28,11 @@ _LOCK = 0x69647032
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1)"
 READ_HEAD = "SELECT seq, event_at, hash FROM audit_chain ORDER BY seq DESC LIMIT 1"
 READ_NEWEST = "SELECT max(event_at) FROM audit_chain"
+# Both sides are bounded, which makes it a merge of two short index ranges; otherwise the whole chain would be hashed every second.
 FIND_PENDING = """
     SELECT e.at, e.id, e.mac FROM audit_events e
-    WHERE e.at >= $1 AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.event_at = e.at AND c.event_id = e.id)
+    WHERE e.at >= $1
+        AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.event_at = e.at AND c.event_id = e.id AND c.event_at >= $1)
     ORDER BY e.at, e.id LIMIT $2
 """
 APPEND = """

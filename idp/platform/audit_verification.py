@@ -25,7 +25,7 @@ READ_CHAIN = """
 """
 READ_EVENTS = """
     SELECT e.at, e.id, c.seq FROM audit_events e
-    LEFT JOIN audit_chain c ON c.event_at = e.at AND c.event_id = e.id AND c.seq <= $3
+    LEFT JOIN audit_chain c ON c.event_at = e.at AND c.event_id = e.id AND c.event_at >= $1 AND c.seq <= $3
     WHERE e.at >= $1 AND (e.at, e.id) > ($1, $2) ORDER BY e.at, e.id LIMIT $4
 """
 READ_ROWS = """

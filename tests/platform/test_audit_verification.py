@@ -387,3 +387,22 @@ async def test_partitions_are_made_ahead_and_take_over_stray_rows(audit: Audit, 
     audit.clock.now = datetime(2031, 3, 31, 23, 59, tzinfo=audit.clock.now.tzinfo)
     await audit.write(1)
     assert await count_stray() == 0
+
+
+async def test_looking_for_pending_rows_never_reads_the_whole_chain(audit: Audit) -> None:
+    await audit.owner.execute(
+        "INSERT INTO audit_events (at, id, kind, result, actor, request_id, details, key_id, mac) "
+        "SELECT $1::timestamptz + number * interval '1 second', gen_random_uuid(), 'k', 'done', 'a', '', '{}', 'audit-1', 'm' "
+        "FROM generate_series(1, 20000) AS number",
+        audit.clock.now,
+    )
+    await audit.owner.execute("INSERT INTO audit_chain SELECT row_number() OVER (ORDER BY at, id), at, id, mac, mac, mac FROM audit_events")
+    await audit.owner.execute("ANALYZE audit_events, audit_chain")
+    await audit.owner.execute("SET plan_cache_mode = force_generic_plan")
+    await audit.owner.execute(f"PREPARE pending (timestamptz, int) AS {audit_chain.FIND_PENDING}")
+    near = audit.clock.now + timedelta(seconds=19_990)
+    plan = "\n".join(
+        row[0] for row in await audit.owner.fetch(f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) EXECUTE pending ('{near.isoformat()}', 1000)")
+    )
+    assert "Seq Scan on audit_chain" not in plan
+    assert "event_at >= $1" in plan, plan
