@@ -64,7 +64,8 @@ def test_whoever_waits_as_told_may_send(seconds: list[int], after_password: bool
 
 @given(st.lists(st.integers(0, 86_400), max_size=200))
 def test_never_more_than_five_in_any_hour(steps: list[int]) -> None:
-    now, sent = NOW, []
+    now = NOW
+    sent: list[datetime] = []
     for step in steps:
         now += timedelta(seconds=step % 1_200)
         if isinstance(decide_phone(keep_last_hour(sent, now), True, now, LIMITS), Send):

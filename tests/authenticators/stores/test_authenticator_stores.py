@@ -1,0 +1,67 @@
+"""Verifiers, devices, locks and daily counts on a real database."""
+
+import asyncio
+from datetime import date, timedelta
+
+import pytest
+
+from idp.authenticators.stores import known_devices, locks, message_counts, passwords
+from idp.platform.database import Database
+from tests.sign_in.house import House
+from tests.support.clocks import ManualClock
+
+DAY = date(2026, 3, 2)
+
+
+@pytest.fixture
+def house(database: Database, clock: ManualClock) -> House:
+    return House(database, clock)
+
+
+async def test_a_longer_lock_stays(house: House) -> None:
+    now = house.clock.now
+    for minutes in (15, 5):
+        async with house.database.transaction() as tx:
+            await locks.set_lock(tx, "password", b"subject", now + timedelta(minutes=minutes))
+    assert await locks.find_lock(house.database, "password", [b"subject"], now) == now + timedelta(minutes=15)
+    assert await locks.find_lock(house.database, "password", [b"other", b"subject"], now) == now + timedelta(minutes=15)
+    assert await locks.find_lock(house.database, "code", [b"subject"], now) is None
+    assert await locks.find_lock(house.database, "password", [b"subject"], now + timedelta(minutes=15)) is None
+    async with house.database.transaction() as tx:
+        await locks.drop_open(tx, now + timedelta(minutes=15))
+    assert await locks.find_lock(house.database, "password", [b"subject"], now) is None
+
+
+async def test_a_daily_limit_holds_against_senders_at_once(house: House) -> None:
+    async def count() -> bool:
+        async with house.database.transaction() as tx:
+            return await message_counts.count_message(tx, DAY, "phone", b"one", 3)
+
+    assert sum(await asyncio.gather(*(count() for _ in range(8)))) == 3
+    async with house.database.transaction() as tx:
+        assert await message_counts.count_message(tx, DAY + timedelta(days=1), "phone", b"one", 3)
+        assert await message_counts.count_message(tx, DAY, "device", b"one", 3)
+        await message_counts.drop_days(tx, DAY + timedelta(days=1))
+        assert await message_counts.count_message(tx, DAY, "phone", b"one", 3)
+
+
+async def test_a_verifier_is_renewed_only_while_it_is_the_one_that_was_read(house: House) -> None:
+    person = await house.add_person()
+    old = await passwords.find_verifier(house.database, person.person_id)
+    assert old is not None
+    async with house.database.transaction() as tx:
+        await passwords.upgrade_verifier(tx, person.person_id, "another", "new")
+    assert await passwords.find_verifier(house.database, person.person_id) == old
+    async with house.database.transaction() as tx:
+        await passwords.upgrade_verifier(tx, person.person_id, old, "new")
+    assert await passwords.find_verifier(house.database, person.person_id) == "new"
+
+
+async def test_devices_are_remembered_per_person(house: House) -> None:
+    one, other = await house.add_person(), await house.add_person()
+    async with house.database.transaction() as tx:
+        assert await known_devices.remember(tx, one.person_id, b"device", house.clock.now)
+    async with house.database.transaction() as tx:
+        assert not await known_devices.remember(tx, one.person_id, b"device", house.clock.advance(5))
+    assert await known_devices.is_known(house.database, one.person_id, b"device")
+    assert not await known_devices.is_known(house.database, other.person_id, b"device")

@@ -1,0 +1,68 @@
+"""Flows on a real store: bound to a browser, moved by one request at a time, gone after their time."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from idp.kernel.levels import Acr
+from idp.platform.database import Database
+from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, StepRepeated
+from idp.sign_in.services.interactions import Held, require_step
+from tests.sign_in.house import House
+from tests.support.clocks import ManualClock
+
+
+@pytest.fixture
+def house(database: Database, clock: ManualClock) -> House:
+    return House(database, clock)
+
+
+async def test_a_flow_reads_back(house: House) -> None:
+    cookie = house.interactions.make_browser_cookie()
+    begun = await house.interactions.begin("authorize", cookie, request='{"scope":"openid"}', department="示例", wanted=Acr.SUBSTANTIAL)
+    held = await house.interactions.read(begun.id, cookie)
+    assert held.interaction == begun
+    assert len(begun.id) >= 22
+    assert begun.csrf != begun.id
+
+
+async def test_only_its_browser_reads_it(house: House) -> None:
+    begun = await house.interactions.begin("authorize", house.interactions.make_browser_cookie())
+    for cookie in (None, "", house.interactions.make_browser_cookie()):
+        with pytest.raises(ForeignBrowser):
+            await house.interactions.read(begun.id, cookie)
+
+
+async def test_it_is_gone_after_an_hour_and_moving_does_not_prolong_it(house: House) -> None:
+    cookie = house.interactions.make_browser_cookie()
+    begun = await house.interactions.begin("authorize", cookie)
+    house.clock.advance(3_599)
+    held = await house.interactions.read(begun.id, cookie)
+    await house.interactions.replace(held, replace(begun, sends=1))
+    house.clock.advance(1)
+    with pytest.raises(InteractionExpired):
+        await house.interactions.read(begun.id, cookie)
+
+
+async def test_of_moves_at_once_one_wins(house: House) -> None:
+    cookie = house.interactions.make_browser_cookie()
+    begun = await house.interactions.begin("authorize", cookie)
+    held = await house.interactions.read(begun.id, cookie)
+    moves = [house.interactions.replace(held, replace(begun, sends=n)) for n in range(5)]
+    results = await asyncio.gather(*moves, return_exceptions=True)
+    assert sum(isinstance(r, Held) for r in results) == 1
+    assert sum(isinstance(r, StepRepeated) for r in results) == 4
+    won = next(r for r in results if isinstance(r, Held))
+    assert await house.interactions.read(begun.id, cookie) == won
+    with pytest.raises(StepRepeated):
+        require_step(won, held.step)
+    require_step(won, won.step)
+
+
+async def test_it_ends_once(house: House) -> None:
+    cookie = house.interactions.make_browser_cookie()
+    begun = await house.interactions.begin("authorize", cookie)
+    assert sorted(await asyncio.gather(*(house.interactions.finish(begun.id) for _ in range(4)))) == [False, False, False, True]
+    with pytest.raises(InteractionExpired):
+        await house.interactions.read(begun.id, cookie)
