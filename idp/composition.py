@@ -36,7 +36,7 @@ KEPT_FREE = 5
 READ_MAXIMUM = "SELECT current_setting('max_connections')::int AS connections"
 
 
-class StartRefused(Exception):  # noqa: N818
+class StartRefused(Exception):
     """The process cannot start; the text is one sentence for the operator."""
 
 
@@ -83,7 +83,8 @@ async def open_platform(settings: Settings, clock: Clock, random: Random) -> Pla
         if isinstance(error, UntrustedKeyRecord):
             raise StartRefused(f"The signing key {error} in the database was not written under this key-encryption key.") from error
         if isinstance(error, DatabaseUnavailable):
-            raise StartRefused("The database of database.dsn does not answer.") from error
+            cause = type(error.__cause__ or error).__name__
+            raise StartRefused(f"The database of database.dsn cannot be reached ({cause}).") from error
         raise
 
 

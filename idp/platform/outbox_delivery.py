@@ -77,6 +77,8 @@ class OutboxDelivery:
         self._wake.set()
 
     async def _sleep(self) -> None:
+        if self._wake.is_set():
+            return
         pause = IDLE
         if len(self._in_flight) < BATCH:  # otherwise the first call that ends wakes us
             due = await self._outbox.find_next_due(self._database, self._kinds)
