@@ -103,7 +103,7 @@ class Operations:
     async def password_sign_in(self, number: int, connection: Connection) -> None:
         """Sign in from an empty cookie jar with identifier and password, until the code is handed out."""
         jar: dict[str, str] = {}
-        target, verifier = self._authorize_target()
+        target, _ = self._authorize_target()
         answer = await self._browse(connection, jar, "GET", target)
         fields = _read_form(answer.body)
         who = self._target.identifiers[number % len(self._target.identifiers)]

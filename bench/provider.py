@@ -27,7 +27,7 @@ from idp.settings import load_settings
 
 CLIENT = "bench"
 REDIRECT_URI = "https://rp.example/callback"
-PASSWORD = "synthetic-Bench-2026"  # noqa: S105 - of synthetic people, on a database that is thrown away
+PASSWORD = "synthetic-Bench-2026"
 SCOPE = "openid"
 
 
@@ -50,7 +50,7 @@ def make_identifier(number: int) -> str:
 async def run_provider(folder: Path, port: int, algorithm: str = "ES256", people: int = 32) -> AsyncIterator[Running]:
     """Start PostgreSQL (durable) and one server process, seed them, and stop both at the end."""
     postgres = EmbeddedPostgres(folder / "postgres")
-    await asyncio.to_thread(postgres.start)
+    postgres.start()  # from the main thread: the parent-death signal follows the thread
     server: subprocess.Popen[bytes] | None = None
     try:
         await migrate(postgres.owner_dsn(), "sandbox")
@@ -58,7 +58,7 @@ async def run_provider(folder: Path, port: int, algorithm: str = "ES256", people
             "IDP_ENVIRONMENT": "sandbox",
             "IDP_SERVER__ISSUER": f"http://127.0.0.1:{port}",
             "IDP_SERVER__PORT": str(port),
-            "IDP_DATABASE__DSN": postgres.service_dsn(),
+            "IDP_DATABASE__DSN": postgres.service_dsn(socket=True),
             "IDP_KEYS__KEY_ENCRYPTION_KEY_FILE": str(folder / "kek"),
             "IDP_AUDIT__CHECKPOINT_FILE": str(folder / "checkpoints.jsonl"),
             "IDP_LOG__LEVEL": "error",
@@ -74,6 +74,7 @@ async def run_provider(folder: Path, port: int, algorithm: str = "ES256", people
             server.terminate()
             await asyncio.to_thread(server.wait, 20)
         await asyncio.to_thread(postgres.stop)
+        postgres.erase()
 
 
 async def _seed(environ: dict[str, str], port: int, algorithm: str, people: int) -> Target:

@@ -13,6 +13,7 @@ from bench.provider import Running, run_provider
 
 SERVER = "python"
 POSTGRES = "postgres"
+PLACES = (1, 0, 2, 1, 2, 2, 3, 3, 0)
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,8 @@ async def run_all(running: Running, names: Sequence[str], seconds: float, rounds
 
 def print_table(runs: dict[str, list[Measurement]]) -> bool:
     """Print one row per operation; tell whether there was no error."""
-    print(
-        f"{'operation':<28} {'per CPU-s':>10} {'budget':>8} {'ratio':>6} {'per s':>8} {'p50 ms':>7} {'p99 ms':>7} {'python ms':>9} {'postgres ms':>11} {'errors':>6}"
-    )
+    titles = ("per CPU-s", "budget", "ratio", "per s", "p50 ms", "p99 ms", "python ms", "postgres ms", "errors")
+    print(f"{'operation':<28} " + " ".join(f"{title:>11}" for title in titles))
     clean = True
     for budget in BUDGETS:
         if budget.operation not in runs:
@@ -65,10 +65,9 @@ def print_table(runs: dict[str, list[Measurement]]) -> bool:
         median = take_median(runs[budget.operation], SERVER)
         errors = sum(run.errors for run in runs[budget.operation])
         reached = median.per_cpu_second(SERVER)
-        print(
-            f"{budget.name:<28} {reached:>10.1f} {budget.least:>8.0f} {reached / budget.least:>6.2f} {median.per_second:>8.1f} "
-            f"{median.p50_ms:>7.2f} {median.p99_ms:>7.2f} {median.cpu_ms[SERVER]:>9.3f} {median.cpu_ms[POSTGRES]:>11.3f} {errors:>6}"
-        )
+        numbers = [reached, budget.least, reached / budget.least, median.per_second, median.p50_ms, median.p99_ms]
+        numbers += [median.cpu_ms[SERVER], median.cpu_ms[POSTGRES], errors]
+        print(f"{budget.name:<28} " + " ".join(f"{number:>11.{places}f}" for number, places in zip(numbers, PLACES, strict=True)))
         if errors:
             clean = False
             print("  first error:", next(run.first_error for run in runs[budget.operation] if run.first_error))

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
 from idp.authenticators.rules.sms_code import CodeLimits
@@ -197,7 +196,7 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> A
         *further_routes,
     ]
     return Shell(
-        Dispatch(hot, Starlette(routes=routes)),
+        Dispatch(hot, Router(routes=routes)),
         issuer=issuer,
         pages=pages,
         rules=ContextRules(CookieNames(issuer, settings.cookie_suffix), settings.server.trusted_proxy_hops),

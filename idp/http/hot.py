@@ -21,4 +21,6 @@ class Dispatch:
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return
+            # Tells Starlette's routes to raise 404 and 405 instead of answering them; the shell answers every error.
+            scope["app"] = self
         await self._otherwise(scope, receive, send)

@@ -81,7 +81,7 @@ FLUSH_GRANTS = """
                     $24::timestamptz[], $25::timestamptz[])
             AS g (id, client_id, person_id, session_hash, scope, subject, audience, factors, acr, created_at, expires_at)
         WHERE (g.person_id IS NULL OR (SELECT p.status FROM people p WHERE p.id = g.person_id) = 'active')
-          AND (g.session_hash IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id_hash = g.session_hash AND s.ended_at IS NULL))
+          AND (g.session_hash IS NULL OR (SELECT s.ended_at IS NULL FROM sessions s WHERE s.id_hash = g.session_hash))
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ), events AS (

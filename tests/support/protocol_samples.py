@@ -9,7 +9,6 @@ from idp.kernel.levels import Acr, Factor, Proved
 from idp.protocol.rules.authorization import Standing
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import ApplicationType, AuthMethod, Client
-from idp.sign_in.rules.session import Session
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -77,24 +76,12 @@ def make_request(**changes: Any) -> AuthorizationRequest:
     return replace(request, **changes)
 
 
-def make_session(*factors: Factor, age: float = 60, **changes: Any) -> Session:
-    """Return a live session whose factors were proved ``age`` seconds ago."""
-    at = NOW - timedelta(seconds=age)
-    session = Session(
-        id_hash=b"h" * 32,
-        person_id=UUID(int=7),
-        proved=tuple(Proved(f, at) for f in factors or (Factor.PASSWORD, Factor.SMS)),
-        created_at=at,
-        last_seen_at=at,
-        expires_at=at + timedelta(hours=12),
-    )
-    return replace(session, **changes)
-
-
 def make_standing(*factors: Factor, age: float = 60, **changes: Any) -> Standing:
     """Return an active person at ial 3 with a fresh phone match."""
+    at = NOW - timedelta(seconds=age)
     standing = Standing(
-        session=make_session(*factors, age=age),
+        person_id=UUID(int=7),
+        proved=tuple(Proved(f, at) for f in factors or (Factor.PASSWORD, Factor.SMS)),
         person_status="active",
         ial=3,
         phone_matched_at=NOW - timedelta(days=1),

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
+from uuid import UUID
 
 from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, meets
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
 from idp.protocol.rules.scopes import list_claims
-from idp.sign_in.rules.session import Session
 
 OFFERED = (Factor.PASSWORD, Factor.SMS)
 """The ways of signing in that exist: what a person could still prove."""
@@ -17,9 +17,10 @@ OFFERED = (Factor.PASSWORD, Factor.SMS)
 
 @dataclass(frozen=True)
 class Standing:
-    """Who is here: the live session and what the database says of its person, client and consents at this moment."""
+    """Who is here: what the live session proved, and what the database says of its person and consents at this moment."""
 
-    session: Session
+    person_id: UUID
+    proved: tuple[Proved, ...]
     person_status: str
     ial: int
     phone_matched_at: datetime | None
@@ -110,7 +111,7 @@ def _find_step(
         if "none" in request.prompts or progress.signed_in:
             return Denied(ProtocolError("login_required", "Another person is signed in than the id_token_hint names."))
         return SignInRequired(wanted, fresh_after or now)
-    proved = standing.session.proved
+    proved = standing.proved
     if fresh_after is not None:
         if progress is FIRST_VISIT:
             return SignInRequired(wanted, fresh_after)
@@ -141,7 +142,7 @@ def _find_freshness(request: AuthorizationRequest, standing: Standing | None, pr
     if {"login", "select_account"} & request.prompts:
         return now
     if request.max_age is not None and standing is not None:
-        oldest = min(p.at for p in standing.session.proved)
+        oldest = min(p.at for p in standing.proved)
         if now - oldest > timedelta(seconds=request.max_age):
             return now
     return None

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from idp.kernel.levels import Factor, Proved
-from idp.people.rules.profile import Profile
 from idp.protocol.rules.client import Basis, Client, Entitlement
 from idp.protocol.rules.scopes import SCOPES, list_claims
 
@@ -49,18 +48,3 @@ def list_amr(proved: Iterable[Proved]) -> list[str]:
     """Return the ``amr`` values of the factors, with ``mfa`` when they are two (RFC 8176 §2)."""
     factors = sorted({p.factor for p in proved})
     return [*factors, "mfa"] if len(factors) > 1 or Factor.PASSKEY in factors else [str(f) for f in factors]
-
-
-def describe_profile(profile: Profile) -> dict[str, ClaimValue]:
-    """Return every claim that a person's own data can fill (OpenID Connect Core §5.1); absent data gives no claim."""
-    claims: dict[str, ClaimValue] = {"name": profile.name, "locale": profile.locale, "updated_at": int(profile.updated_at.timestamp())}
-    if profile.gender is not None:
-        claims["gender"] = profile.gender.value
-    if profile.birthdate is not None:
-        claims["birthdate"] = profile.birthdate.isoformat()
-    if profile.phone is not None:
-        claims["phone_number"] = profile.phone.value
-        claims["phone_number_verified"] = True
-    if profile.document is not None:
-        claims["id_document"] = {"type": profile.document.kind.value, "number": profile.document.value}
-    return claims

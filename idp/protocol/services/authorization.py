@@ -21,19 +21,18 @@ from idp.protocol.rules.authorization import (
     Granted,
     Progress,
     SignInRequired,
-    Standing,
     decide,
 )
 from idp.protocol.rules.authorization_request import AuthorizationRequest, find_return_address, read_authorization_request
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.response_url import build_response_url
-from idp.protocol.rules.sealed_values import AuthorizationCode
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.sealed_values import AuthorizationCode
 from idp.protocol.stores import subjects
-from idp.protocol.stores.standing import StandingReads
-from idp.sign_in.rules.session import write_factors
+from idp.protocol.stores.standing import Presence, StandingReads
+from idp.sign_in.rules.session import Session, write_factors
 
 
 @dataclass(frozen=True)
@@ -113,13 +112,14 @@ class Authorization:
         except ProtocolError as error:
             return await self._refuse(error, redirect_uri, parameters.get("state"), client, None, request_id, place)
         now = self._clock()
-        standing = await self._find_standing(session_hash, client, now)
-        decision = decide(request, client, standing, hinted, progress, now)
+        presence = await self._find_presence(session_hash, client, now)
+        decision = decide(request, client, presence.standing if presence else None, hinted, progress, now)
         match decision:
             case Granted():
-                return Answer(await self._grant(request, client, decision, now, request_id, place), client)
+                assert presence is not None  # noqa: S101 - nobody is granted anything without a session
+                return Answer(await self._grant(request, client, presence.session, decision, now, request_id, place), client)
             case Denied():
-                person_id = standing.session.person_id if standing is not None else None
+                person_id = presence.session.person_id if presence is not None else None
                 return await self._refuse(decision.error, redirect_uri, request.state, client, person_id, request_id, place)
             case SignInRequired() | ConsentRequired():
                 return Undecided(decision, request, client)
@@ -133,14 +133,14 @@ class Authorization:
         assert client is not None  # noqa: S101
         request = read_authorization_request(parameters, client, redirect_uri)
         now = self._clock()
-        standing = await self._find_standing(session_hash, client, now)
-        return decide(request, client, standing, self._read_hint(request, client), progress, now), client
+        presence = await self._find_presence(session_hash, client, now)
+        return decide(request, client, presence.standing if presence else None, self._read_hint(request, client), progress, now), client
 
-    async def _find_standing(self, session_hash: bytes | None, client: Client, now: datetime) -> Standing | None:
+    async def _find_presence(self, session_hash: bytes | None, client: Client, now: datetime) -> Presence | None:
         if session_hash is None:
             return None
-        standing = await self._standings.read(session_hash, client.client_id, client.sector_id)
-        return standing if standing is not None and standing.session.is_alive(now, self._idle) else None
+        presence = await self._standings.read(session_hash, client.client_id, client.sector_id)
+        return presence if presence is not None and presence.session.is_alive(now, self._idle) else None
 
     def _read_hint(self, request: AuthorizationRequest, client: Client) -> str | None:
         if request.id_token_hint is None:
@@ -154,12 +154,12 @@ class Authorization:
         self,
         request: AuthorizationRequest,
         client: Client,
+        session: Session,
         granted: Granted,
         now: datetime,
         request_id: str,
         place: Callable[[], Place] | None,
     ) -> str:
-        session = granted.standing.session
         subject = granted.standing.subject or await self._make_subject(session.person_id, client.sector_id, now)
         seconds = int(now.timestamp())
         code = AuthorizationCode(

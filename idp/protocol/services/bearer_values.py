@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from idp.protocol.rules.sealed_values import AccessToken, AuthorizationCode, RefreshToken
+from idp.protocol.services.sealed_values import AccessToken, AuthorizationCode, RefreshToken
 from keys import BearerSealer, Unsealable
 
 Value = TypeVar("Value", AuthorizationCode, AccessToken, RefreshToken)

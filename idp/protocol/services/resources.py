@@ -12,13 +12,14 @@ from idp.kernel.errors import ProtocolError
 from idp.people.services.directory import People
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import Ledger
-from idp.protocol.rules.claims import ClaimValue, describe_profile, find_allowed, list_releases, select_claims
+from idp.protocol.rules.claims import ClaimValue, find_allowed, list_releases, select_claims
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.grant import Grant, is_effective
 from idp.protocol.rules.scopes import list_claims
-from idp.protocol.rules.sealed_values import AccessToken
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.clients import ClientDirectory
+from idp.protocol.services.profile_claims import describe_profile
+from idp.protocol.services.sealed_values import AccessToken
 from idp.protocol.stores.grants import GrantOfPerson, GrantReads
 
 INACTIVE = b'{"active":false}'

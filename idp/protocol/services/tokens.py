@@ -18,11 +18,11 @@ from idp.protocol.rules.claims import list_amr
 from idp.protocol.rules.client import AuthMethod, Client, GrantType
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh
 from idp.protocol.rules.pkce import proves
-from idp.protocol.rules.sealed_values import AccessToken, AuthorizationCode, RefreshToken
 from idp.protocol.rules.token_request import RedeemCode, Refresh, UseOwnCredentials, narrow_scope, read_token_request
 from idp.protocol.services.authorization import Lifetimes
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.sealed_values import AccessToken, AuthorizationCode, RefreshToken
 from idp.protocol.stores import grants as grant_store
 from idp.protocol.stores.grants import GrantReads
 from idp.sign_in.rules.session import read_factors

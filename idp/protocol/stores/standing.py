@@ -20,23 +20,34 @@ READ_STANDING = """
 """
 
 
-def make_standing(row: Row) -> Standing:
-    """Return the standing of one row of READ_STANDING."""
-    return Standing(
-        session=Session(
-            id_hash=row["id_hash"],
-            person_id=row["person_id"],
-            proved=read_factors(row["factors"]),
-            created_at=row["created_at"],
-            last_seen_at=row["last_seen_at"],
-            expires_at=row["expires_at"],
-        ),
+@dataclass(frozen=True)
+class Presence:
+    """A browser's session, not necessarily alive any more, and the standing of its person towards one client."""
+
+    session: Session
+    standing: Standing
+
+
+def make_presence(row: Row) -> Presence:
+    """Return the presence of one row of READ_STANDING."""
+    session = Session(
+        id_hash=row["id_hash"],
+        person_id=row["person_id"],
+        proved=read_factors(row["factors"]),
+        created_at=row["created_at"],
+        last_seen_at=row["last_seen_at"],
+        expires_at=row["expires_at"],
+    )
+    standing = Standing(
+        person_id=session.person_id,
+        proved=session.proved,
         person_status=row["status"],
         ial=row["ial"],
         phone_matched_at=row["phone_matched_at"],
         subject=row["sub"],
         consents=read_consents(row["consents"]),
     )
+    return Presence(session, standing)
 
 
 def read_consents(text: str | None) -> frozenset[tuple[str, int]]:
@@ -49,15 +60,15 @@ def read_consents(text: str | None) -> frozenset[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class StandingReads:
-    """Reads ``(session hash, client id, sector id)`` → Standing, None without a live session row."""
+    """Reads ``(session hash, client id, sector id)`` → Presence, None without a live session row."""
 
-    batch: BatchedRead[Standing]
+    batch: BatchedRead[Presence]
 
-    async def read(self, session_hash: bytes, client_id: str, sector_id: UUID) -> Standing | None:
+    async def read(self, session_hash: bytes, client_id: str, sector_id: UUID) -> Presence | None:
         """Return who stands behind a session hash towards one client."""
         return await self.batch.read(session_hash, client_id, sector_id)
 
 
 def make_standing_reads(database: Database) -> StandingReads:
     """Return the batched read over ``database``."""
-    return StandingReads(BatchedRead(database, READ_STANDING, 3, make_standing))
+    return StandingReads(BatchedRead(database, READ_STANDING, 3, make_presence))

@@ -1,16 +1,14 @@
 """PKCE, scopes, claims, grants, token requests, sign-out, addresses and metadata."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import Factor, Proved
-from idp.people.rules.identifiers import Phone, parse_id_number
-from idp.people.rules.profile import make_profile
 from idp.protocol.rules.authorization_request import PROMPTS
-from idp.protocol.rules.claims import describe_profile, find_allowed, list_amr, list_releases, select_claims
+from idp.protocol.rules.claims import find_allowed, list_amr, list_releases, select_claims
 from idp.protocol.rules.client import Basis, Entitlement
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
 from idp.protocol.rules.metadata import PATHS, describe_provider
@@ -72,15 +70,6 @@ def test_each_released_claim_is_counted_for_one_purpose() -> None:
 def test_amr_names_factors_and_mfa() -> None:
     assert list_amr([Proved(Factor.PASSWORD, NOW)]) == ["pwd"]
     assert list_amr([Proved(Factor.SMS, NOW), Proved(Factor.PASSWORD, NOW)]) == ["pwd", "sms", "mfa"]
-
-
-def test_a_profile_becomes_standard_claims() -> None:
-    document = parse_id_number("350203201202290036", date(2026, 3, 2))
-    claims = describe_profile(make_profile("测试甲", document, Phone("+8613800138000"), datetime(2026, 1, 1, tzinfo=UTC)))
-    assert claims["birthdate"] == "2012-02-29"
-    assert claims["gender"] == "male"
-    assert claims["phone_number"] == "+8613800138000"
-    assert claims["id_document"] == {"type": "resident_id", "number": "350203201202290036"}
 
 
 def make_grant(**changes: object) -> Grant:
