@@ -29,7 +29,7 @@ class Enough:
 
 @dataclass(frozen=True)
 class CannotReach:
-    """No factor of this person leads to the wanted class; ``reached`` is the best that was proved, None below ``low``."""
+    """No further factor of this person leads higher; ``reached`` is the best that was proved, None below ``low``."""
 
     reached: Acr | None
 
@@ -90,7 +90,8 @@ def decide_next(wanted: Acr, subject: Subject | None, proved: tuple[Proved, ...]
         return Enough(reached)
     if Factor.SMS not in factors and subject.has_phone:
         with_code = _find_reached(subject, (*counted, Proved(Factor.SMS, now)), now)
-        if meets(with_code, wanted) or not subject.standing_good:
+        # Also when it does not lead all the way: the department may accept the best that can be reached.
+        if (with_code is not None and not meets(reached, with_code)) or not subject.standing_good:
             return AskCode()
     return CannotReach(reached)
 

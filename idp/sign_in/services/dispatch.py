@@ -20,8 +20,9 @@ class Continuation(Protocol):
     async def decide(self, interaction: Interaction, session: Session | None, standing: Standing | None) -> Step:
         """Return what comes next. ``session`` is live and its person may sign in; ``standing`` is that person's.
 
-        ``SignInNeeded`` brings the person back here with more proved, or with ``interaction.unreachable`` set: then lower the
-        class or leave. A flow that leaves has ended before its address is used.
+        It is not asked while the sign-in is in the middle of its questions. ``SignInNeeded`` brings the person back here with
+        more proved, or with ``interaction.unreachable`` set: then lower the class or leave. A flow that leaves has ended before
+        its address is used.
         """
         ...
 
@@ -60,6 +61,8 @@ class Dispatcher:
                 return Routed(interaction, Refused(refusal.code))
             if standing is None:
                 session = None
+        if interaction.proved:
+            return Routed(interaction, SignInNeeded())  # in the middle of its questions; the sign-in says which is next
         step = await continuation.decide(interaction, session, standing)
         if isinstance(step, SignInNeeded) and interaction.unreachable and session is not None:
             return Routed(interaction, Refused("level_unreachable"))

@@ -92,6 +92,9 @@ class SignIn:
     async def look(self, held: Held, visit: Visit) -> Answer:
         """Return the step that the flow stands at; the first code of a flow is sent when its page is first shown."""
         state = await self._load(held.interaction, visit)
+        if held.interaction.proved and not state.in_flow:
+            # What was shown in this flow is too old to count: the flow forgets it.
+            held = await self._interactions.replace(held, replace(held.interaction, person_id=None, proved=(), sends=0))
         match state.step:
             case steps.AskIdentifierAndPassword():
                 notice = await self._sessions.explain(visit.session_cookie) if state.session is None else None

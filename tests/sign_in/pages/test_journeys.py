@@ -309,6 +309,34 @@ async def test_a_level_that_cannot_be_reached_ends_without_a_circle(house: House
     assert await house.count_sms() == 0
 
 
+async def test_a_flow_in_the_middle_of_its_questions_goes_on_asking(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person)
+    house.clock.advance(1)
+    i = await browser.begin(Acr.SUBSTANTIAL, fresh_after=house.clock.now)
+    await browser.open(i)
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    asked = len(house.department.seen)
+    page = await browser.open(i)
+    assert 'name="code"' in page.text
+    assert len(house.department.seen) == asked
+    page = await browser.submit(code=await house.read_code())
+    assert find_left(page) == {"acr": SUBSTANTIAL}
+
+
+async def test_factors_of_a_flow_left_lying_are_asked_again(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    i = await browser.begin(Acr.SUBSTANTIAL)
+    await browser.open(i)
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    house.clock.advance(1_800)
+    page = await browser.open(i)
+    assert 'name="password"' in page.text
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    page = await browser.submit(code=await house.read_code())
+    assert find_left(page) == {"acr": SUBSTANTIAL}
+
+
 async def test_the_front_page_greets_by_the_masked_name(house: House) -> None:
     person, browser = await house.add_person(), house.browser()
     page = await browser.follow(await browser.get("/"))

@@ -65,7 +65,9 @@ def test_no_code_is_sent_that_would_not_help(subject: Subject) -> None:
     assert decide_next(Acr.SUBSTANTIAL, subject, (PASSWORD,), None, NOW) == CannotReach(Acr.LOW)
 
 
-def test_high_cannot_be_reached_with_these_factors() -> None:
+def test_high_cannot_be_reached_with_these_factors_but_the_best_is_asked() -> None:
+    assert decide_next(Acr.HIGH, GOOD, (PASSWORD,), None, NOW) == AskCode()
+    assert decide_next(Acr.HIGH, Subject(2, True, NOW), (PASSWORD,), None, NOW) == CannotReach(Acr.LOW)
     assert decide_next(Acr.HIGH, GOOD, (PASSWORD, SMS), None, NOW) == CannotReach(Acr.SUBSTANTIAL)
 
 
