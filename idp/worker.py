@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx2
 import msgspec
-import structlog
 
 from idp.composition import Platform, StartRefused, open_platform
 from idp.kernel.clock import Clock, Random
@@ -19,6 +18,7 @@ from idp.kernel.ids import MessageId
 from idp.platform.audit_chain import Sequencer, read_head
 from idp.platform.audit_checkpoints import CheckpointFile, RingSigner
 from idp.platform.jobs import Job, JobState, ensure_jobs, run_due
+from idp.platform.logging import get_logger
 from idp.platform.outbox import Attempt, DeliveryRefused, Handler, Outcome
 from idp.platform.outbox_delivery import OutboxDelivery
 from idp.platform.partitions import ensure_partitions
@@ -48,7 +48,7 @@ async def run_worker(settings: Settings, clock: Clock, random: Random, *, stop: 
     """Work until SIGTERM, SIGINT or ``stop``; losing the database only pauses the work. Raises StartRefused."""
     stop = stop or asyncio.Event()
     platform = await open_platform(settings, clock, random)
-    log = structlog.get_logger("worker")
+    log = get_logger("worker")
     try:
         async with _open_gateway(settings.sms, settings.environment, clock, random) as gateway:
             handlers = {"sms": make_sms_handler(gateway, log)} if gateway else {}
