@@ -25,11 +25,11 @@ from keys import (
 MAXIMUM_REASON = 200
 
 
-class UnknownKey(Exception):  # noqa: N818
+class UnknownKey(Exception):
     """There is no signing key of that id; the text is one sentence."""
 
 
-class RotationUnderWay(Exception):  # noqa: N818
+class RotationUnderWay(Exception):
     """A new key of that algorithm is already published and waits for its turn; the text is one sentence."""
 
 

@@ -44,11 +44,11 @@ CHANGE_SIGNING_KEY = """
 """
 
 
-class KeyConflict(Exception):  # noqa: N818
+class KeyConflict(Exception):
     """The key is no longer in the state it was read in."""
 
 
-class UntrustedDataKey(Exception):  # noqa: N818
+class UntrustedDataKey(Exception):
     """A stored data key was not wrapped by our key-encryption key for that purpose."""
 
 

@@ -85,7 +85,7 @@ RETRY = """
 NEXT_DUE = "SELECT next_attempt_at FROM outbox WHERE state = 'waiting' AND kind = ANY($1::text[]) ORDER BY next_attempt_at LIMIT 1"
 
 
-class DeliveryRefused(Exception):  # noqa: N818
+class DeliveryRefused(Exception):
     """The far side will never take this message. ``reason`` is a code that is stored, so it holds no personal data."""
 
     def __init__(self, reason: str) -> None:
