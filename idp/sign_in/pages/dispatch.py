@@ -11,6 +11,7 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.errors import Refusal
 from idp.sign_in.rules.interaction import Leave, PageNeeded, Refused, SignInNeeded
+from idp.sign_in.rules.refusals import InteractionExpired
 from idp.sign_in.services.dispatch import Dispatcher, Routed
 
 PATH = "/continue"
@@ -34,6 +35,8 @@ class DispatchPage:
             routed = await self._dispatcher.decide(request.query_params.get("i", ""), context.browser_cookie, context.session_cookie)
         except Refusal as refusal:
             return self._pages.refuse(context, refusal)
+        if isinstance(routed.step, SignInNeeded) and request.query_params.get("asked") and not routed.interaction.proved:
+            return self._pages.refuse(context, InteractionExpired(), department=routed.interaction.department)
         return self._answer(context, routed)
 
     def _answer(self, context: RequestContext, routed: Routed) -> Response:

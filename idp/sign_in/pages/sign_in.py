@@ -110,7 +110,9 @@ class SignInPage:
         if isinstance(answer, AskCode):
             return RedirectResponse(f"{PATH}?i={interaction_id}", 303)
         set_cookies(context, answer)
-        return RedirectResponse(f"/continue?i={interaction_id}", 303)
+        # Nothing was left to ask: should the flow's kind see that otherwise, it ends there instead of coming back for ever.
+        once = "" if answer.session_cookie is not None else "&asked=1"
+        return RedirectResponse(f"/continue?i={interaction_id}{once}", 303)
 
     def _answer(self, context: RequestContext, answer: Answer) -> Response:
         match answer:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from idp.authenticators.services.forgetting import forget_past
 from idp.authenticators.stores import known_devices, locks, message_counts, passwords
 from idp.platform.database import Database
 from tests.sign_in.house import House
@@ -65,3 +66,17 @@ async def test_devices_are_remembered_per_person(house: House) -> None:
         assert not await known_devices.remember(tx, one.person_id, b"device", house.clock.advance(5))
     assert await known_devices.is_known(house.database, one.person_id, b"device")
     assert not await known_devices.is_known(house.database, other.person_id, b"device")
+
+
+async def test_the_past_is_forgotten_and_the_present_is_not(house: House) -> None:
+    now = house.clock.now
+    async with house.database.transaction() as tx:
+        await locks.set_lock(tx, "password", b"past", now)
+        await locks.set_lock(tx, "password", b"present", now + timedelta(seconds=1))
+        for days in (0, 2, 3):
+            await message_counts.count_message(tx, DAY - timedelta(days=days), "phone", b"forgetting", 1)
+    await forget_past(house.database, now)
+    rows = await house.database.fetch("SELECT subject_hash FROM sign_in_locks WHERE subject_hash = ANY($1)", [b"past", b"present"])
+    assert [row["subject_hash"] for row in rows] == [b"present"]
+    rows = await house.database.fetch("SELECT day FROM message_counts WHERE subject_hash = $1 ORDER BY day", b"forgetting")
+    assert [row["day"] for row in rows] == [DAY - timedelta(days=2), DAY]

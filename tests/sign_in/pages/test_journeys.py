@@ -6,8 +6,11 @@ import re
 import pytest
 
 from idp.kernel.levels import Acr
+from idp.people.rules.person import Status
 from idp.platform.database import Database
-from tests.sign_in.house import DEPARTMENT, PASSWORD, House, find_code, find_left
+from idp.platform.password_hashing import Overloaded
+from idp.sign_in.rules.interaction import SignInNeeded
+from tests.sign_in.house import DEPARTMENT, HASHING, PASSWORD, House, find_code, find_left
 from tests.support.clocks import ManualClock
 
 SUBSTANTIAL = Acr.SUBSTANTIAL.value
@@ -322,6 +325,68 @@ async def test_a_flow_in_the_middle_of_its_questions_goes_on_asking(house: House
     assert len(house.department.seen) == asked
     page = await browser.submit(code=await house.read_code())
     assert find_left(page) == {"acr": SUBSTANTIAL}
+
+
+async def test_a_kind_that_is_never_content_ends_instead_of_going_round(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person)
+
+    async def never(*_: object) -> SignInNeeded:
+        return SignInNeeded()
+
+    monkeypatch.setattr(house.department, "decide", never)
+    page = await browser.open(await browser.begin())
+    assert find_code(page) == "interaction_expired"
+
+
+async def test_too_many_passwords_at_once_are_told_and_not_counted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, browser = await house.add_person(), house.browser("203.0.113.60")
+
+    async def refuse(verifier: str | None, password: str) -> None:
+        raise Overloaded
+
+    await browser.open(await browser.begin())
+    with monkeypatch.context() as patched:
+        patched.setattr(HASHING, "verify", refuse)
+        for _ in range(12):
+            page = await browser.post(identifier=person.document, password=PASSWORD)
+            assert page.status_code == 503
+            assert page.headers["retry-after"]
+            assert person.document in page.text
+    page = await browser.submit(identifier=person.document, password=PASSWORD)
+    assert find_left(page) == {"acr": Acr.LOW.value}
+
+
+async def test_a_closing_account_reaches_its_own_page_only(house: House) -> None:
+    person, browser = await house.add_person(status=Status.CLOSING), house.browser()
+    page = await browser.sign_in(person)
+    assert find_code(page) == "account_closing"
+    await browser.follow(await browser.get("/"))
+    page = await browser.submit(identifier=person.document, password=PASSWORD)
+    assert "*小明" in page.text
+    page = await browser.open(await browser.begin())
+    assert find_code(page) == "account_closing"
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.FROZEN, Status.UNBAN_REQUESTED, Status.CLOSED, Status.DECEASED])
+async def test_no_other_status_signs_in(house: House, status: Status) -> None:
+    person, browser = await house.add_person(status=status), house.browser()
+    page = await browser.sign_in(person)
+    assert page.status_code == 403
+    assert find_code(page).startswith("account_")
+    assert browser.session() is None
+
+
+async def test_every_page_speaks_english_too(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    i = await browser.begin(Acr.SUBSTANTIAL)
+    page = await browser.get(f"/sign-in?i={i}&lang=en")
+    assert '<html lang="en"' in page.text
+    page = await browser.submit(identifier=person.document, password="wrong")
+    assert '<html lang="en"' in page.text
+    page = await browser.submit(identifier=person.document, password=PASSWORD)
+    assert 'name="code"' in page.text
+    assert '<html lang="en"' in page.text
 
 
 async def test_factors_of_a_flow_left_lying_are_asked_again(house: House) -> None:
