@@ -1,6 +1,6 @@
 """Decides where time and randomness come from: they are parameters, so rules stay pure and tests choose both."""
 
-import secrets
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -21,4 +21,4 @@ def read_system_clock() -> datetime:
 
 def read_system_random(size: int) -> bytes:
     """Return ``size`` bytes of the operating system's randomness; the only place that reads it."""
-    return secrets.token_bytes(size)
+    return os.urandom(size)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from idp.kernel.levels import Factor, Proved
@@ -47,6 +48,7 @@ def write_factors(proved: tuple[Proved, ...]) -> str:
     return json.dumps([[p.factor.value, (p.at - EPOCH) // MICROSECOND] for p in proved], separators=(",", ":"))
 
 
+@lru_cache(maxsize=4096)
 def read_factors(text: str) -> tuple[Proved, ...]:
-    """Return the factors of ``write_factors``."""
+    """Return the factors of ``write_factors`` (remembered: one session is read on every sign-on)."""
     return tuple(Proved(Factor(name), EPOCH + at * MICROSECOND) for name, at in json.loads(text))
