@@ -166,7 +166,7 @@ def rotate_keys(context: click.Context, algorithm: str) -> None:
 
 @keys.command("revoke")
 @click.argument("kid")
-@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@click.option("--reason", required=True, help="Why; it is kept with the key.")
 @click.pass_context
 def revoke_key(context: click.Context, kid: str, reason: str) -> None:
     """Withdraw a key at once: what it signed no longer verifies."""
