@@ -15,6 +15,7 @@ import asyncpg
 from idp.kernel.clock import read_system_random
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.migrations import migrate
+from tests.support.clocks import ManualClock
 
 ENVIRONMENT = "demo"
 
@@ -72,11 +73,13 @@ class SharedCluster:
     async def _prepare(self) -> None:
         await self._execute(f'CREATE DATABASE "{self._template}"')
         await migrate(self.owner_dsn(self._template), ENVIRONMENT)
+        # The months that the tests' own clock lives in: a month made while rows arrive would refuse those just under way.
+        await self._execute(f"SELECT ensure_partitions('{ManualClock().now.isoformat()}')", database=self._template)
         if self.postgres is None:
             await self._execute(f"CREATE ROLE \"{self._role}\" LOGIN IN ROLE idp_app PASSWORD '{self._password}'")
 
-    async def _execute(self, *statements: str) -> None:
-        connection = await asyncpg.connect(self.owner_dsn("postgres"))
+    async def _execute(self, *statements: str, database: str = "postgres") -> None:
+        connection = await asyncpg.connect(self.owner_dsn(database))
         try:
             for statement in statements:
                 await connection.execute(statement)
