@@ -88,6 +88,21 @@ async def test_s01_a_known_device_of_somebody_else_helps_nobody(house: House) ->
     assert await try_right(browser, stranger) == 303
 
 
+async def test_s01_made_up_device_cookies_open_no_further_counts(house: House) -> None:
+    person, browser = await house.add_person(), house.browser("203.0.113.78")
+    await browser.open(await browser.begin())
+    statuses = []
+    for n in range(12):
+        browser.client.cookies.set(house.names.device, f"{n:043d}")
+        page = await browser.post(identifier=person.document, password="a wrong one")
+        statuses.append(page.status_code)
+        house.clock.advance(int(page.headers.get("retry-after", 0)) if "已暂停" not in page.text else 0)
+    assert statuses[5] == 429
+    await guess(house, browser, person.document, 12)
+    browser.client.cookies.set(house.names.device, "z" * 43)
+    assert await try_right(browser, person) == 429
+
+
 async def test_s01_a_burst_is_bounded_like_a_queue(house: House) -> None:
     person = await house.add_person()
     browsers = [house.browser("203.0.113.200") for _ in range(16)]
