@@ -196,7 +196,8 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> A
         *further_routes,
     ]
     return Shell(
-        Dispatch(hot, Router(routes=routes)),
+        # A redirect would carry a posted password to an address made of what the request says about itself.
+        Dispatch(hot, Router(routes=routes, redirect_slashes=False)),
         issuer=issuer,
         pages=pages,
         rules=ContextRules(CookieNames(issuer, settings.cookie_suffix), settings.server.trusted_proxy_hops),

@@ -193,7 +193,7 @@ def _find_body_length(headers: Collection[Header]) -> int:
     length = 0
     for name, value in headers:
         if name == b"content-length":
-            return int(value) if value.isdigit() else -1
+            return int(value) if value.isdigit() and len(value) < 20 else -1
         if name == b"transfer-encoding":
             length = -1
     return length

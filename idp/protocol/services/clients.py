@@ -128,7 +128,7 @@ class ClientDirectory:
 
     async def find(self, client_id: str | None) -> Client | None:
         """Return the client, None when there is none; ids that cannot be registered are not even looked up."""
-        if not client_id or len(client_id) > 64 or not client_id.isascii():
+        if not client_id or len(client_id) > 64 or not client_id.isascii() or not client_id.isprintable():
             return None
         now = self._clock().timestamp()
         known = self._known.get(client_id)
