@@ -97,7 +97,7 @@ def demo(port: int, reset: bool) -> None:
     from idp.demo.supervisor import DemoFailed, run_demo
 
     try:
-        run_demo(port=port, reset=reset)
+        run_demo(port=port, reset=reset, announce=lambda line: click.echo(line))
     except DemoFailed as error:
         fail(str(error))
 

@@ -13,6 +13,18 @@ from idp.kernel.clock import read_system_clock, read_system_random
 from idp.platform.logging import configure_logging
 from idp.settings import Settings, read_settings
 
+SERVER_OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "access_log": False,
+    "log_config": None,
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": 10,
+    "lifespan": "on",
+}
+"""How uvicorn is run: our own log, and client addresses only from the proxies that the settings name."""
+
 
 class Serving:
     """The ASGI callable of one process: opens the platform when the server starts, closes it when it stops.
@@ -67,17 +79,5 @@ def create_app() -> Serving:
 
 def serve_http(settings: Settings) -> None:
     """Serve until the process is told to stop; worker processes read the same settings from their environment."""
-    options: dict[str, Any] = {
-        "host": settings.server.host,
-        "port": settings.server.port,
-        "workers": settings.server.workers,
-        "loop": "uvloop",
-        "http": "httptools",
-        "access_log": False,
-        "log_config": None,
-        "server_header": False,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": 10,
-        "lifespan": "on",
-    }
-    uvicorn.run("idp.serving:create_app", factory=True, **options)
+    server = settings.server
+    uvicorn.run("idp.serving:create_app", factory=True, host=server.host, port=server.port, workers=server.workers, **SERVER_OPTIONS)

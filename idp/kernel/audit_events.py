@@ -25,6 +25,7 @@ class Kind(StrEnum):
     CONSENT_GIVEN = "consent_given"
     CONSENT_DENIED = "consent_denied"
     CLIENT_ADDED = "client_added"
+    CLIENT_CHANGED = "client_changed"
     PERSON_SEEDED = "person_seeded"
     KEY_CREATED = "key_created"
     KEY_ROTATED = "key_rotated"

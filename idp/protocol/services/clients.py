@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.audit_events import AuditEvent, Detail, Kind
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_outward_id, make_uuid7
 from idp.kernel.levels import Acr
@@ -98,6 +98,14 @@ class Clients:
             ),
         )
         return secret
+
+    async def replace(self, tx: Transaction, client: Client, *, actor: str) -> None:
+        """Write the next version of a client that was read before. Raises BadRegistration, also when another change came first."""
+        check_client(client)
+        if not await store.replace(tx, client, self._clock()):
+            raise BadRegistration("client_id", "the client was changed by somebody else")
+        details: dict[str, Detail] = {"status": client.status, "version": client.version + 1}
+        await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
 
     async def list(self, tx: Transaction, after: str = "", limit: int = 200) -> list[Client]:
         """Return at most ``limit`` clients by id, beginning after ``after``."""

@@ -1,0 +1,1 @@
+"""A department's website that signs people in with Yizheng: the smallest complete relying party."""

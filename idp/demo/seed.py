@@ -1,0 +1,143 @@
+"""Decides what the demo knows at its start: four synthetic accounts and three departments' systems; a second start keeps all."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from idp.app import Services, build_services
+from idp.composition import open_platform
+from idp.demo.population import PASSWORD, REGISTERED, SyntheticPerson, make_person
+from idp.kernel.clock import SHANGHAI, read_system_clock, read_system_random
+from idp.kernel.levels import Acr
+from idp.people.rules.identifiers import parse_id_number, parse_phone
+from idp.people.rules.person import Status
+from idp.people.services.directory import NewPerson
+from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.services.clients import ClientRegistration
+from idp.settings import Settings
+
+ACTOR = "demo"
+LEVELS = (3, 3, 3, 2)
+STATUSES = (Status.ACTIVE, Status.ACTIVE, Status.BANNED, Status.ACTIVE)
+
+
+@dataclass(frozen=True)
+class SampleDepartment:
+    """A department of the demo and the website that runs for it (the last one has none)."""
+
+    client_id: str
+    title: str
+    title_en: str
+    sector: str
+    scopes: tuple[str, ...]
+    entitlements: tuple[Entitlement, ...]
+    place: int
+
+
+DEPARTMENTS = (
+    SampleDepartment(
+        client_id="land-registry",
+        title="不动产登记中心（样例）",
+        title_en="Land registry (sample)",
+        sector="自然资源",
+        scopes=("profile", "real_name", "phone"),
+        entitlements=(
+            Entitlement(
+                "不动产登记", Basis.STATUTORY_DUTY, ("name", "phone_number", "phone_number_verified"), purpose_en="Land registration"
+            ),
+        ),
+        place=1,
+    ),
+    SampleDepartment(
+        client_id="provident-fund",
+        title="住房公积金管理中心（样例）",
+        title_en="Housing provident fund (sample)",
+        sector="住房公积金",
+        scopes=("profile", "real_name"),
+        entitlements=(Entitlement("公积金缴存与提取", Basis.STATUTORY_DUTY, ("name",), purpose_en="Deposits and withdrawals"),),
+        place=2,
+    ),
+    SampleDepartment(
+        client_id="reading-card",
+        title="公共图书馆读者证（样例）",
+        title_en="Library card (sample)",
+        sector="文化",
+        scopes=("profile",),
+        entitlements=(Entitlement("办理读者证", Basis.CONSENT, ("name", "birthdate"), purpose_en="Issuing a library card"),),
+        place=2,
+    ),
+)
+"""Two departments that act by statutory duty and need no consent page, and a third client that asks for consent."""
+
+
+class SecretLost(Exception):
+    """A client exists but its secret file does not."""
+
+
+def make_registration(department: SampleDepartment, port: int) -> ClientRegistration:
+    """Return how a sample department is registered when the provider listens on ``port``."""
+    address = f"http://127.0.0.1:{port + department.place}"
+    return ClientRegistration(
+        client_id=department.client_id,
+        name=department.title,
+        name_en=department.title_en,
+        sector=department.sector,
+        redirect_uris=(f"{address}/callback",),
+        post_logout_redirect_uris=(f"{address}/",),
+        scopes=department.scopes,
+        entitlements=department.entitlements,
+        minimum_acr=Acr.SUBSTANTIAL,
+        status="live",
+    )
+
+
+async def seed(settings: Settings, secrets: Path) -> None:
+    """Add what is missing and refresh what ages: addresses after a change of port, the operator's match of the demo's phones."""
+    platform = await open_platform(settings, read_system_clock, read_system_random)
+    try:
+        services = build_services(platform)
+        for department in DEPARTMENTS:
+            await _seed_client(services, department, settings.server.port, secrets / f"{department.client_id}.secret")
+        for number in range(REGISTERED):
+            await _seed_person(services, number)
+    finally:
+        await platform.close()
+
+
+async def _seed_client(services: Services, department: SampleDepartment, port: int, secret_file: Path) -> None:
+    registration = make_registration(department, port)
+    known = await services.directory.find(department.client_id)
+    async with services.platform.database.transaction() as tx:
+        if known is None:
+            secret = await services.clients.add(tx, registration, actor=ACTOR)
+            _write_secret(secret_file, secret or "")
+            return
+        if not os.path.exists(secret_file):  # noqa: ASYNC240, PTH110 - one look at a local file, once at the start
+            raise SecretLost(f"The secret of {department.client_id} is gone; begin anew with --reset.")
+        moved = replace(known, redirect_uris=registration.redirect_uris, post_logout_redirect_uris=registration.post_logout_redirect_uris)
+        if moved != known:
+            await services.clients.replace(tx, moved, actor=ACTOR)
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(secret + "\n")
+
+
+async def _seed_person(services: Services, number: int) -> None:
+    person = make_person(number)
+    now = read_system_clock()
+    known = await services.people.find_by_identifier(person.id_number)
+    if known is not None:
+        await services.people.refresh_phone_match(known.standing.person_id, now)
+        return
+    verifier = await services.passwords.hash(PASSWORD)
+    document = parse_id_number(person.id_number, now.astimezone(SHANGHAI).date())
+    new = NewPerson(person.name, document, parse_phone(person.phone), LEVELS[number], verifier, now, STATUSES[number])
+    await services.people.add_person(new)
+
+
+def find_account() -> SyntheticPerson:
+    """Return the ready-made account that the demo announces."""
+    return make_person(0)

@@ -1,0 +1,290 @@
+"""Decides how the demo starts and ends: each part after the one it stands on, all of them stopped when one dies or somebody says so."""
+
+import asyncio
+import ctypes
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import idp
+from idp.composition import StartRefused
+from idp.demo.pages import describe_account
+from idp.demo.seed import DEPARTMENTS, SampleDepartment, SecretLost, seed
+from idp.kernel.clock import read_system_random
+from idp.kernel.ids import make_outward_id
+from idp.platform.embedded_postgres import EmbeddedPostgres
+from idp.platform.embedded_programs import EmbeddedPostgresFailed
+from idp.platform.migrations import MigrationFailed, migrate
+from idp.settings import load_settings
+
+PATIENCE = 60.0
+"""Seconds that a part may take until it answers."""
+
+LAST_LINES = 12
+STOP_PATIENCE = 15.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+SETTINGS = """# Written anew at every start of the demo.
+environment = "demo"
+cookie_suffix = "{port}"
+
+[server]
+issuer = "{issuer}"
+port = {port}
+
+[database]
+dsn = "{dsn}"
+owner_dsn = "{owner_dsn}"
+
+[keys]
+key_encryption_key_file = "{folder}/key-encryption-key"
+
+[audit]
+checkpoint_file = "{folder}/audit-checkpoints.jsonl"
+
+[sms]
+gateway = "aliyun"
+endpoint = "http://127.0.0.1:{sms_port}"
+access_key_id = "demo"
+access_key_secret_file = "{folder}/sms-secret"
+sign_name = "一证通"
+
+[log]
+level = "warning"
+"""
+
+
+class DemoFailed(Exception):
+    """The demo cannot start or had to stop; the text is for the person at the terminal."""
+
+
+class _Stopped(Exception):
+    """Somebody asked the demo to stop."""
+
+
+class Demo:
+    """One demo in one folder. ``announce`` prints a line."""
+
+    def __init__(self, folder: Path, port: int, announce: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._port = port
+        self._announce = announce
+        self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._postgres: EmbeddedPostgres | None = None
+        self._lock: int | None = None
+        self._environ = {**os.environ, "IDP_SETTINGS": str(folder / "idp.toml"), "PYTHONUNBUFFERED": "1"}
+
+    def start(self, *, reset: bool) -> None:
+        """Start every part in order. Raises DemoFailed."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._take_lock()
+        for port in (self._port, *(self._port + d.place for d in _list_websites())):
+            _check_port(port)
+        postgres = EmbeddedPostgres(self._folder / "postgres")
+        if reset:
+            self._forget(postgres)
+            postgres = EmbeddedPostgres(self._folder / "postgres")
+        self._postgres = postgres
+        postgres.start()
+        if postgres.area != postgres.folder:
+            self._announce(f"data: {postgres.area}")
+        sms_port = _find_free_port()
+        self._write_settings(postgres, sms_port)
+        settings = load_settings(self._folder / "idp.toml", {})
+        asyncio.run(migrate(settings.database.owner_dsn, settings.environment))
+        asyncio.run(seed(settings, self._folder / "secrets"))
+        python = [sys.executable, "-m"]
+        self._launch("sms", [*python, "idp.demo.processes", "simulator", "--port", str(sms_port)], f"http://127.0.0.1:{sms_port}/messages")
+        self._launch("serve", [*python, "idp.demo.processes", "serve"], f"http://127.0.0.1:{self._port}/readyz")
+        self._launch("worker", [*python, "idp", "worker"], None)
+        for department in _list_websites():
+            self._launch_website(department)
+
+    def watch(self) -> None:
+        """Return never: raises _Stopped when somebody says so, DemoFailed when a part dies."""
+        while True:
+            for name, child in self._children:
+                if child.poll() is not None:
+                    raise DemoFailed(self._describe_death(name, child))
+            if self._postgres is not None and not self._postgres.is_running:
+                raise DemoFailed("PostgreSQL ended unexpectedly; everything was stopped.")
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop every part, the last one first."""
+        for _, child in reversed(self._children):
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+                try:
+                    child.wait(STOP_PATIENCE)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+        self._children.clear()
+        if self._postgres is not None:
+            self._postgres.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise DemoFailed(f"A demo is already running on the data in {self._folder}; stop it first.") from None
+        self._lock = lock
+
+    def _forget(self, postgres: EmbeddedPostgres) -> None:
+        postgres.erase()
+        for path in self._folder.iterdir():
+            if path.name == "lock":
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def _write_settings(self, postgres: EmbeddedPostgres, sms_port: int) -> None:
+        secret = self._folder / "sms-secret"
+        if not secret.exists():
+            _write_private(secret, make_outward_id(read_system_random, 32) + "\n")
+        text = SETTINGS.format(
+            port=self._port,
+            issuer=f"http://127.0.0.1:{self._port}",
+            dsn=postgres.service_dsn(socket=True),
+            owner_dsn=postgres.owner_dsn(),
+            folder=self._folder,
+            sms_port=sms_port,
+        )
+        _write_private(self._folder / "idp.toml", text)
+
+    def _launch_website(self, department: SampleDepartment) -> None:
+        port = self._port + department.place
+        command = [sys.executable, "-m", "examples.department"]
+        command += ["--issuer", f"http://127.0.0.1:{self._port}", "--client-id", department.client_id]
+        command += ["--client-secret-file", str(self._folder / "secrets" / f"{department.client_id}.secret")]
+        command += ["--port", str(port), "--title", department.title, "--subtitle", department.title_en]
+        command += ["--scope", " ".join(("openid", *department.scopes)), "--theme", "pine" if department.place == 1 else "brick"]
+        self._launch(department.client_id, command, f"http://127.0.0.1:{port}/")
+
+    def _launch(self, name: str, command: list[str], health: str | None) -> None:
+        """Start a child that dies with us (the signal follows this, the main thread) and wait until it answers."""
+        log = self._folder / "logs" / f"{name}.log"
+        log.parent.mkdir(mode=0o700, exist_ok=True)
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                command,
+                cwd=_find_checkout(),
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_follow_parent(os.getpid()),
+            )
+        self._children.append((name, child))
+        if health is not None:
+            self._wait_for(name, child, health)
+
+    def _wait_for(self, name: str, child: subprocess.Popen[bytes], address: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if child.poll() is not None:
+                raise DemoFailed(self._describe_death(name, child))
+            try:
+                with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - an address of our own
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        raise DemoFailed(f"The part {name} did not answer within {PATIENCE:.0f} seconds.")
+
+    def _describe_death(self, name: str, child: subprocess.Popen[bytes]) -> str:
+        log = self._folder / "logs" / f"{name}.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.exists() else []
+        return "\n".join([f"The part {name} ended unexpectedly ({child.returncode}); everything was stopped. Its last lines:", *lines])
+
+
+def run_demo(*, port: int, reset: bool, announce: Callable[[str], None]) -> None:
+    """Run the demo until SIGINT or SIGTERM. Raises DemoFailed in one sentence, with a part's last lines when one died."""
+    if importlib.util.find_spec("examples.department") is None and not (_find_checkout() / "examples" / "department").is_dir():
+        raise DemoFailed("The demo runs from a checkout: the sample departments are not part of the installed package.")
+    demo = Demo(_find_checkout() / "var" / "demo", port, announce)
+    before = [(number, signal.signal(number, _raise_stopped)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        demo.start(reset=reset)
+        for department in _list_websites():
+            announce(f"department: http://127.0.0.1:{port + department.place}")
+        announce(f"account: {describe_account()}")
+        announce(f"ready: http://127.0.0.1:{port}")
+        demo.watch()
+    except _Stopped:
+        pass
+    except (EmbeddedPostgresFailed, MigrationFailed, StartRefused, SecretLost) as error:
+        raise DemoFailed(str(error)) from error
+    finally:
+        for number, _ in before:
+            signal.signal(number, signal.SIG_IGN)
+        demo.stop()
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _raise_stopped(number: int, frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def _list_websites() -> tuple[SampleDepartment, ...]:
+    """Return the departments that have a website: the first of each place."""
+    return tuple(d for at, d in enumerate(DEPARTMENTS) if d.place not in {e.place for e in DEPARTMENTS[:at]})
+
+
+def _find_checkout() -> Path:
+    return Path(idp.__file__).resolve().parent.parent
+
+
+def _check_port(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise DemoFailed(f"The port {port} is in use; stop what uses it or choose another one with --port.") from None
+
+
+def _find_free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _follow_parent(parent: int) -> Callable[[], None] | None:
+    """Return what a child runs before it becomes its program: ask the kernel for SIGTERM when the demo dies (Linux only)."""
+    if sys.platform != "linux":
+        return None
+
+    def follow() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return follow
