@@ -112,7 +112,7 @@ async def _seed_client(services: Services, department: SampleDepartment, port: i
             secret = await services.clients.add(tx, registration, actor=ACTOR)
             _write_secret(secret_file, secret or "")
             return
-        if not os.path.exists(secret_file):  # noqa: ASYNC240, PTH110 - one look at a local file, once at the start
+        if not os.path.exists(secret_file):  # noqa: ASYNC240 - one look at a local file, once at the start
             raise SecretLost(f"The secret of {department.client_id} is gone; begin anew with --reset.")
         moved = replace(known, redirect_uris=registration.redirect_uris, post_logout_redirect_uris=registration.post_logout_redirect_uris)
         if moved != known:

@@ -19,8 +19,8 @@ from types import FrameType
 
 import idp
 from idp.composition import StartRefused
-from idp.demo.pages import describe_account
 from idp.demo.seed import DEPARTMENTS, SampleDepartment, SecretLost, seed
+from idp.demo.site import describe_account
 from idp.kernel.clock import read_system_random
 from idp.kernel.ids import make_outward_id
 from idp.platform.embedded_postgres import EmbeddedPostgres

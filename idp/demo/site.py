@@ -35,7 +35,7 @@ class NotLoopback(Exception):
     """The demo would be reachable from elsewhere."""
 
 
-class DemoPages:
+class DemoSite:
     """The demo's own addresses. Raises NotLoopback unless the issuer is a loopback address."""
 
     def __init__(self, services: Services) -> None:
