@@ -91,6 +91,7 @@ class House:
         self.database, self.clock, self.random = database, clock, random
         self.sms: list[dict] = []
         self._emptied = False
+        self.address = "10.{}.{}.7".format(*random(2))
         index = KEYS.index("index")
         self.index = index
         self.transients = PostgresTransients(database, KEYS.sealer("transients"), KEYS.mac("transients"), clock, random)
@@ -139,10 +140,10 @@ class House:
             self._emptied = True
             await self.deliver()
             self.sms.clear()
-        noise = int.from_bytes(self.random(6), "big")
-        seventeen = f"350102{1950 + noise % 50}{1 + noise % 12:02}{1 + noise % 28:02}{noise % 1000:03}"
+        year, month, day, region, order, local = (int.from_bytes(self.random(6), "big") % size for size in (50, 12, 28, 10**4, 1000, 10**8))
+        seventeen = f"35{region:04}{1950 + year}{1 + month:02}{1 + day:02}{order:03}"
         document = parse_id_number(seventeen + find_check_character(seventeen), self.clock().date())
-        number = parse_phone(f"138{noise % 10**8:08}") if phone else None
+        number = parse_phone(f"138{local:08}") if phone else None
         assert document is not None
         verifier = await HASHING.hash(PASSWORD)
         matched_at = None
@@ -178,9 +179,9 @@ class House:
         rows = await self.database.fetch("SELECT kind FROM audit_events WHERE person_id = $1 ORDER BY kind", person_id)
         return [row["kind"] for row in rows]
 
-    def browser(self, address: str = "192.0.2.7") -> "Browser":
-        """Return a new browser at this network address."""
-        return Browser(self, address)
+    def browser(self, address: str | None = None) -> "Browser":
+        """Return a new browser at this network address, else at the house's own (limits of other tests do not reach it)."""
+        return Browser(self, address or self.address)
 
 
 class _Silent:

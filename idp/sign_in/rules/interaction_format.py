@@ -21,7 +21,7 @@ def write_interaction(interaction: Interaction) -> bytes:
             "kind": interaction.kind,
             "browser": encode_base64url(interaction.browser_hash),
             "csrf": interaction.csrf,
-            "created_at": _write_instant(interaction.created_at),
+            "created_at": interaction.created_at.timestamp(),
             "request": interaction.request,
             "client_id": interaction.client_id,
             "department": interaction.department,
@@ -44,15 +44,12 @@ def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
     raw: dict[str, Any] = json.loads(stored)
     if raw.get("v") != FORMAT:
         return None
-    created_at = _read_instant(raw["created_at"])
-    if created_at is None:
-        return None
     return Interaction(
         id=interaction_id,
         kind=raw["kind"],
         browser_hash=decode_base64url(raw["browser"]),
         csrf=raw["csrf"],
-        created_at=created_at,
+        created_at=datetime.fromtimestamp(raw["created_at"], UTC),
         request=raw["request"],
         client_id=raw["client_id"],
         department=raw["department"],

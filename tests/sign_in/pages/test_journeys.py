@@ -45,7 +45,7 @@ async def test_substantial_asks_the_code_of_the_phone(house: House) -> None:
     assert DEPARTMENT in page.text
     page = await browser.submit(identifier=person.document, password=PASSWORD)
     assert f"{person.phone[3:6]}****{person.phone[-4:]}" in page.text
-    assert person.phone[6:10] not in page.text.replace("12345", "")
+    assert person.phone.removeprefix("+86") not in page.text
     assert browser.session() is None
     page = await browser.submit(code=await house.read_code())
     assert find_left(page) == {"acr": SUBSTANTIAL}
@@ -375,6 +375,47 @@ async def test_no_other_status_signs_in(house: House, status: Status) -> None:
     assert page.status_code == 403
     assert find_code(page).startswith("account_")
     assert browser.session() is None
+
+
+@pytest.mark.parametrize("typed, words", [("", "请输入短信中的验证码"), (" ", "请输入短信中的验证码"), ("1" * 21, "验证码是6位数字")])
+async def test_a_code_that_is_none_costs_no_try(house: House, typed: str, words: str) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.open(await browser.begin(Acr.SUBSTANTIAL))
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    for _ in range(6):
+        page = await browser.post(code=typed)
+        assert page.status_code == 422
+        assert words in page.text
+    page = await browser.submit(code=await house.read_code())
+    assert find_left(page) == {"acr": SUBSTANTIAL}
+
+
+async def test_a_kind_of_a_later_release_says_start_again(house: House) -> None:
+    browser = house.browser()
+    cookie = house.interactions.make_browser_cookie()
+    browser.client.cookies.set(house.names.browser, cookie)
+    interaction = await house.interactions.begin("later", cookie)
+    page = await browser.get(f"/continue?i={interaction.id}")
+    assert find_code(page) == "interaction_expired"
+
+
+async def test_of_two_requests_that_leave_one_gets_the_address(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person)
+    i = await browser.begin()
+    pages = await asyncio.gather(*(browser.client.get(f"/continue?i={i}") for _ in range(3)))
+    assert sorted(p.status_code for p in pages) == [200, 410, 410]
+
+
+async def test_a_kind_that_wants_more_than_can_be_reached_is_told_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, browser = await house.add_person(ial=2), house.browser()
+
+    async def insist(*_: object) -> SignInNeeded:
+        return SignInNeeded()
+
+    monkeypatch.setattr(house.department, "decide", insist)
+    page = await browser.sign_in(person, Acr.SUBSTANTIAL)
+    assert (page.status_code, find_code(page)) == (403, "level_unreachable")
 
 
 async def test_every_page_speaks_english_too(house: House) -> None:

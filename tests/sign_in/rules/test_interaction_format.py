@@ -14,7 +14,7 @@ from idp.sign_in.rules.interaction_format import read_interaction, write_interac
 FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - hypothesis draws naive instants
 LAST = datetime(2090, 1, 1)  # noqa: DTZ001
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=50)
-instants = st.datetimes(FIRST, LAST).map(lambda at: at.replace(tzinfo=UTC, microsecond=0))
+instants = st.datetimes(FIRST, LAST).map(lambda at: at.replace(tzinfo=UTC))
 interactions = st.builds(
     Interaction,
     id=st.just("i-1"),
