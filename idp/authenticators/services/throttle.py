@@ -54,15 +54,17 @@ class Throttle:
         hashes = self._index.index_all(INDEX_KIND, name_subject(way, identifier, device_hash, address))
         key = hashes[0].hex()
         locked_until = await locks.find_lock(self._database, way.value, hashes, now)
-        delay = await self._transients.get(DELAYS, key)
-        delayed_until = datetime.fromtimestamp(float(delay.value), UTC) if delay else None
-        verdict = decide_throttle(0, delayed_until, locked_until, now, self._limits)
+        verdict = decide_throttle(0, None, locked_until, now, self._limits)
         if not isinstance(verdict, Allowed):
             return verdict
-        number = await self._transients.count(ATTEMPTS, key, self._limits.window.total_seconds())
-        verdict = decide_throttle(number - 1, None, None, now, self._limits)
-        if isinstance(verdict, Locked):
-            await self._transients.count(ATTEMPTS, key, self._limits.window.total_seconds(), -1)
+        window = self._limits.window.total_seconds()
+        number = await self._transients.count(ATTEMPTS, key, window)
+        # Nobody waits before the first delay is due, so most attempts are spared this look.
+        delay = await self._transients.get(DELAYS, key) if number > self._limits.before_delay else None
+        delayed_until = datetime.fromtimestamp(float(delay.value), UTC) if delay else None
+        verdict = decide_throttle(number - 1, delayed_until, None, now, self._limits)
+        if not isinstance(verdict, Allowed):
+            await self._transients.count(ATTEMPTS, key, window, -1)
             return verdict
         return Ticket(way, key, hashes[0], number)
 
