@@ -168,6 +168,7 @@ class SignInPage:
             phone=str(answer.phone),
             minutes=self._sign_in.code_minutes,
             resent=sent,
+            unsent=answer.unsent,
             errors=errors,
         )
 

@@ -178,7 +178,11 @@ class SignIn:
         # Moving the flow first means that of two tabs one sends.
         held = await self._interactions.replace(held, replace(held.interaction, sends=1))
         verdict = await self._codes.send(await self._request_code(held.interaction, known, phone, state, visit))
-        return AskCode(held, phone, self._refuse_message(verdict) if isinstance(verdict, Wait) else None)
+        if isinstance(verdict, Wait):
+            # Nothing is on its way: whoever opens the page when the wait is over gets the code then.
+            held = await self._interactions.replace(held, replace(held.interaction, sends=0))
+            return AskCode(held, phone, self._refuse_message(verdict), unsent=True)
+        return AskCode(held, phone)
 
     async def _load(self, interaction: Interaction, visit: Visit) -> _State:
         now = self._clock()

@@ -41,12 +41,16 @@ class AskPassword:
 
 @dataclass(frozen=True)
 class AskCode:
-    """Show the form for the code. ``problem``: why no (other) code was sent; ``sent``: whether one was sent just now."""
+    """Show the form for the code.
+
+    ``problem``: why no (other) code was sent; ``sent``: whether another one was sent just now; ``unsent``: none was sent at all.
+    """
 
     held: Held
     phone: Phone
     problem: Refusal | None = None
     sent: bool = False
+    unsent: bool = False
 
 
 @dataclass(frozen=True)

@@ -390,6 +390,24 @@ async def test_a_code_that_is_none_costs_no_try(house: House, typed: str, words:
     assert find_left(page) == {"acr": SUBSTANTIAL}
 
 
+async def test_a_code_that_was_not_sent_is_not_said_to_be_sent_and_comes_when_the_wait_is_over(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person, Acr.SUBSTANTIAL)
+    house.clock.advance(30)
+    i = await browser.begin(Acr.SUBSTANTIAL, fresh_after=house.clock.now)
+    await browser.open(i)
+    page = await browser.submit(identifier=person.document, password=PASSWORD)
+    assert page.status_code == 429
+    assert "30秒" in page.text
+    assert "已发送到" not in page.text
+    assert await house.count_sms() == 0
+    house.clock.advance(30)
+    page = await browser.open(i)
+    assert page.status_code == 200
+    assert "已发送到" in page.text
+    assert find_left(await browser.submit(code=await house.read_code())) == {"acr": SUBSTANTIAL}
+
+
 async def test_a_kind_of_a_later_release_says_start_again(house: House) -> None:
     browser = house.browser()
     cookie = house.interactions.make_browser_cookie()
