@@ -125,7 +125,16 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> A
         lock=timedelta(seconds=settings.sign_in.lock_seconds),
     )
     code_limits = CodeLimits(timedelta(seconds=settings.sign_in.code_seconds), settings.sign_in.code_tries)
-    sms_limits = SmsLimits(resends=settings.sign_in.resends, resend_lock=timedelta(seconds=settings.sign_in.resend_lock_seconds))
+    sms_limits = SmsLimits(
+        phone_gap=timedelta(seconds=settings.sign_in.sms_gap_seconds),
+        phone_hour=settings.sign_in.sms_per_phone_and_hour,
+        phone_day=settings.sign_in.sms_per_phone_and_day,
+        address_hour=settings.sign_in.sms_per_address_and_hour,
+        device_day=settings.sign_in.sms_per_device_and_day,
+        budget_minute=settings.sign_in.sms_per_minute,
+        resends=settings.sign_in.resends,
+        resend_lock=timedelta(seconds=settings.sign_in.resend_lock_seconds),
+    )
     codes = Codes(
         database, platform.transients, platform.outbox, audit, data_keys.mac("codes"), index, clock, random, code_limits, sms_limits
     )

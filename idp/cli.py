@@ -92,12 +92,13 @@ def worker(context: click.Context) -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1024, 65_500), default=8000, show_default=True, help="The departments take the next two ports.")
 @click.option("--reset", is_flag=True, help="Forget everything the demo has stored and begin anew.")
-def demo(port: int, reset: bool) -> None:
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where the demo keeps its data (default: var/demo).")
+def demo(port: int, reset: bool, data: Path | None) -> None:
     """Run a whole province on this machine: provider, worker, two departments, synthetic people."""
     from idp.demo.supervisor import DemoFailed, run_demo
 
     try:
-        run_demo(port=port, reset=reset, announce=lambda line: click.echo(line))
+        run_demo(port=port, reset=reset, data=data, announce=lambda line: click.echo(line))
     except DemoFailed as error:
         fail(str(error))
 

@@ -85,6 +85,12 @@ class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     lock_seconds: Positive = 900
     code_seconds: Positive = 300
     code_tries: Positive = 5
+    sms_gap_seconds: Annotated[int, msgspec.Meta(ge=0)] = 60
+    sms_per_phone_and_hour: Positive = 5
+    sms_per_phone_and_day: Positive = 10
+    sms_per_address_and_hour: Positive = 20
+    sms_per_device_and_day: Positive = 10
+    sms_per_minute: Positive = 3_000
     resends: Positive = 5
     resend_lock_seconds: Positive = 900
     hash_threads: Positive = 2

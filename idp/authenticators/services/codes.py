@@ -119,7 +119,8 @@ class Codes:
         phone_key = self._index.index("sms_phone", request.phone).hex()
         # The minute's counter admits one sender at a time, so the list of the hour needs no lock of its own.
         taken: list[Taken] = []
-        verdict = await self._count(taken, PHONE_MINUTES, phone_key, self._sms_limits.phone_gap.total_seconds(), Limit.PHONE_MINUTE, now)
+        gap = self._sms_limits.phone_gap.total_seconds()
+        verdict = await self._count(taken, PHONE_MINUTES, phone_key, gap, Limit.PHONE_MINUTE, now) if gap else Send()
         stored = await self._transients.get(PHONE_HOURS, phone_key)
         sent = keep_last_hour(read_sent(stored.value) if stored else (), now)
         by_history = decide_phone(sent, request.after_password, now, self._sms_limits)
