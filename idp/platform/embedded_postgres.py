@@ -278,7 +278,8 @@ class EmbeddedPostgres:
         if self.log_file.exists() and self.log_file.stat().st_size > 1_000_000:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         for attempt in range(5):
-            self._port = _find_free_port()
+            # A server that was killed comes back at its address, where those who lost it look for it.
+            self._port = self._port if self._port and attempt == 0 else _find_free_port()
             self._socket_folder = self._make_socket_folder()
             command = [str(binaries / "postgres"), "-D", str(self.area / "data"), "-h", "127.0.0.1", "-p", str(self._port)]
             command += ["-k", str(self._socket_folder)]

@@ -90,6 +90,10 @@ def test_it_survives_being_killed_with_committed_rows_and_no_others(folder: Path
     asyncio.run(write_and_kill())
     postgres.stop()
     assert (postgres.area / "data" / "postmaster.pid").exists()  # the killed server's
+    address = postgres.port
+    postgres.start()
+    assert postgres.port == address, "those who lost it find it again"
+    postgres.stop()
     with EmbeddedPostgres(folder) as again:
         notes = {row["note"] for row in asyncio.run(run(again.owner_dsn(), "SELECT note FROM kept"))}
         assert notes == {f"committed {number}" for number in range(50)}
