@@ -47,7 +47,6 @@ from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.resources import Resources
 from idp.protocol.services.sign_out import SignOut
 from idp.protocol.services.tokens import Tokens
-from idp.protocol.stores import grants
 from idp.protocol.stores.grants import GrantReads
 from idp.protocol.stores.standing import make_standing_reads
 from idp.sign_in.pages.dispatch import DispatchPage
@@ -94,7 +93,7 @@ def build_services(platform: Platform) -> Services:
         clients=Clients(data_keys.mac("client_secrets"), audit, clock, random),
         passwords=passwords,
         people=People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random),
-        sessions=Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits, grants.move),
+        sessions=Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from idp.authenticators.services.forgetting import forget_past
 from idp.composition import Platform, StartRefused, open_platform
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import MessageId
@@ -116,12 +117,17 @@ def make_jobs(platform: Platform) -> list[Job]:
         removed = await remove_expired(database, clock())
         return JobState(progress=f"{removed} removed")
 
+    async def forget(_: JobState) -> JobState:
+        await forget_past(database, clock())
+        return JobState()
+
     # Far more often than a key has to wait, so that a rotation is at most a tenth late.
     rotation_every = timedelta(seconds=max(1.0, min(30.0, settings.keys.pending_seconds / 10)))
     jobs = [
         Job("audit_checkpoint", timedelta(seconds=settings.audit.checkpoint_seconds), mark_chain),
         Job("partitions", timedelta(days=1), make_partitions),
         Job("key_rotation", rotation_every, rotate_keys),
+        Job("forget_past", timedelta(days=1), forget),
     ]
     if settings.transients.store == "postgres":
         jobs.append(Job("transient_cleanup", timedelta(minutes=1), remove_transients))

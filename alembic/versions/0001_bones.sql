@@ -87,6 +87,7 @@ CREATE TABLE message_counts (
 
 CREATE TABLE sessions (
     id_hash bytea PRIMARY KEY,
+    lineage bytea NOT NULL,
     person_id uuid NOT NULL REFERENCES people (id),
     factors text NOT NULL,
     device_hash bytea,
@@ -98,6 +99,8 @@ CREATE TABLE sessions (
     ended_reason text
 );
 CREATE INDEX sessions_by_person ON sessions (person_id, created_at);
+-- A step-up gives the browser a new id; codes and grants follow the lineage, which stays.
+CREATE INDEX sessions_by_lineage ON sessions (lineage);
 
 -- departments and their systems ------------------------------------------------------------------------------------
 CREATE TABLE sectors (
@@ -143,7 +146,7 @@ CREATE TABLE grants (
     id uuid PRIMARY KEY,
     client_id text NOT NULL,
     person_id uuid,
-    session_hash bytea,
+    lineage bytea,
     scope text NOT NULL,
     subject text,
     audience text,
@@ -157,7 +160,6 @@ CREATE TABLE grants (
     ended_at timestamptz,
     ended_reason text
 );
-CREATE INDEX grants_by_session ON grants (session_hash) WHERE session_hash IS NOT NULL;
 CREATE INDEX grants_by_person ON grants (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX grants_by_expiry ON grants (expires_at);
 

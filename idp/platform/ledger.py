@@ -26,7 +26,7 @@ class GrantRow:
     id: UUID
     client_id: str
     person_id: UUID | None
-    session_hash: bytes | None
+    lineage: bytes | None
     scope: str
     subject: str | None
     audience: str | None
@@ -75,13 +75,13 @@ FLUSH_EVENTS = """
 # A person who was banned, or a session that ended, between the code and its redemption inserts nothing.
 FLUSH_GRANTS = """
     WITH new AS (
-        INSERT INTO grants (id, client_id, person_id, session_hash, scope, subject, audience, factors, acr, created_at, expires_at)
-        SELECT id, client_id, person_id, session_hash, scope, subject, audience, factors, acr, created_at, expires_at
+        INSERT INTO grants (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at)
+        SELECT id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at
         FROM unnest($15::uuid[], $16::text[], $17::uuid[], $18::bytea[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
                     $24::timestamptz[], $25::timestamptz[])
-            AS g (id, client_id, person_id, session_hash, scope, subject, audience, factors, acr, created_at, expires_at)
+            AS g (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at)
         WHERE (g.person_id IS NULL OR (SELECT p.status FROM people p WHERE p.id = g.person_id) = 'active')
-          AND (g.session_hash IS NULL OR (SELECT s.ended_at IS NULL FROM sessions s WHERE s.id_hash = g.session_hash))
+          AND (g.lineage IS NULL OR (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL LIMIT 1))
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ), events AS (
@@ -232,7 +232,7 @@ class Ledger:
                             g.id,
                             g.client_id,
                             g.person_id,
-                            g.session_hash,
+                            g.lineage,
                             g.scope,
                             g.subject,
                             g.audience,

@@ -65,15 +65,16 @@ Decision = Granted | SignInRequired | ConsentRequired | Denied
 
 @dataclass(frozen=True)
 class Progress:
-    """What already happened in this flow: nothing on a first visit; later the page's own time and answers."""
+    """What already happened in this flow: nothing on a first visit (``began`` is False); later its own time and answers."""
 
+    began: bool = True
     fresh_after: datetime | None = None
     signed_in: bool = False
     consented: bool = False
     denied: bool = False
 
 
-FIRST_VISIT = Progress()
+FIRST_VISIT = Progress(began=False)
 
 
 def decide(
@@ -113,7 +114,7 @@ def _find_step(
         return SignInRequired(wanted, fresh_after or now)
     proved = standing.proved
     if fresh_after is not None:
-        if progress is FIRST_VISIT:
+        if not progress.began:
             return SignInRequired(wanted, fresh_after)
         proved = tuple(p for p in proved if p.at >= fresh_after)
         if not proved:
@@ -137,7 +138,7 @@ def _find_step(
 
 def _find_freshness(request: AuthorizationRequest, standing: Standing | None, progress: Progress, now: datetime) -> datetime | None:
     """Return the instant after which every factor must have been proved, None when any live session will do."""
-    if progress.fresh_after is not None or progress.signed_in:
+    if progress.began:
         return progress.fresh_after
     if {"login", "select_account"} & request.prompts:
         return now

@@ -18,7 +18,7 @@ class Grant:
     person_id: UUID | None
     scope: tuple[str, ...]
     subject: str | None
-    session_hash: bytes | None
+    lineage: bytes | None
     audience: str | None
     proved: tuple[Proved, ...]
     acr: str | None

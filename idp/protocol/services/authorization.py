@@ -168,7 +168,7 @@ class Authorization:
             redirect_uri=request.redirect_uri,
             expires_at=seconds + self._lifetimes.code,
             person_id=session.person_id,
-            session_hash=session.id_hash,
+            lineage=session.lineage,
             session_ends_at=int(session.expires_at.timestamp()),
             subject=subject,
             scope=" ".join(request.scope),

@@ -37,7 +37,7 @@ class IdTokens:
         algorithm: str,
         client_id: str,
         subject: str,
-        session_hash: bytes,
+        lineage: bytes,
         now: int,
         *,
         auth_time: int,
@@ -55,7 +55,7 @@ class IdTokens:
             "auth_time": auth_time,
             "acr": acr,
             "amr": amr,
-            "sid": self.make_sid(session_hash, client_id),
+            "sid": self.make_sid(lineage, client_id),
         }
         if nonce is not None:
             claims["nonce"] = nonce
@@ -64,9 +64,9 @@ class IdTokens:
             return await asyncio.to_thread(self._ring.sign, algorithm, body)
         return self._ring.sign(algorithm, body)
 
-    def make_sid(self, session_hash: bytes, client_id: str) -> str:
+    def make_sid(self, lineage: bytes, client_id: str) -> str:
         """Return the session id that one client sees; no two clients' values can be brought together (protocol.md §2)."""
-        return encode_base64url(self._sids.compute(b"sid\0" + client_id.encode() + b"\0" + session_hash)[:16])
+        return encode_base64url(self._sids.compute(b"sid\0" + client_id.encode() + b"\0" + lineage)[:16])
 
     def read_hint(self, text: str | None) -> HintedToken | None:
         """Return what a hint names, None for one that is absent or not ours. An expired hint still counts."""

@@ -13,7 +13,7 @@ class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True, gc=False):
     redirect_uri: str
     expires_at: int
     person_id: UUID
-    session_hash: bytes
+    lineage: bytes
     session_ends_at: int
     subject: str
     scope: str

@@ -36,7 +36,7 @@ class SignOut:
         sid = None
         if session is not None:
             # Without a client no sid exists; the empty text matches no hint, so the person is asked.
-            sid = self._id_tokens.make_sid(session.id_hash, client.client_id) if client is not None else ""
+            sid = self._id_tokens.make_sid(session.lineage, client.client_id) if client is not None else ""
         decision = decide_sign_out(parameters, client, hint.sid if hint is not None else None, sid)
         return SignOutPlan(decision, client.name if client else "", client.name_en if client else "")
 

@@ -96,7 +96,7 @@ class Tokens:
             id=code.id,
             client_id=client.client_id,
             person_id=code.person_id,
-            session_hash=code.session_hash,
+            lineage=code.lineage,
             scope=code.scope,
             subject=code.subject,
             audience=None,
@@ -119,7 +119,7 @@ class Tokens:
             client.id_token_algorithm,
             client.client_id,
             code.subject,
-            code.session_hash,
+            code.lineage,
             seconds,
             auth_time=code.auth_time,
             acr=code.acr,
@@ -188,12 +188,12 @@ class Tokens:
                 assert_never(decision)
         ends_at = int(grant.expires_at.timestamp())
         id_token = None
-        if grant.subject is not None and grant.session_hash is not None:
+        if grant.subject is not None and grant.lineage is not None:
             id_token = await self._id_tokens.sign(
                 client.id_token_algorithm,
                 client.client_id,
                 grant.subject,
-                grant.session_hash,
+                grant.lineage,
                 seconds,
                 auth_time=int(min(p.at for p in grant.proved).timestamp()),
                 acr=grant.acr,
@@ -230,7 +230,7 @@ class Tokens:
             id=grant_id,
             client_id=client.client_id,
             person_id=None,
-            session_hash=None,
+            lineage=None,
             scope="",
             subject=None,
             audience=request.audience,

@@ -12,21 +12,21 @@ from idp.protocol.stores.standing import read_consents
 from idp.sign_in.rules.session import read_factors
 
 READ_GRANT = """
-    SELECT k.ord, g.id, g.client_id, g.person_id, g.session_hash, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
+    SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
            g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
            (SELECT p.status FROM people p WHERE p.id = g.person_id) AS person_status,
-           (SELECT s.ended_at IS NULL AND s.expires_at > $2 FROM sessions s WHERE s.id_hash = g.session_hash) AS session_alive
+           (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive
     FROM unnest($1::uuid[]) WITH ORDINALITY AS k (id, ord)
     JOIN grants g ON g.id = k.id
 """
 
 READ_GRANT_WITH_PERSON = """
-    SELECT k.ord, g.id, g.client_id, g.person_id, g.session_hash, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
+    SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
            g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
            p.status AS person_status,
-           (SELECT s.ended_at IS NULL AND s.expires_at > $2 FROM sessions s WHERE s.id_hash = g.session_hash) AS session_alive,
+           (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive,
            p.ial, p.profile,
            (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
             WHERE c.person_id = g.person_id AND c.client_id = g.client_id AND c.withdrawn_at IS NULL) AS consents
@@ -38,8 +38,6 @@ READ_GRANT_WITH_PERSON = """
 END_GRANT = """
     UPDATE grants SET ended_at = $2, ended_reason = $3 WHERE id = $1 AND ended_at IS NULL RETURNING person_id, client_id
 """
-
-MOVE_GRANTS = "UPDATE grants SET session_hash = $2 WHERE session_hash = $1 AND ended_at IS NULL"
 
 GRACE_GRANT = """
     UPDATE grants SET graced = true WHERE id = $1 AND generation = $2 AND NOT graced AND ended_at IS NULL RETURNING id
@@ -54,7 +52,7 @@ def make_grant(row: Row) -> Grant:
         person_id=row["person_id"],
         scope=tuple(row["scope"].split()),
         subject=row["subject"],
-        session_hash=row["session_hash"],
+        lineage=row["lineage"],
         audience=row["audience"],
         proved=read_factors(row["factors"]),
         acr=row["acr"],
@@ -105,11 +103,6 @@ async def end(tx: Transaction, grant_id: UUID, now: datetime, reason: str) -> tu
     """End a grant; return its (person, client) or None when it had ended or does not exist."""
     row = await tx.fetchrow(END_GRANT, grant_id, now, reason)
     return None if row is None else (row["person_id"], row["client_id"])
-
-
-async def move(tx: Transaction, old_hash: bytes, new_hash: bytes) -> None:
-    """Let the grants of a session go on under its new id (a step-up gives the same browser a new cookie)."""
-    await tx.execute(MOVE_GRANTS, old_hash, new_hash)
 
 
 async def spend_grace(tx: Transaction, grant_id: UUID, generation: int) -> bool:

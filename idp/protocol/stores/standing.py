@@ -9,7 +9,7 @@ from idp.protocol.rules.authorization import Standing
 from idp.sign_in.rules.session import Session, read_factors
 
 READ_STANDING = """
-    SELECT k.ord, s.id_hash, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, p.status, p.ial, u.sub,
+    SELECT k.ord, s.id_hash, s.lineage, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, p.status, p.ial, u.sub,
            (SELECT i.matched_at FROM person_identifiers i WHERE i.person_id = s.person_id AND i.kind = 'phone' LIMIT 1) AS phone_matched_at,
            (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
             WHERE c.person_id = s.person_id AND c.client_id = k.client_id AND c.withdrawn_at IS NULL) AS consents
@@ -32,6 +32,7 @@ def make_presence(row: Row) -> Presence:
     """Return the presence of one row of READ_STANDING."""
     session = Session(
         id_hash=row["id_hash"],
+        lineage=row["lineage"],
         person_id=row["person_id"],
         proved=read_factors(row["factors"]),
         created_at=row["created_at"],

@@ -19,9 +19,13 @@ TOUCH_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Session:
-    """A signed-in browser. ``id_hash`` is all that is stored of the cookie; ``proved`` are the factors with their instants."""
+    """A signed-in browser. ``id_hash`` is all that is stored of the cookie; ``proved`` are the factors with their instants.
+
+    ``lineage`` is the hash of the first id: a step-up gives the browser a new id and keeps it, so that codes and grants go on.
+    """
 
     id_hash: bytes
+    lineage: bytes
     person_id: UUID
     proved: tuple[Proved, ...]
     created_at: datetime

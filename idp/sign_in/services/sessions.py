@@ -1,6 +1,5 @@
 """Decides when a browser session begins, is used and ends; its cookie is 256 random bits and only its hash is stored."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -21,13 +20,6 @@ from keys import Sealer, row_aad
 COOKIE_BYTES = 32
 MAX_COOKIE = 128
 """Characters of a cookie that is looked at."""
-
-MoveGrants = Callable[[Transaction, bytes, bytes], Awaitable[None]]
-"""Lets what was granted under one session hash go on under another; wired to whoever owns the grants."""
-
-
-async def move_nothing(tx: Transaction, old_hash: bytes, new_hash: bytes) -> None:
-    """Move no grants, where nobody owns any."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,6 @@ class Sessions:
         clock: Clock,
         random: Random,
         limits: Limits,
-        move_grants: MoveGrants = move_nothing,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -67,7 +58,6 @@ class Sessions:
         self._clock = clock
         self._random = random
         self._limits = limits
-        self._move_grants = move_grants
 
     async def open(
         self,
@@ -82,8 +72,8 @@ class Sessions:
     ) -> Opened:
         """Open a session under a new id, in the caller's transaction.
 
-        ``replaces`` is the browser's session before, which ends; when it was the same person's, its grants go on under the new
-        id. ``keep_total`` (a step-up) also keeps the end of its total life.
+        ``replaces`` is the browser's session before, which ends; when it was the same person's, its lineage goes on, and with it
+        codes and grants. ``keep_total`` (a step-up) also keeps the end of its total life.
         """
         now = self._clock()
         cookie = encode_base64url(self._random(COOKIE_BYTES))
@@ -92,11 +82,10 @@ class Sessions:
         created_at, expires_at = now, now + self._limits.total
         if replaces is not None and same and keep_total:
             created_at, expires_at = replaces.created_at, replaces.expires_at
-        session = Session(id_hash, person_id, proved, created_at, now, expires_at)
+        lineage = replaces.lineage if replaces is not None and same else id_hash
+        session = Session(id_hash, lineage, person_id, proved, created_at, now, expires_at)
         await sessions.add(tx, session, device_hash, self._seal_place(id_hash, place))
         if replaces is not None:
-            if same:
-                await self._move_grants(tx, replaces.id_hash, id_hash)
             await sessions.end(tx, replaces.id_hash, now, "replaced")
         return Opened(cookie, session)
 

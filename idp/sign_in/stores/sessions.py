@@ -7,12 +7,12 @@ from idp.platform.database import Database, Row, Transaction
 from idp.sign_in.rules.session import Session, read_factors, write_factors
 
 ADD_SESSION = """
-    INSERT INTO sessions (id_hash, person_id, factors, device_hash, sealed_place, created_at, last_seen_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    INSERT INTO sessions (id_hash, lineage, person_id, factors, device_hash, sealed_place, created_at, last_seen_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 FIND_SESSION = """
-    SELECT id_hash, person_id, factors, created_at, last_seen_at, expires_at, ended_at FROM sessions WHERE id_hash = $1
+    SELECT id_hash, lineage, person_id, factors, created_at, last_seen_at, expires_at, ended_at FROM sessions WHERE id_hash = $1
 """
 
 END_SESSION = """
@@ -29,6 +29,7 @@ async def add(tx: Transaction, session: Session, device_hash: bytes | None, seal
     await tx.execute(
         ADD_SESSION,
         session.id_hash,
+        session.lineage,
         session.person_id,
         write_factors(session.proved),
         device_hash,
@@ -60,6 +61,7 @@ async def end_all(tx: Transaction, person_id: UUID, now: datetime, reason: str) 
 def _read(row: Row) -> Session:
     return Session(
         id_hash=row["id_hash"],
+        lineage=row["lineage"],
         person_id=row["person_id"],
         proved=read_factors(row["factors"]),
         created_at=row["created_at"],

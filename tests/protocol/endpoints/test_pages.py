@@ -109,6 +109,38 @@ async def test_a_low_application_asks_one_factor_and_a_higher_one_only_the_code(
     assert "code" in read_answer(web)
 
 
+async def test_a_step_up_keeps_codes_tokens_and_the_sid_of_other_departments(provider: Provider) -> None:
+    await provider.add_client("early", grant_types=("authorization_code", "refresh_token"))
+    await provider.add_client("later", minimum_acr=Acr.SUBSTANTIAL)
+    web = Web(provider)
+    await web.sign_in(await provider.add_person(), ask("early"))
+    before = {SESSION: web.client.cookies[SESSION]}
+    tokens = await provider.get_tokens("early", before)
+    landing = await provider.authorize("early", before)
+    await web.get(ask("later"))
+    await web.submit("/sign-in", code=await web.read_code())
+    after = {SESSION: web.client.cookies[SESSION]}
+    assert before != after
+    assert (await provider.authorize("early", before, prompt="none")).parameters["error"] == "login_required", "the old id is dead"
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200
+    assert (await provider.redeem("early", landing)).status_code == 200
+    wish = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BACK}
+    page = await web.client.get("/sign-out?" + urlencode(wish))
+    assert page.headers["location"] == BACK, "the sid of the old ID Token still names this session"
+
+
+async def test_max_age_does_not_run_out_on_the_consent_page(provider: Provider) -> None:
+    await provider.add_client("patient", entitlements=(Entitlement("查询", Basis.CONSENT, ("name",)),))
+    await provider.add_client("opener")
+    web = Web(provider)
+    await web.sign_in(await provider.add_person(), ask("opener"))
+    provider.clock.advance(5)
+    await web.get(ask("patient", scope="openid profile", max_age="10"))
+    provider.clock.advance(60)
+    await web.submit("/consent", decision="allow")
+    assert "code" in read_answer(web)
+
+
 async def test_prompt_login_asks_again_and_moves_auth_time(provider: Provider) -> None:
     await provider.add_client("again")
     person = await provider.add_person()

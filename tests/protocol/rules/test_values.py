@@ -79,7 +79,7 @@ def make_grant(**changes: object) -> Grant:
         "person_id": UUID(int=7),
         "scope": ("openid",),
         "subject": "s",
-        "session_hash": b"h",
+        "lineage": b"h",
         "audience": None,
         "proved": (Proved(Factor.PASSWORD, NOW),),
         "acr": None,
