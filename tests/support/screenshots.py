@@ -100,12 +100,15 @@ def take_all(browser: Browser, demo: RunningDemo, folder: Path) -> None:
 def main(folder: Path) -> None:
     """Start a demo, take the pictures, say where they are."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="idp-show-") as data, DemoProcess(find_three_ports(), "--data", data) as demo:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_program("browser"), args=CHROMIUM_ARGUMENTS)
-            take_all(browser, demo, folder)
-            browser.close()
-    print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
+    with (
+        tempfile.TemporaryDirectory(prefix="idp-show-") as data,
+        DemoProcess(find_three_ports(), "--data", data) as demo,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=find_program("browser"), args=CHROMIUM_ARGUMENTS)
+        take_all(browser, demo, folder)
+        browser.close()
+    sys.stdout.write(f"{len(list(folder.glob('*.png')))} pictures in {folder}\n")
 
 
 if __name__ == "__main__":
