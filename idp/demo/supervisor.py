@@ -244,6 +244,8 @@ def run_demo(*, port: int, reset: bool, data: Path | None, announce: Callable[[s
         pass
     except (EmbeddedPostgresFailed, MigrationFailed, StartRefused, SecretLost) as error:
         raise DemoFailed(str(error)) from error
+    except OSError as error:
+        raise DemoFailed(f"{error.filename or 'A file'} cannot be used: {error.strerror}.") from error
     finally:
         for number, _ in before:
             signal.signal(number, signal.SIG_IGN)
