@@ -17,6 +17,7 @@ from idp.platform.audit_checkpoints import RingSigner
 from idp.platform.audit_verification import verify
 from idp.platform.database import DatabaseUnavailable
 from idp.platform.key_rotation import RotationUnderWay, UnknownKey
+from idp.platform.logging import configure_logging
 from idp.platform.migrations import MigrationFailed, migrate
 from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Basis, Entitlement
 from idp.protocol.services.clients import ClientRegistration, Clients
@@ -86,7 +87,9 @@ def worker(context: click.Context) -> None:
     """Deliver messages, chain the audit log, rotate keys, clean up."""
     from idp.worker import run_worker
 
-    _run(run_worker(_read(context), read_system_clock, read_system_random))
+    settings = _read(context)
+    configure_logging(settings.log.level)
+    _run(run_worker(settings, read_system_clock, read_system_random))
 
 
 @main.command()
