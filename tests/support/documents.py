@@ -57,7 +57,8 @@ def find_broken_links(path: Path) -> list[str]:
             continue
         place, _, anchor = target.partition("#")
         file = (path.parent / place).resolve() if place else path
-        if not file.is_relative_to(ROOT) or not file.exists() or (anchor and file.suffix == ".md" and anchor not in list_anchors(read(file))):
+        reachable = file.is_relative_to(ROOT) and file.exists()
+        if not reachable or (anchor and file.suffix == ".md" and anchor not in list_anchors(read(file))):
             broken.append(target)
     return broken
 
