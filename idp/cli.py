@@ -178,7 +178,10 @@ def revoke_key(context: click.Context, kid: str, reason: str) -> None:
     async def work() -> None:
         platform = await _with_platform(_read(context))
         try:
-            await platform.key_rotation.revoke(kid, reason, actor="command")
+            try:
+                await platform.key_rotation.revoke(kid, reason, actor="command")
+            except ValueError as error:
+                fail(str(error), 2)
             click.echo(f"revoked: {kid}")
         finally:
             await platform.close()

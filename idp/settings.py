@@ -14,8 +14,6 @@ class SettingsError(Exception):
     """One sentence that tells the operator which setting is wrong and what to do."""
 
 
-
-
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -224,5 +222,6 @@ def describe_settings(settings: Settings) -> list[str]:
         for key, inner in value.items() if isinstance(value, dict) else [("", value)]:
             path = f"{name}.{key}" if key else name
             secret = any(word in path for word in SECRET_WORDS) and not path.endswith("_file")
-            lines.append(f"{path} = {('(set)' if inner else '(empty)') if secret else inner!r}")
+            shown = ("(set)" if inner else "(empty)") if secret else repr(inner)
+            lines.append(f"{path} = {shown}")
     return lines

@@ -1,0 +1,159 @@
+"""What an operator types: each command on a real database, one sentence per error, exit code 2 for wrong arguments or settings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from idp.cli import main
+
+URI = "https://department.example/callback"
+
+
+class Operator:
+    """Somebody at a terminal with a settings file."""
+
+    def __init__(self, settings: Path) -> None:
+        self._settings = settings
+
+    def type(self, *words: str, environ: dict[str, str] | None = None) -> Result:
+        """Run a command."""
+        clean = {"IDP_SETTINGS": "", **(environ or {})}
+        return CliRunner().invoke(main, ["--settings", str(self._settings), *words], env=clean)
+
+
+@pytest.fixture(scope="module")
+def operator(owner_dsn: str, service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    """An operator of this module's database."""
+    folder = tmp_path_factory.mktemp("operator")
+    settings = folder / "idp.toml"
+    settings.write_text(
+        f'environment = "demo"\n[database]\ndsn = "{service_dsn}"\nowner_dsn = "{owner_dsn}"\n'
+        f'[keys]\nkey_encryption_key_file = "{folder}/kek"\n[audit]\ncheckpoint_file = "{folder}/checkpoints.jsonl"\n',
+        encoding="utf-8",
+    )
+    return Operator(settings)
+
+
+def assert_one_sentence(result: Result, code: int, *parts: str) -> None:
+    """The command failed with this code and said one line that contains the parts."""
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.output.splitlines() if line.startswith("idp: ")]
+    assert len(lines) == 1, result.output
+    assert "Traceback" not in result.output
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_settings_are_checked_and_secrets_not_shown(operator: Operator) -> None:
+    result = operator.type("settings", "check")
+    assert result.exit_code == 0
+    assert "database.dsn = (set)" in result.output
+    assert "postgresql://" not in result.output
+    assert "sign_in.code_tries = 5" in result.output
+
+
+@pytest.mark.parametrize(
+    ("environ", "parts"),
+    [
+        ({"IDP_SERVER__PRT": "1"}, ("IDP_SERVER__PRT", "did you mean IDP_SERVER__PORT")),
+        ({"IDP_SERVER__PORT": "many"}, ("port",)),
+        ({"IDP_SERVER__PORT": "0"}, ("port",)),
+        ({"IDP_SERVER__ISSUER": "http://id.example"}, ("https://",)),
+        ({"IDP_SERVER__ISSUER": "https://id.example/"}, ("slash",)),
+        ({"IDP_ENVIRONMENT": "demo", "IDP_SERVER__ISSUER": "https://id.example"}, ("loopback",)),
+        ({"IDP_DATABASE__DSN_FILE": "/nowhere"}, ("IDP_DATABASE__DSN_FILE", "cannot be read")),
+    ],
+)
+def test_wrong_settings_are_named_in_one_sentence(operator: Operator, environ: dict[str, str], parts: Sequence[str]) -> None:
+    assert_one_sentence(operator.type("settings", "check", environ=environ), 2, *parts)
+
+
+def test_an_unknown_key_names_the_near_one(operator: Operator, tmp_path: Path) -> None:
+    settings = tmp_path / "idp.toml"
+    settings.write_text("[sign_in]\ncode_trys = 5\n")
+    assert_one_sentence(Operator(settings).type("settings", "check"), 2, "sign_in.code_trys", "did you mean sign_in.code_tries")
+    settings.write_text("[sign_in\n")
+    assert_one_sentence(Operator(settings).type("settings", "check"), 2, "not valid TOML")
+    assert_one_sentence(Operator(tmp_path / "absent.toml").type("settings", "check"), 2, "cannot be read")
+
+
+def test_a_secret_file_is_read_and_not_shown(operator: Operator, tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("LTAI-synthetic\n")
+    result = operator.type("settings", "check", environ={"IDP_SMS__ACCESS_KEY_ID_FILE": str(secret)})
+    assert "sms.access_key_id = (set)" in result.output
+    assert "LTAI" not in result.output
+
+
+def test_migrate_says_where_it_arrived_and_may_be_repeated(operator: Operator) -> None:
+    for _ in range(2):
+        result = operator.type("migrate")
+        assert (result.exit_code, result.output) == (0, "migrated: 0001\n")
+    assert_one_sentence(operator.type("migrate", environ={"IDP_DATABASE__OWNER_DSN": ""}), 2, "database.owner_dsn")
+    assert_one_sentence(operator.type("migrate", environ={"IDP_ENVIRONMENT": "sandbox"}), 1, "demo", "sandbox")
+
+
+def test_clients_are_added_once_and_listed(operator: Operator) -> None:
+    words = ["clients", "add", "land", "--name", "不动产登记中心（样例）", "--sector", "自然资源", "--redirect-uri", URI]
+    added = operator.type(*words, "--entitlement", "登记:statutory_duty:name,phone_number", "--scope", "profile", "--live")
+    assert added.exit_code == 0, added.output
+    assert "client_id: land" in added.output
+    assert len(added.output.split("client_secret: ")[1].strip()) == 43
+    assert_one_sentence(operator.type(*words), 1, "client_id")
+    assert_one_sentence(
+        operator.type("clients", "add", "bad", "--name", "x", "--sector", "x", "--redirect-uri", "http://a.example/"), 1, "redirect_uris"
+    )
+    listed = operator.type("clients", "list")
+    assert "land  live" in listed.output
+    assert "client_secret_basic" in listed.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("clients", "add", "x"),
+        ("clients", "add", "x", "--name", "x", "--sector", "x", "--entitlement", "nonsense"),
+        ("clients", "add", "x", "--name", "x", "--sector", "x", "--auth-method", "magic"),
+        ("keys", "revoke", "kid"),
+        ("keys", "rotate", "--algorithm", "HS256"),
+        ("demo", "--port", "80"),
+        ("dance",),
+    ],
+)
+def test_wrong_arguments_end_with_2(operator: Operator, words: tuple[str, ...]) -> None:
+    result = operator.type(*words)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_keys_are_listed_rotated_and_revoked(operator: Operator) -> None:
+    def list_states() -> dict[str, str]:
+        lines = [line.split() for line in operator.type("keys", "list").output.splitlines()]
+        return {kid: f"{algorithm} {state}" for kid, algorithm, state, *_ in lines}
+
+    before = list_states()
+    assert sorted(before.values()) == ["ES256 active", "RS256 active"]
+    pending = operator.type("keys", "rotate").output.removeprefix("pending: ").strip()
+    assert list_states()[pending] == "ES256 pending"
+    assert_one_sentence(operator.type("keys", "rotate"), 1, pending)
+    old = next(kid for kid, what in before.items() if what == "ES256 active")
+    assert operator.type("keys", "revoke", old, "--reason", "a test").exit_code == 0
+    after = list_states()
+    assert (after[old], after[pending]) == ("ES256 revoked", "ES256 active")
+    assert_one_sentence(operator.type("keys", "revoke", "nobody", "--reason", "x"), 1, "nobody")
+    assert_one_sentence(operator.type("keys", "revoke", pending, "--reason", "\n"), 2, "reason")
+
+
+def test_audit_verify_says_that_nothing_was_altered(operator: Operator) -> None:
+    result = operator.type("audit", "verify")
+    assert result.exit_code == 0, result.output
+    assert "not chained yet:" in result.output
+    assert result.output.rstrip().endswith("intact")
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(operator: Operator) -> None:
+    nowhere = {"IDP_DATABASE__DSN": "postgresql://idp@127.0.0.1:1/idp"}
+    for words in (("serve",), ("worker",), ("keys", "list"), ("audit", "verify")):
+        assert_one_sentence(operator.type(*words, environ=nowhere), 1, "database")
