@@ -8,6 +8,7 @@ import click
 import msgspec
 import pytest
 
+from bench.run import BUDGETS
 from idp.cli import main
 from idp.protocol.rules.scopes import SCOPES
 from idp.settings import Settings, load_settings
@@ -116,6 +117,11 @@ def test_every_command_is_listed(file: str) -> None:
     for word, command in main.commands.items():
         wanted |= {f"{word} {inner}" for inner in command.commands} if isinstance(command, click.Group) else {word}
     assert wanted <= shown
+
+
+def test_the_table_of_budgets_is_the_benchs() -> None:
+    rows = documents.read_table(documents.read(ROOT / "docs/performance.md"), "budgets")
+    assert {row[0]: float(row[1]) for row in rows} == {budget.name: budget.least for budget in BUDGETS}
 
 
 def test_every_decision_is_in_the_index() -> None:
