@@ -28,9 +28,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
+    """Debian's Chromium, headless. One per module without asynchronous tests: Playwright keeps an event loop running meanwhile."""
     program = find_program("browser")
     if program is None:
         pytest.skip("no Chromium is installed")

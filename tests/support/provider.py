@@ -110,8 +110,9 @@ class Provider:
 
     async def post(self, path: str, form: dict[str, str], client_id: str | None = None, secret: str | None = None) -> httpx2.Response:
         """Post a form as a client authenticating by client_secret_basic."""
-        auth = None if client_id is None else (client_id, self.secrets[client_id] if secret is None else secret)
-        return await self.browser.post(path, data=form, auth=auth)
+        if client_id is None:
+            return await self.browser.post(path, data=form)
+        return await self.browser.post(path, data=form, auth=(client_id, self.secrets[client_id] if secret is None else secret))
 
     async def redeem(self, client_id: str, landing: "Landing", **changes: str) -> httpx2.Response:
         """Redeem the code of a landing."""

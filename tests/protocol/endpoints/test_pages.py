@@ -1,5 +1,6 @@
 """Authorization errors, consent, sign-in on the way, sign-out: what a browser sees."""
 
+from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -72,7 +73,7 @@ async def test_unreadable_parameters_are_a_page(provider: Provider, query: str) 
         ("invalid_request", {"id_token_hint": "e30.e30.e30"}),
     ],
 )
-async def test_errors_go_to_the_client_with_its_state(provider: Provider, error: str, changes: dict[str, str]) -> None:
+async def test_errors_go_to_the_client_with_its_state(provider: Provider, error: str, changes: dict[str, Any]) -> None:
     if "errors" not in provider.secrets:
         await provider.add_client("errors")
     landing = await provider.authorize("errors", **changes)

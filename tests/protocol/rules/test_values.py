@@ -8,7 +8,7 @@ import pytest
 from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import Factor, Proved
 from idp.protocol.rules.authorization_request import PROMPTS
-from idp.protocol.rules.claims import find_allowed, list_amr, list_releases, select_claims
+from idp.protocol.rules.claims import ClaimValue, find_allowed, list_amr, list_releases, select_claims
 from idp.protocol.rules.client import Basis, Entitlement
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
 from idp.protocol.rules.metadata import PATHS, describe_provider
@@ -42,7 +42,7 @@ def test_scope_order_is_the_tables() -> None:
 
 
 def test_guarded_claims_need_an_entitlement() -> None:
-    known = {"sub": "s", "name": "测试甲", "gender": "male", "locale": "zh-CN", "ial": 3, "real_name_verified": True}
+    known: dict[str, ClaimValue] = {"sub": "s", "name": "测试甲", "gender": "male", "locale": "zh-CN", "ial": 3, "real_name_verified": True}
     scope = ("openid", "profile", "real_name")
     assert select_claims(scope, (), known) == {"sub": "s", "locale": "zh-CN", "real_name_verified": True, "ial": 3}
     named = select_claims(scope, (Entitlement("p", Basis.STATUTORY_DUTY, ("name",)),), known)
