@@ -56,7 +56,9 @@ class Platform:
     key_rotation: KeyRotation
 
     async def close(self) -> None:
-        """Close the database's connections."""
+        """Close the connections to the database and to Redis."""
+        if isinstance(self.transients, RedisTransients):
+            await self.transients.close()
         await self.database.close()
 
 

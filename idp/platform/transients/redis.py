@@ -142,6 +142,10 @@ class RedisTransients:
         stored = await self._redis.set(self._birth_key, now, nx=True, get=True)
         return _EPOCH + timedelta(microseconds=now if stored is None else int(stored))
 
+    async def close(self) -> None:
+        """Close the connections; nothing may be asked afterwards."""
+        await self._redis.aclose()
+
     def _read_clock(self) -> int:
         return (self._clock() - _EPOCH) // timedelta(microseconds=1)
 
