@@ -122,9 +122,9 @@ async def test_s49_a_locked_way_stays_locked(emptied: Emptied) -> None:
     assert page.status_code == 429
     assert find_locks(page.text)
     assert again.client.cookies.get(SESSION) is None
-    elsewhere = Web(emptied.provider, "192.0.2.31")
+    elsewhere = Web(emptied.provider, "198.51.100.31")
     await elsewhere.sign_in(victim, ask(emptied, "low"))
-    assert "code" in read_left(elsewhere), "the lock was of that way at that place"
+    assert "code" in read_left(elsewhere), "the lock is of that way in that network"
 
 
 def find_locks(text: str) -> bool:
