@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
@@ -17,6 +18,7 @@ from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle
 from idp.composition import Platform
 from idp.http.cookies import CookieNames
+from idp.http.exposition import Exposition
 from idp.http.health import Health
 from idp.http.hot import Dispatch
 from idp.http.information import Information
@@ -29,6 +31,7 @@ from idp.people.services.directory import People
 from idp.platform.database import DatabaseUnavailable
 from idp.platform.ledger import Ledger
 from idp.platform.logging import get_logger
+from idp.platform.metrics import Metrics
 from idp.platform.password_hashing import PasswordHashing
 from idp.protocol.endpoints.authorize import AuthorizeEndpoint
 from idp.protocol.endpoints.consent import ConsentPage
@@ -69,6 +72,7 @@ class Services:
     """What commands and the demo use of a running installation besides its pages."""
 
     platform: Platform
+    metrics: Metrics
     ledger: Ledger
     directory: ClientDirectory
     clients: Clients
@@ -81,13 +85,15 @@ def build_services(platform: Platform) -> Services:
     """Build what is shared by pages, endpoints and commands."""
     settings, clock, random = platform.settings, platform.clock, platform.random
     database, data_keys, audit = platform.database, platform.data_keys, platform.audit_log
-    ledger = Ledger(database)
+    metrics = Metrics()
+    ledger = Ledger(database, metrics.count_flush)
     passwords = Passwords(database, PasswordHashing(settings.sign_in.hash_threads, settings.sign_in.hash_queue, random))
     limits = SessionLimits(
         idle=timedelta(seconds=settings.sign_in.session_idle_seconds), total=timedelta(seconds=settings.sign_in.session_total_seconds)
     )
     return Services(
         platform=platform,
+        metrics=metrics,
         ledger=ledger,
         directory=ClientDirectory(database, clock),
         clients=Clients(data_keys.mac("client_secrets"), audit, clock, random),
@@ -97,8 +103,11 @@ def build_services(platform: Platform) -> Services:
     )
 
 
-def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """Return the whole provider as one ASGI callable: hot endpoints by one look-up, pages behind it, one shell around both."""
+def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shared_metrics: Path | None = None) -> ASGIApp:
+    """Return the whole provider as one ASGI callable: hot endpoints by one look-up, pages behind it, one shell around both.
+
+    ``shared_metrics`` is the folder in which several workers keep their measurements.
+    """
     platform = services.platform
     settings, clock, random = platform.settings, platform.clock, platform.random
     database, data_keys, audit, ledger = platform.database, platform.data_keys, platform.audit_log, services.ledger
@@ -187,6 +196,7 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> A
     }
     health = Health(database)
     information = Information(pages)
+    exposition = Exposition(services.metrics, settings.server.metrics_token, shared_metrics)
     sign_out = SignOut(database, services.directory, id_tokens, services.sessions)
     routes: list[BaseRoute] = [
         *PortalPage(pages, interactions, portal).routes(),
@@ -197,6 +207,7 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> A
         Route("/help", information.show_help, methods=["GET"]),
         Route("/accessibility", information.show_accessibility, methods=["GET"]),
         Route("/privacy", information.show_privacy, methods=["GET"]),
+        Route("/metrics", exposition.show, methods=["GET"]),
         Route("/healthz", health.show_live, methods=["GET"]),
         Route("/readyz", health.show_ready, methods=["GET"]),
         Route("/static/{digest}/{name}", static.serve, methods=["GET"]),
@@ -212,6 +223,8 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = ()) -> A
         random=random,
         log=get_logger(LOG),
         body_limit=settings.server.body_limit,
+        routes=[*hot, *(route.path for route in routes if isinstance(route, Route) and "{" not in route.path)],
+        observe=services.metrics.count_request,
     )
 
 

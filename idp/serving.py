@@ -1,6 +1,9 @@
 """Decides how the application is put behind uvicorn: one process per worker, each opening its own platform."""
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -11,8 +14,9 @@ from idp.app import Services, build_app, build_services, follow_changes
 from idp.composition import Platform, open_platform
 from idp.kernel.clock import read_system_clock, read_system_random
 from idp.platform.logging import configure_logging
-from idp.settings import Settings, read_settings
+from idp.settings import Server, Settings, read_settings
 
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 SERVER_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
     "http": "httptools",
@@ -53,7 +57,7 @@ class Serving:
             return
         services = build_services(platform)
         async with follow_changes(services):
-            self._app = build_app(services, self._make_routes(services))
+            self._app = build_app(services, self._make_routes(services), find_shared_metrics())
             await send({"type": "lifespan.startup.complete"})
             await self._wait_for_end(receive)
         await self._close(platform)
@@ -70,6 +74,12 @@ class Serving:
         await platform.close()
 
 
+def find_shared_metrics() -> Path | None:
+    """Return the folder in which the workers of one server share their measurements; its variable is the metrics library's own."""
+    folder = os.environ.get(SHARED_METRICS)  # noqa: TID251 - the library reads this variable itself
+    return Path(folder) if folder else None
+
+
 def create_app() -> Serving:
     """Return the callable of a worker process, with the settings of its environment (uvicorn's factory)."""
     settings = read_settings()
@@ -80,4 +90,13 @@ def create_app() -> Serving:
 def serve_http(settings: Settings) -> None:
     """Serve until the process is told to stop; worker processes read the same settings from their environment."""
     server = settings.server
+    if server.workers > 1 and server.metrics_token:
+        with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
+            os.environ[SHARED_METRICS] = folder  # noqa: TID251 - the library reads this variable itself
+            _run(server)
+    else:
+        _run(server)
+
+
+def _run(server: Server) -> None:
     uvicorn.run("idp.serving:create_app", factory=True, host=server.host, port=server.port, workers=server.workers, **SERVER_OPTIONS)

@@ -29,6 +29,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     service_name_en: str = "Yizheng"
     hotline: str = "12345"
     trusted_proxy_hops: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
+    metrics_token: str = ""
     body_limit: Annotated[int, msgspec.Meta(ge=1024, le=10_485_760)] = 65_536
 
 
@@ -202,6 +203,8 @@ def _check_sense(settings: Settings) -> None:
         raise SettingsError("server.issuer must begin with https:// (http:// only on 127.0.0.1 or localhost).")
     if issuer.endswith("/") or "?" in issuer or "#" in issuer:
         raise SettingsError("server.issuer must have no trailing slash, query or fragment.")
+    if 0 < len(settings.server.metrics_token) < 32:
+        raise SettingsError("server.metrics_token must have at least 32 characters; it is better named by a file.")
     if settings.environment != "production" and not loopback:
         raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer.")
 
@@ -212,7 +215,7 @@ def read_settings(path: str | None = None) -> Settings:
     return load_settings(Path(chosen) if chosen else None, os.environ)
 
 
-SECRET_WORDS = ("dsn", "secret", "redis_url", "access_key")
+SECRET_WORDS = ("dsn", "secret", "redis_url", "access_key", "metrics_token")
 
 
 def describe_settings(settings: Settings) -> list[str]:

@@ -39,6 +39,7 @@ FULL: tuple[Header, ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+METHODS = frozenset({"GET", "POST", "HEAD"})
 MACHINE_PATHS = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/jwks.json", "/healthz", "/readyz", "/metrics"})
 MACHINE_PREFIXES = ("/.well-known/", "/demo/")
 OPEN_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -59,7 +60,8 @@ class Shell:
     """The one stack around everything: pure ASGI, a few microseconds per request.
 
     ``log_every`` writes every n-th answer to the access log (0: none but faults, 1: all). Paths are logged without their query and
-    only when they were found, so nothing a person typed gets there.
+    only when they were found, so nothing a person typed gets there. ``observe(method, route, status, seconds)`` measures every answer; a
+    path that is not one of ``routes`` is ``other``.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class Shell:
         body_limit: int = 65_536,
         further_hosts: Iterable[str] = (),
         log_every: int = 0,
+        routes: Collection[str] = (),
+        observe: Callable[[str, str, int, float], None] | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         parts = urlsplit(issuer)
@@ -87,6 +91,8 @@ class Shell:
         self._short = (*SHORT, *secure)
         self._full = (*FULL, *secure)
         self._log_every = log_every
+        self._routes = frozenset(routes)
+        self._observe = observe
         self._timer = timer
         self._prefix = random(6).hex()
         self._count = 0
@@ -135,6 +141,9 @@ class Shell:
             refused = error
         if refused is not None:
             await self._answer(refused, context, scope, send_with_headers, status)
+        if self._observe is not None:
+            method = context.method if context.method in METHODS else "other"
+            self._observe(method, path if path in self._routes else "other", status, self._timer() - started)
         if status >= 500 or (self._log_every and count % self._log_every == 0):
             self._log.info(
                 "request",

@@ -7,7 +7,8 @@ written (the caller audits the refusal with its reason).
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -122,10 +123,14 @@ TOUCH_SESSIONS = """
 
 
 class Ledger:
-    """Group commit of grant redemptions, rotations, session touches and the audit rows that need no other SQL."""
+    """Group commit of grant redemptions, rotations, session touches and the audit rows that need no other SQL.
 
-    def __init__(self, database: Database) -> None:
+    ``on_flush(rows, seconds, failed=…)`` is told of every flush.
+    """
+
+    def __init__(self, database: Database, on_flush: Callable[..., None] | None = None) -> None:
         self._database = database
+        self._on_flush = on_flush
         self._pending: list[_Entry] = []
         self._touches: dict[bytes, datetime] = {}
         self._flying: asyncio.Task[None] | None = None
@@ -199,8 +204,11 @@ class Ledger:
         return chosen
 
     async def _flush(self, entries: list[_Entry]) -> None:
+        started = time.perf_counter()
+        failed = True
         try:
             written = await self._write(entries)
+            failed = False
         except BaseException as error:
             failure = error if isinstance(error, Exception) else RuntimeError("the ledger was stopped")
             for entry in entries:
@@ -209,6 +217,9 @@ class Ledger:
             if not isinstance(error, Exception):
                 raise
             return
+        finally:
+            if self._on_flush is not None:
+                self._on_flush(len(entries), time.perf_counter() - started, failed=failed)
         for entry in entries:
             if not entry.done.done():
                 entry.done.set_result(entry.write is None or _identify(entry.write) in written)

@@ -19,5 +19,5 @@ def test_what_was_counted_is_exposed() -> None:
 
 def test_two_metrics_share_nothing() -> None:
     first, second = Metrics(), Metrics()
-    first.sign_ins.labels("password", "done").inc()
-    assert "way=" not in second.write_exposition().decode()
+    first.count_request("GET", "/token", 200, 0.1)
+    assert "/token" not in second.write_exposition().decode()
