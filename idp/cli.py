@@ -15,7 +15,7 @@ from idp.kernel.clock import read_system_clock, read_system_random
 from idp.kernel.levels import Acr
 from idp.platform.audit_checkpoints import RingSigner
 from idp.platform.audit_verification import verify
-from idp.platform.database import DatabaseUnavailable
+from idp.platform.database import DatabaseRefused, DatabaseUnavailable
 from idp.platform.key_rotation import RotationUnderWay, UnknownKey
 from idp.platform.logging import configure_logging
 from idp.platform.migrations import MigrationFailed, migrate
@@ -47,6 +47,8 @@ def _run(work: Coroutine[Any, Any, Value]) -> Value:
         fail(str(error))
     except DatabaseUnavailable:
         fail("The database does not answer.")
+    except DatabaseRefused as error:
+        fail(f"PostgreSQL refused: {str(error).splitlines()[0].rstrip('.')}.")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -71,9 +71,13 @@ def make_loops(platform: Platform, handlers: Mapping[str, Handler], log: Any) ->
         write = log.info if attempt.outcome in (Outcome.DELIVERED, Outcome.RETRIED) else log.warning
         write("message", kind=attempt.kind, outcome=attempt.outcome.value, attempt=attempt.number)
 
+    checkpoint_file = Path(platform.settings.audit.checkpoint_file)
+
     async def chain(stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await sequencer.run_once()
+            # The first rows of a new installation get their checkpoint at once: until there is one, verification must doubt them.
+            if await sequencer.run_once() and not await asyncio.to_thread(checkpoint_file.exists):
+                await mark_chain(platform)
             await _pause(stop, TICK)
 
     async def work(stop: asyncio.Event) -> None:
@@ -92,18 +96,23 @@ def make_loops(platform: Platform, handlers: Mapping[str, Handler], log: Any) ->
     }
 
 
+async def mark_chain(platform: Platform) -> int | None:
+    """Write a checkpoint of the chain as it stands; return its seq, None while nothing is chained."""
+    head = await read_head(platform.database)
+    if head is None:
+        return None
+    checkpoints = CheckpointFile(Path(platform.settings.audit.checkpoint_file))
+    await asyncio.to_thread(checkpoints.append, head, RingSigner(platform.ring), platform.clock)
+    return head.seq
+
+
 def make_jobs(platform: Platform) -> list[Job]:
     """Return the periodic work."""
     settings, database, clock = platform.settings, platform.database, platform.clock
-    checkpoints = CheckpointFile(Path(settings.audit.checkpoint_file))
-    signer = RingSigner(platform.ring)
 
-    async def mark_chain(state: JobState) -> JobState:
-        head = await read_head(database)
-        if head is None:
-            return state
-        await asyncio.to_thread(checkpoints.append, head, signer, clock)
-        return JobState(progress=f"seq {head.seq}")
+    async def mark(state: JobState) -> JobState:
+        seq = await mark_chain(platform)
+        return state if seq is None else JobState(progress=f"seq {seq}")
 
     async def make_partitions(state: JobState) -> JobState:
         made = await ensure_partitions(database, clock())
@@ -124,7 +133,7 @@ def make_jobs(platform: Platform) -> list[Job]:
     # Far more often than a key has to wait, so that a rotation is at most a tenth late.
     rotation_every = timedelta(seconds=max(1.0, min(30.0, settings.keys.pending_seconds / 10)))
     jobs = [
-        Job("audit_checkpoint", timedelta(seconds=settings.audit.checkpoint_seconds), mark_chain),
+        Job("audit_checkpoint", timedelta(seconds=settings.audit.checkpoint_seconds), mark),
         Job("partitions", timedelta(days=1), make_partitions),
         Job("key_rotation", rotation_every, rotate_keys),
         Job("forget_past", timedelta(days=1), forget),

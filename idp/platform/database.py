@@ -29,6 +29,10 @@ SERVER_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan", "appli
 """Given as connection start parameters, so no session state is ever set and nothing needs a reset query."""
 
 
+DatabaseRefused = asyncpg.PostgresError
+"""What PostgreSQL itself says no with: a right that is missing, a table that is not there."""
+
+
 class DatabaseUnavailable(Exception):
     """No connection could be had in time, or it was lost: whether a write took effect is then unknown."""
 

@@ -90,7 +90,10 @@ async def migrate(owner_dsn: str, environment: str) -> str:
         except Exception as error:
             if _is_lock_timeout(error):
                 raise MigrationBusy(f"A table was in use for longer than {LOCK_TIMEOUT}; nothing was changed.") from error
-            raise
+            reason = _find_reason(error)
+            if reason is None:
+                raise
+            raise MigrationFailed(f"PostgreSQL refused the migration, which changed nothing: {reason}.") from error
         await connection.execute(ADD_ENVIRONMENT, environment)
         await _compare_environment(connection, environment)
         revision: str = await connection.fetchval(READ_REVISION)
@@ -143,6 +146,16 @@ def _compare(names: list[str], expected: str) -> None:
 def _upgrade(owner_dsn: str) -> None:
     with _ONE_ALEMBIC:
         command.upgrade(make_config(owner_dsn), "head")
+
+
+def _find_reason(error: BaseException) -> str | None:
+    """Return what PostgreSQL said, in one line, None when the error is not its."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, asyncpg.PostgresError):
+            return str(seen).splitlines()[0].rstrip(".")
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def _is_lock_timeout(error: BaseException) -> bool:

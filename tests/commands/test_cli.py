@@ -157,3 +157,7 @@ def test_a_database_that_does_not_answer_is_one_sentence(operator: Operator) -> 
     nowhere = {"IDP_DATABASE__DSN": "postgresql://idp@127.0.0.1:1/idp"}
     for words in (("serve",), ("worker",), ("keys", "list"), ("audit", "verify")):
         assert_one_sentence(operator.type(*words, environ=nowhere), 1, "database")
+
+
+def test_missing_rights_are_one_sentence(operator: Operator, service_dsn: str) -> None:
+    assert_one_sentence(operator.type("migrate", environ={"IDP_DATABASE__OWNER_DSN": service_dsn}), 1, "PostgreSQL refused")
