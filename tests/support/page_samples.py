@@ -1,0 +1,141 @@
+"""Every page with a context that is synthetic: no person, department or address here is real."""
+
+from typing import Any
+
+from idp.http.cookies import CookieNames
+from idp.http.forms import FieldError
+from idp.http.languages import Language
+from idp.http.messages import Messages
+from idp.http.request_context import ContextRules, RequestContext
+
+LONG_DEPARTMENT = "示例省人力资源和社会保障厅城乡居民基本养老保险经办服务中心网上办事大厅（合成样例）"
+LONG_NAME = "*" * 38 + "·阿卜杜热合曼"
+"""As long as a name may be, with its first part masked."""
+SHORT_DEPARTMENT = "示例省医疗保障局（合成样例）"
+FLOW = {"i": "sample-interaction", "csrf": "sample-token", "step": "sample-step"}
+REFUSAL_FACTS: dict[str, str | int] = {"seconds": 30, "minutes": 15, "time": "14:35", "tries": 3}
+RULES = ContextRules(CookieNames("http://127.0.0.1:8000", "preview"))
+
+
+def make_context(language: Language = "zh-CN", *, elder: bool = False, path: str = "/sample", method: str = "GET") -> RequestContext:
+    """Return a request context in this language and mode."""
+    names = RULES.cookies
+    cookie = f"{names.language}={language}; {names.elder}={int(elder)}"
+    return RequestContext(RULES, "5a17c0ffee00-2a", method, path, [(b"cookie", cookie.encode())])
+
+
+def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return sample name → (template, context); an error page for every refusal that has texts."""
+    samples: dict[str, tuple[str, dict[str, Any]]] = {
+        "sign-in": ("sign_in.html", {**FLOW, "department": SHORT_DEPARTMENT, "identifier": ""}),
+        "sign-in-wrong": (
+            "sign_in.html",
+            {
+                **FLOW,
+                "department": LONG_DEPARTMENT,
+                "identifier": "11010119000101001X",
+                "errors": [FieldError("identifier", "wrong_credentials")],
+            },
+        ),
+        "sign-in-empty": (
+            "sign_in.html",
+            {
+                **FLOW,
+                "department": SHORT_DEPARTMENT,
+                "identifier": "",
+                "errors": [FieldError("identifier", "identifier_empty"), FieldError("password", "password_empty")],
+            },
+        ),
+        "sign-in-locked": (
+            "sign_in.html",
+            {
+                **FLOW,
+                "department": SHORT_DEPARTMENT,
+                "identifier": "",
+                "errors": [FieldError("", "sign_in_locked", {"minutes": 15, "time": "14:35"})],
+            },
+        ),
+        "sign-in-idle": ("sign_in.html", {**FLOW, "department": SHORT_DEPARTMENT, "identifier": "", "notice": "session_idle"}),
+        "code": ("code.html", {**FLOW, "department": SHORT_DEPARTMENT, "phone": "138****8000", "minutes": 5, "resent": False}),
+        "code-wrong": (
+            "code.html",
+            {
+                **FLOW,
+                "department": LONG_DEPARTMENT,
+                "phone": "138****8000",
+                "minutes": 5,
+                "resent": False,
+                "errors": [FieldError("code", "code_wrong", {"tries": 3})],
+            },
+        ),
+        "code-resent": ("code.html", {**FLOW, "department": SHORT_DEPARTMENT, "phone": "138****8000", "minutes": 5, "resent": True}),
+        "code-resend-locked": (
+            "code.html",
+            {
+                **FLOW,
+                "department": SHORT_DEPARTMENT,
+                "phone": "138****8000",
+                "minutes": 5,
+                "resent": False,
+                "errors": [FieldError("resend", "resend_locked", {"minutes": 15, "time": "14:35"})],
+            },
+        ),
+        "code-unsent": (
+            "code.html",
+            {
+                **FLOW,
+                "department": SHORT_DEPARTMENT,
+                "phone": "138****8000",
+                "minutes": 5,
+                "resent": False,
+                "unsent": True,
+                "errors": [FieldError("resend", "sms_busy")],
+            },
+        ),
+        "portal": ("portal.html", {"name": "*小明"}),
+        "portal-long": ("portal.html", {"name": LONG_NAME}),
+        "consent": (
+            "consent.html",
+            {
+                **FLOW,
+                "department": SHORT_DEPARTMENT,
+                "purposes": [{"purpose": "办理医疗费用报销", "claims": ["name", "id_document", "phone_number"]}],
+            },
+        ),
+        "consent-long": (
+            "consent.html",
+            {
+                **FLOW,
+                "department": LONG_DEPARTMENT,
+                "purposes": [
+                    {"purpose": "核对参保身份并计算城乡居民基本养老保险待遇", "claims": ["name", "id_document", "gender", "birthdate"]},
+                    {"purpose": "通知办理进度", "claims": ["phone_number", "phone_number_verified"]},
+                ],
+            },
+        ),
+        "sign-out": ("sign_out.html", {"i": "", "csrf": "sample-token", "department": SHORT_DEPARTMENT}),
+        "signed-out": (
+            "signed_out.html",
+            {"signed_out": True, "back_url": "https://one.example.invalid/", "back_name": SHORT_DEPARTMENT},
+        ),
+        "stayed": ("signed_out.html", {"signed_out": False, "back_url": "", "back_name": ""}),
+        "returning": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT}),
+        "help": ("help.html", {}),
+        "accessibility": ("accessibility.html", {}),
+        "privacy": ("privacy.html", {}),
+    }
+    codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
+    for code in codes:
+        samples[f"error-{code}"] = ("error.html", {"code": code, "department": "", "back_url": ""})
+    samples["error-with-way-back"] = (
+        "error.html",
+        {"code": "interaction_expired", "department": LONG_DEPARTMENT, "back_url": "https://one.example.invalid/"},
+    )
+    return samples
+
+
+def fill_refusal(messages: Messages, language: Language, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the context of an error page with its texts, anything else unchanged."""
+    if "code" not in values:
+        return values
+    return {**values, "text": messages.refusal(language, values["code"], {**REFUSAL_FACTS, "hotline": "12345"})}
