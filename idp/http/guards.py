@@ -1,4 +1,4 @@
-"""Decides whether a posted step may act: from our own page, in a browser that began a flow, with the token of that flow."""
+"""Decides whether a posted step may act: from our own page, with the token of its flow."""
 
 import hmac
 
@@ -9,24 +9,10 @@ from idp.kernel.errors import Refusal
 MAX_TOKEN = 200
 
 
-class ForeignBrowser(Refusal):
-    """The browser does not carry the cookie of a flow."""
-
-    code = "foreign_browser"
-
-
 class FormForged(Refusal):
     """The form does not carry the token of its page, or another site sent it."""
 
     code = "form_forged"
-
-
-def require_browser(context: RequestContext) -> str:
-    """Return the browser-binding cookie; raise ForeignBrowser when this browser has none."""
-    cookie = context.browser_cookie
-    if not cookie:
-        raise ForeignBrowser()
-    return cookie
 
 
 def require_csrf(context: RequestContext, form: Form, expected: str) -> None:

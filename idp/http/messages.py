@@ -1,6 +1,5 @@
 """Decides which words a person reads: one flat table per language, keys are refusal codes and page keys."""
 
-import string
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,11 +67,6 @@ class Messages:
     def keys(self, language: Language) -> frozenset[str]:
         """Return every key of a language."""
         return frozenset(self._texts[language])
-
-
-def find_placeholders(text: str) -> frozenset[str]:
-    """Return the names of the ``{facts}`` in a text."""
-    return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
 
 
 def load_messages(directory: Path = LOCALES) -> Messages:

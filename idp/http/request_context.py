@@ -10,10 +10,10 @@ from starlette.types import Scope
 
 from idp.http.cookies import CookieNames, read_cookies
 from idp.http.languages import Language, choose_language, is_supported
+from idp.http.responses import Header
 
 SCOPE_KEY = "idp.context"
 YEAR = 365 * 86_400
-Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True)

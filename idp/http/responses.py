@@ -7,7 +7,6 @@ from starlette.types import Send
 Header = tuple[bytes, bytes]
 
 JSON_TYPE: Header = (b"content-type", b"application/json")
-HTML_TYPE: Header = (b"content-type", b"text/html; charset=utf-8")
 NO_STORE: Header = (b"cache-control", b"no-store")
 NO_HEADERS: tuple[Header, ...] = (NO_STORE,)
 """What an answer carries when the caller says nothing: it is not stored."""
@@ -26,18 +25,6 @@ async def send_json(send: Send, status: int, body: bytes, headers: Iterable[Head
             "type": "http.response.start",
             "status": status,
             "headers": [JSON_TYPE, (b"content-length", b"%d" % len(body)), *headers],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
-
-
-async def send_html(send: Send, status: int, body: bytes, headers: Iterable[Header] = NO_HEADERS) -> None:
-    """Answer with a ready page."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [HTML_TYPE, (b"content-length", b"%d" % len(body)), *headers],
         }
     )
     await send({"type": "http.response.body", "body": body})
