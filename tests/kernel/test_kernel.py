@@ -36,7 +36,7 @@ def test_base64url_reads_back(value: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["A", "AB=", "A+", "A/", "AB CD", "é", "AB\n", "AAB"])
 def test_base64url_that_is_not_canonical_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="base64"):
         decode_base64url(text)
 
 
