@@ -47,8 +47,13 @@ def make_identifier(number: int) -> str:
 
 
 @asynccontextmanager
-async def run_provider(folder: Path, port: int, algorithm: str = "ES256", people: int = 32) -> AsyncIterator[Running]:
-    """Start PostgreSQL (durable) and one server process, seed them, and stop both at the end."""
+async def run_provider(
+    folder: Path, port: int, algorithm: str = "ES256", people: int = 32, profile: Path | None = None
+) -> AsyncIterator[Running]:
+    """Start PostgreSQL (durable) and one server process, seed them, and stop both at the end.
+
+    With ``profile`` the server samples its own stack and writes the tally there when it ends.
+    """
     postgres = EmbeddedPostgres(folder / "postgres")
     postgres.start()  # from the main thread: the parent-death signal follows the thread
     server: subprocess.Popen[bytes] | None = None
@@ -65,7 +70,9 @@ async def run_provider(folder: Path, port: int, algorithm: str = "ES256", people
             "IDP_COOKIE_SUFFIX": "bench",
         }
         target = await _seed(environ, port, algorithm, people)
-        command = [sys.executable, "-m", "idp", "serve"]
+        command = (
+            [sys.executable, "-m", "idp", "serve"] if profile is None else [sys.executable, "-m", "bench.sampled_server", str(profile)]
+        )
         server = subprocess.Popen(command, env={**os.environ, **environ})
         await asyncio.to_thread(_wait_until_ready, port, server)
         yield Running(target, server.pid, postgres.pid or 0)

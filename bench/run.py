@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ async def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm", type=float, default=3.0)
     parser.add_argument("--port", type=int, default=8790)
+    parser.add_argument("--profile", action="store_true", help="also show where the CPU of SSO + userinfo goes")
     parser.add_argument("--algorithm", choices=["ES256", "RS256"], default="ES256")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder:
@@ -89,7 +91,21 @@ async def main() -> int:
             runs = await run_all(running, arguments.operations, arguments.seconds, arguments.rounds, arguments.warm)
             clean = print_table(runs)
             print(f"memory of the worker: {read_memory_mib(running.server_pid):.0f} MiB")
+        if arguments.profile:
+            await print_profile(Path(folder), arguments)
     return 0 if clean else 1
+
+
+async def print_profile(folder: Path, arguments: argparse.Namespace) -> None:
+    """Print where the server's CPU goes during SSO + userinfo, in a run of its own (sampling costs a little)."""
+    tally = folder / "profile.json"
+    async with run_provider(folder / "profiled", arguments.port, arguments.algorithm, profile=tally) as running:
+        operations = Operations(running.target)
+        await measure(operations.sso_userinfo, running.target.origin, {}, 3 * arguments.seconds, 16)
+    areas: dict[str, int] = json.loads(tally.read_text())
+    print("\nwhere the server's CPU goes during SSO + userinfo:")
+    for area, samples in sorted(areas.items(), key=lambda item: -item[1]):
+        print(f"  {100 * samples / sum(areas.values()):>5.1f} %  {area}")
 
 
 if __name__ == "__main__":
