@@ -98,7 +98,8 @@ class SmsGateway:
         """Stop listening."""
         self._server.should_exit = True
         self._server.force_exit = True
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     async def read_messages(self, phone: str) -> list[dict[str, str]]:
         """Return the messages that a number got, newest first."""
