@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from idp.platform.audit_log import PreparedEvent
@@ -20,8 +20,7 @@ from idp.platform.database import Database
 MAX_BATCH = 128
 
 
-@dataclass(frozen=True, slots=True)
-class GrantRow:
+class GrantRow(NamedTuple):
     """A grant as it is first written; ``id`` is the id of the code it comes from, so that a second redemption conflicts."""
 
     id: UUID
@@ -237,25 +236,7 @@ class Ledger:
                 FLUSH_GRANTS,
                 *columns,
                 needs,
-                *zip(
-                    *(
-                        (
-                            g.id,
-                            g.client_id,
-                            g.person_id,
-                            g.lineage,
-                            g.scope,
-                            g.subject,
-                            g.audience,
-                            g.factors,
-                            g.acr,
-                            g.created_at,
-                            g.expires_at,
-                        )
-                        for g in grants
-                    ),
-                    strict=True,
-                ),
+                *zip(*grants, strict=True),
             )
         else:
             turns = [(w.grant_id, w.generation, w.at) for w in writes if isinstance(w, Rotation)]

@@ -7,6 +7,8 @@ from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.scopes import choose_scope, read_scope
 
+OFFERED = frozenset(g.value for g in GrantType)
+
 
 @dataclass(frozen=True)
 class RedeemCode:
@@ -40,7 +42,7 @@ def read_token_request(parameters: Mapping[str, str], client: Client) -> TokenRe
     grant_type = parameters.get("grant_type")
     if grant_type is None:
         raise ProtocolError("invalid_request", "grant_type is missing.")
-    if grant_type not in {g.value for g in GrantType}:
+    if grant_type not in OFFERED:
         raise ProtocolError("unsupported_grant_type", "This grant type is not offered.")
     if grant_type not in client.grant_types:
         raise ProtocolError("unauthorized_client", "This client is not registered for this grant type.")
