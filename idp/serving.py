@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from idp.app import Services, build_app, build_services, follow_changes
 from idp.composition import Platform, open_platform
+from idp.http.bounded_protocol import BoundedHttp
 from idp.kernel.clock import read_system_clock, read_system_random
 from idp.platform.logging import configure_logging
 from idp.settings import Server, Settings, read_settings
@@ -19,7 +20,8 @@ from idp.settings import Server, Settings, read_settings
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 SERVER_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
-    "http": "httptools",
+    "http": BoundedHttp,
+    "ws": "none",
     "access_log": False,
     "log_config": None,
     "server_header": False,
