@@ -86,8 +86,13 @@ class Interactions:
         return Held(interaction, stored.version)
 
     async def replace(self, held: Held, interaction: Interaction) -> Held:
-        """Move the flow on; of any number of simultaneous requests one does. Raises StepRepeated for the others."""
+        """Move the flow on; of any number of simultaneous requests one does.
+
+        Raises StepRepeated for the others, InteractionExpired when the flow was lost meanwhile.
+        """
         if not await self._transients.replace(KIND, interaction.id, write_interaction(interaction), held.version):
+            if await self._transients.get(KIND, interaction.id) is None:
+                raise InteractionExpired
             raise StepRepeated
         return Held(interaction, held.version + 1)
 

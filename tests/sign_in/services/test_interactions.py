@@ -66,3 +66,12 @@ async def test_it_ends_once(house: House) -> None:
     assert sorted(await asyncio.gather(*(house.interactions.finish(begun.id) for _ in range(4)))) == [False, False, False, True]
     with pytest.raises(InteractionExpired):
         await house.interactions.read(begun.id, cookie)
+
+
+async def test_s49_a_flow_that_is_lost_under_a_move_is_gone_not_repeated(house: House) -> None:
+    cookie = house.interactions.make_browser_cookie()
+    begun = await house.interactions.begin("authorize", cookie)
+    held = await house.interactions.read(begun.id, cookie)
+    await house.database.write("DELETE FROM transients")
+    with pytest.raises(InteractionExpired):
+        await house.interactions.replace(held, replace(begun, sends=1))
