@@ -39,6 +39,7 @@ from idp.protocol.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint
 from idp.protocol.endpoints.sign_out import SignOutPage
 from idp.protocol.endpoints.token import IntrospectionEndpoint, TokenEndpoint
 from idp.protocol.endpoints.userinfo import UserInfoEndpoint
+from idp.protocol.rules.client import find_usable_statuses
 from idp.protocol.services.authorization import Authorization, Lifetimes
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.client_authentication import ClientAuthentication
@@ -164,7 +165,8 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shar
     # protocol
     values = BearerValues(data_keys.bearer("bearer", random))
     id_tokens = IdTokens(issuer, platform.ring, data_keys.mac("codes"), settings.protocol.id_token_seconds)
-    grant_reads = GrantReads(database)
+    usable = find_usable_statuses(settings.environment)
+    grant_reads = GrantReads(database, usable)
     authorization = Authorization(
         database,
         ledger,
@@ -174,11 +176,12 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shar
         values,
         id_tokens,
         issuer,
+        usable,
         lifetimes,
         clock,
         random,
     )
-    authentication = ClientAuthentication(services.directory, services.clients)
+    authentication = ClientAuthentication(services.directory, services.clients, usable)
     tokens = Tokens(database, ledger, audit, grant_reads, values, id_tokens, lifetimes, clock, random)
     resources = Resources(ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
     continuations: dict[str, Continuation] = {AUTHORIZE: AuthorizeContinuation(authorization), PORTAL: portal}

@@ -51,14 +51,17 @@ class AuthorizationRequest:
     ui_locales: str | None
 
 
-def find_return_address(parameters: Mapping[str, str], client: Client | None) -> str:
-    """Return the redirect URI that answers may go to; raise a Refusal shown as a page when there is none."""
+def find_return_address(parameters: Mapping[str, str], client: Client | None, usable: frozenset[str]) -> str:
+    """Return the redirect URI that answers may go to; raise a Refusal shown as a page when there is none.
+
+    ``usable`` are the statuses in which a client may act here.
+    """
     if client is None:
         raise UnknownClient
     uri = parameters.get("redirect_uri")
     if uri is None or not matches_redirect_uri(client, uri):
         raise BadRedirectUri(department=client.name)
-    if not client.is_usable:
+    if client.status not in usable:
         raise ClientSuspended(department=client.name)
     return uri
 

@@ -42,7 +42,11 @@ class Basis(StrEnum):
 
 
 ID_TOKEN_ALGORITHMS = ("ES256", "RS256")
-USABLE_STATUSES = frozenset({"sandbox", "live"})
+
+
+def find_usable_statuses(environment: str) -> frozenset[str]:
+    """Return the statuses in which a client may act: where real people are, only what was set live (domain.md §4)."""
+    return frozenset({"live"}) if environment == "production" else frozenset({"sandbox", "live"})
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,6 @@ class Client:
     resources: tuple[str, ...]
     requires_pkce: bool
     secret_mac: bytes | None
-
-    @property
-    def is_usable(self) -> bool:
-        """Tell whether the client's status lets it act at all."""
-        return self.status in USABLE_STATUSES
 
     @property
     def entitled_claims(self) -> frozenset[str]:

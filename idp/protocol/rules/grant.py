@@ -28,7 +28,7 @@ class Grant:
     rotated_at: datetime | None
     graced: bool
     ended_at: datetime | None
-    client_status: str | None
+    client_usable: bool
     person_status: str | None
     session_alive: bool
 
@@ -40,7 +40,7 @@ class Grant:
 
 def is_effective(grant: Grant, now: datetime) -> bool:
     """Tell whether anything issued under the grant still counts: ban, logout, suspension and revocation hold at once."""
-    if grant.ended_at is not None or now >= grant.expires_at or grant.client_status not in ("live", "sandbox"):
+    if grant.ended_at is not None or now >= grant.expires_at or not grant.client_usable:
         return False
     if grant.person_id is None:
         return True

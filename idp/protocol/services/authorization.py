@@ -76,6 +76,7 @@ class Authorization:
         values: BearerValues,
         id_tokens: IdTokens,
         issuer: str,
+        usable: frozenset[str],
         lifetimes: Lifetimes,
         clock: Clock,
         random: Random,
@@ -88,6 +89,7 @@ class Authorization:
         self._values = values
         self._id_tokens = id_tokens
         self._issuer = issuer
+        self._usable = usable
         self._lifetimes = lifetimes
         self._idle = timedelta(seconds=lifetimes.session_idle)
         self._clock = clock
@@ -104,7 +106,7 @@ class Authorization:
     ) -> Answer | Undecided:
         """Return where the browser goes, or what is missing; raise a Refusal when the client or its address is not known."""
         client = await self._directory.find(parameters.get("client_id"))
-        redirect_uri = find_return_address(parameters, client)
+        redirect_uri = find_return_address(parameters, client, self._usable)
         assert client is not None  # noqa: S101 - find_return_address refused it otherwise
         try:
             request = read_authorization_request(parameters, client, redirect_uri)
@@ -129,7 +131,7 @@ class Authorization:
     async def find_decision(self, parameters: Mapping[str, str], session_hash: bytes | None, progress: Progress) -> tuple[Decision, Client]:
         """Return the decision alone, for the consent page; raises what ``answer`` raises, and ProtocolError."""
         client = await self._directory.find(parameters.get("client_id"))
-        redirect_uri = find_return_address(parameters, client)
+        redirect_uri = find_return_address(parameters, client, self._usable)
         assert client is not None  # noqa: S101
         request = read_authorization_request(parameters, client, redirect_uri)
         now = self._clock()

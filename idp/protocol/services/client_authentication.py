@@ -15,8 +15,9 @@ MAX_AUTHORIZATION = 4_096
 class ClientAuthentication:
     """Authenticates the client of a request at the token and introspection endpoints."""
 
-    def __init__(self, directory: ClientDirectory, clients: Clients) -> None:
+    def __init__(self, directory: ClientDirectory, clients: Clients, usable: frozenset[str]) -> None:
         self._directory = directory
+        self._usable = usable
         self._clients = clients
 
     async def authenticate(self, authorization: bytes | None, parameters: Mapping[str, str]) -> Client:
@@ -27,7 +28,7 @@ class ClientAuthentication:
             raise _refuse("unknown client" if client is None else f"registered for {client.auth_method.value}, not {method.value}")
         if method is not AuthMethod.NONE and not self._clients.is_secret(client, secret):
             raise _refuse("wrong secret")
-        if not client.is_usable:
+        if client.status not in self._usable:
             raise _refuse(f"status {client.status}")
         return client
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from idp.platform.database import Database, Row, Transaction
@@ -44,8 +45,8 @@ GRACE_GRANT = """
 """
 
 
-def make_grant(row: Row) -> Grant:
-    """Return the grant of one row of READ_GRANT."""
+def make_grant(row: Row, usable: frozenset[str]) -> Grant:
+    """Return the grant of one row of READ_GRANT; ``usable`` are the statuses in which its client may act."""
     return Grant(
         id=row["id"],
         client_id=row["client_id"],
@@ -62,7 +63,7 @@ def make_grant(row: Row) -> Grant:
         rotated_at=row["rotated_at"],
         graced=row["graced"],
         ended_at=row["ended_at"],
-        client_status=row["client_status"],
+        client_usable=row["client_status"] in usable,
         person_status=row["person_status"],
         session_alive=bool(row["session_alive"]),
     )
@@ -78,17 +79,19 @@ class GrantOfPerson:
     consents: frozenset[tuple[str, int]]
 
 
-def make_grant_of_person(row: Row) -> GrantOfPerson:
+def make_grant_of_person(row: Row, usable: frozenset[str]) -> GrantOfPerson:
     """Return one row of READ_GRANT_WITH_PERSON."""
-    return GrantOfPerson(make_grant(row), row["ial"], row["profile"], read_consents(row["consents"]))
+    return GrantOfPerson(make_grant(row, usable), row["ial"], row["profile"], read_consents(row["consents"]))
 
 
 class GrantReads:
     """The two batched reads of grants by id."""
 
-    def __init__(self, database: Database) -> None:
-        self._grants: BatchedRead[Grant] = BatchedRead(database, READ_GRANT, 1, make_grant, shared=1)
-        self._with_person: BatchedRead[GrantOfPerson] = BatchedRead(database, READ_GRANT_WITH_PERSON, 1, make_grant_of_person, shared=1)
+    def __init__(self, database: Database, usable: frozenset[str]) -> None:
+        self._grants: BatchedRead[Grant] = BatchedRead(database, READ_GRANT, 1, partial(make_grant, usable=usable), shared=1)
+        self._with_person: BatchedRead[GrantOfPerson] = BatchedRead(
+            database, READ_GRANT_WITH_PERSON, 1, partial(make_grant_of_person, usable=usable), shared=1
+        )
 
     async def read(self, grant_id: UUID, now: datetime) -> Grant | None:
         """Return a grant with its present standing."""

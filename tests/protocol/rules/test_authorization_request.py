@@ -11,19 +11,29 @@ from idp.protocol.rules.authorization_request import (
     find_return_address,
     read_authorization_request,
 )
+from idp.protocol.rules.client import find_usable_statuses
 from tests.support.protocol_samples import CLIENT, make_client, make_parameters
 
 URI = "https://land.example/callback"
+LIVE = find_usable_statuses("production")
+
+
+def test_where_real_people_are_a_sandbox_client_may_not_act() -> None:
+    sandbox = make_client(status="sandbox")
+    with pytest.raises(ClientSuspended):
+        find_return_address(make_parameters(), sandbox, LIVE)
+    for environment in ("sandbox", "demo"):
+        assert find_return_address(make_parameters(), sandbox, find_usable_statuses(environment)) == URI
 
 
 def test_without_a_client_or_a_registered_address_nobody_is_redirected() -> None:
     with pytest.raises(UnknownClient):
-        find_return_address(make_parameters(), None)
+        find_return_address(make_parameters(), None, LIVE)
     for wrong in (None, "https://evil.example/callback"):
         with pytest.raises(BadRedirectUri):
-            find_return_address(make_parameters(redirect_uri=wrong), CLIENT)
+            find_return_address(make_parameters(redirect_uri=wrong), CLIENT, LIVE)
     with pytest.raises(ClientSuspended):
-        find_return_address(make_parameters(), make_client(status="suspended"))
+        find_return_address(make_parameters(), make_client(status="suspended"), LIVE)
 
 
 @pytest.mark.parametrize(

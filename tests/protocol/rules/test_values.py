@@ -89,7 +89,7 @@ def make_grant(**changes: object) -> Grant:
         "rotated_at": NOW,
         "graced": False,
         "ended_at": None,
-        "client_status": "live",
+        "client_usable": True,
         "person_status": "active",
         "session_alive": True,
     }
@@ -101,8 +101,7 @@ def make_grant(**changes: object) -> Grant:
     [
         {"ended_at": NOW},
         {"expires_at": NOW},
-        {"client_status": "suspended"},
-        {"client_status": None},
+        {"client_usable": False},
         {"person_status": "banned"},
         {"person_status": None},
         {"session_alive": False},
