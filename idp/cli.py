@@ -219,7 +219,7 @@ def _parse_entitlement(text: str) -> Entitlement:
 @click.option("--id-token-alg", type=click.Choice(["ES256", "RS256"]), default="ES256", show_default=True)
 @click.option("--resource", "resources", multiple=True, help="The address this client is known by as a resource server.")
 @click.option("--legacy-no-pkce", is_flag=True, help="For a confidential web client that cannot do PKCE.")
-@click.option("--live", is_flag=True, help="Real people may use it.")
+@click.option("--live", is_flag=True, help="Real people may use it; without it, a production provider refuses the client.")
 @click.pass_context  # type: ignore[arg-type]
 def add_client(context: click.Context, client_id: str, **given: Any) -> None:
     """Register a department's system and print its secret once."""
