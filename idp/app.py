@@ -206,7 +206,7 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shar
         *SignInPage(pages, interactions, sign_in).routes(),
         *DispatchPage(pages, dispatcher).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
-        *SignOutPage(pages, interactions, services.sessions, sign_out, random).routes(),
+        *SignOutPage(pages, interactions, sign_out, random).routes(),
         Route("/help", information.show_help, methods=["GET"]),
         Route("/accessibility", information.show_accessibility, methods=["GET"]),
         Route("/privacy", information.show_privacy, methods=["GET"]),

@@ -11,6 +11,7 @@ from idp.http.forms import FORM_TYPE, BadForm, Form, read_body
 from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
+from idp.kernel.audit_events import Place
 from idp.kernel.clock import Random
 from idp.kernel.ids import make_outward_id
 from idp.protocol.endpoints.authorize import BROWSER_LIFE, refuse_parameters
@@ -18,7 +19,6 @@ from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce
 from idp.protocol.services.sign_out import SignOut, SignOutPlan
 from idp.sign_in.services.interactions import Interactions
-from idp.sign_in.services.sessions import Sessions
 
 KIND = "sign_out"
 MAX_BODY = 32_768
@@ -27,10 +27,9 @@ MAX_BODY = 32_768
 class SignOutPage:
     """``GET`` and ``POST /sign-out`` (OpenID Connect RP-Initiated Logout §2) and ``GET /signed-out``."""
 
-    def __init__(self, pages: Pages, interactions: Interactions, sessions: Sessions, sign_out: SignOut, random: Random) -> None:
+    def __init__(self, pages: Pages, interactions: Interactions, sign_out: SignOut, random: Random) -> None:
         self._pages = pages
         self._interactions = interactions
-        self._sessions = sessions
         self._sign_out = sign_out
         self._random = random
 
@@ -49,11 +48,10 @@ class SignOutPage:
             parameters = parse_parameters(context.query)
         except BadParameters as error:
             raise refuse_parameters(error) from None
-        session = await self._sessions.read(context.session_cookie)
-        plan = await self._sign_out.plan(parameters, session)
+        plan = await self._sign_out.plan(parameters, context.session_cookie)
         if isinstance(plan.decision, AskFirst):
             return await self._ask(context, parameters)
-        await self._sign_out.end(session, context.request_id)
+        await self._sign_out.end(plan, context.request_id, Place(context.address, context.device))
         _clear(context)
         return RedirectResponse(plan.decision.return_url or "/signed-out", status_code=303)
 
@@ -72,14 +70,13 @@ class SignOutPage:
         held = await self._interactions.read(form.get("i", 64), context.browser_cookie)
         require_csrf(context, form, held.interaction.csrf)
         asked: dict[str, str] = json.loads(held.interaction.request)
-        session = await self._sessions.read(context.session_cookie)
-        plan = await self._sign_out.plan(asked, session)
+        plan = await self._sign_out.plan(asked, context.session_cookie)
         await self._interactions.finish(held.interaction.id)
         if form.get("decision", 20) == "stay":
             return self._pages.render(
                 context, "signed_out.html", signed_out=False, back_url=_find_return(plan), back_name=_name(plan, context)
             )
-        await self._sign_out.end(session, context.request_id)
+        await self._sign_out.end(plan, context.request_id, Place(context.address, context.device))
         _clear(context)
         return_url = _find_return(plan)
         if not return_url:
@@ -106,7 +103,9 @@ def _find_return(plan: SignOutPlan) -> str:
 
 
 def _name(plan: SignOutPlan, context: RequestContext) -> str:
-    return plan.department if context.language == "zh-CN" else plan.department_en
+    if plan.client is None:
+        return ""
+    return plan.client.name if context.language == "zh-CN" else plan.client.name_en
 
 
 def _clear(context: RequestContext) -> None:

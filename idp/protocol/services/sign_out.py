@@ -1,23 +1,25 @@
-"""Decides how a session ends at a department's request: by hint at once, otherwise when the person says so."""
+"""Decides how a sign-in ends at a department's request: by hint at once, otherwise when the person says so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from idp.kernel.audit_events import Place
 from idp.platform.database import Database
+from idp.protocol.rules.client import Client
 from idp.protocol.rules.sign_out_request import SignOutDecision, decide_sign_out
 from idp.protocol.services.clients import ClientDirectory
-from idp.protocol.services.id_tokens import IdTokens
-from idp.sign_in.rules.session import Session
+from idp.protocol.services.id_tokens import HintedToken, IdTokens
+from idp.protocol.stores import subjects
 from idp.sign_in.services.sessions import Sessions
 
 
 @dataclass(frozen=True)
 class SignOutPlan:
-    """What to do, and the name of the department that asks ("" when nobody proved to be one)."""
+    """What to do, which sign-in it is about (None: there is none), and the client that proved to ask (None: nobody did)."""
 
     decision: SignOutDecision
-    department: str
-    department_en: str
+    lineage: bytes | None
+    client: Client | None
 
 
 class SignOut:
@@ -29,20 +31,36 @@ class SignOut:
         self._id_tokens = id_tokens
         self._sessions = sessions
 
-    async def plan(self, parameters: Mapping[str, str], session: Session | None) -> SignOutPlan:
-        """Return what a sign-out request may do towards the live session of this browser."""
+    async def plan(self, parameters: Mapping[str, str], session_cookie: str | None) -> SignOutPlan:
+        """Return what a sign-out request may do.
+
+        It is about the sign-in of this browser, also an idle one. A browser that lost it (cookie gone) can still end it: the hint
+        names it by ``sub`` and ``sid``.
+        """
         hint = self._id_tokens.read_hint(parameters.get("id_token_hint"))
         client = await self._directory.find(hint.client_id) if hint is not None else None
-        sid = None
-        if session is not None:
-            # Without a client no sid exists; the empty text matches no hint, so the person is asked.
-            sid = self._id_tokens.make_sid(session.lineage, client.client_id) if client is not None else ""
-        decision = decide_sign_out(parameters, client, hint.sid if hint is not None else None, sid)
-        return SignOutPlan(decision, client.name if client else "", client.name_en if client else "")
-
-    async def end(self, session: Session | None, request_id: str) -> None:
-        """End the session, if there is one; every grant that lives with it ends at the same moment."""
+        session = await self._sessions.find_not_ended(session_cookie)
         if session is None:
+            lineage = await self._find_hinted(hint, client) if hint is not None and client is not None else None
+            return SignOutPlan(decide_sign_out(parameters, client, None, None), lineage, client)
+        # Without a client no sid exists; the empty text matches no hint, so the person is asked.
+        sid = self._id_tokens.make_sid(session.lineage, client.client_id) if client is not None else ""
+        decision = decide_sign_out(parameters, client, hint.sid if hint is not None else None, sid)
+        return SignOutPlan(decision, session.lineage, client)
+
+    async def end(self, plan: SignOutPlan, request_id: str, place: Place) -> None:
+        """End the sign-in, if there is one; every grant that lives with it ends at the same moment."""
+        if plan.lineage is None:
             return
+        client_id = plan.client.client_id if plan.client is not None else None
         async with self._database.transaction() as tx:
-            await self._sessions.end(tx, session.id_hash, "signed out", request_id)
+            await self._sessions.end_lineage(tx, plan.lineage, "signed out", request_id=request_id, client_id=client_id, place=place)
+
+    async def _find_hinted(self, hint: HintedToken, client: Client) -> bytes | None:
+        person_id = await subjects.find_person(self._database, hint.subject, client.sector_id)
+        if person_id is None or hint.sid is None:
+            return None
+        for lineage in await self._sessions.list_lineages(person_id):
+            if self._id_tokens.make_sid(lineage, client.client_id) == hint.sid:
+                return lineage
+        return None

@@ -110,12 +110,31 @@ class Sessions:
         if session.wants_touch(now):
             self._ledger.touch(session.id_hash, now)
 
-    async def end(self, tx: Transaction, id_hash: bytes, reason: str, request_id: str = "") -> bool:
-        """End a session in the caller's transaction; its grants end with it, since they are read together. False: it had ended."""
-        person_id = await sessions.end(tx, id_hash, self._clock(), reason)
-        if person_id is None:
+    async def find_not_ended(self, cookie: str | None) -> Session | None:
+        """Return the session that a cookie names, idle or not, unless it has ended: what a sign-out is about."""
+        session = await self._find(cookie)
+        return session if session is not None and session.ended_at is None else None
+
+    async def list_lineages(self, person_id: UUID) -> list[bytes]:
+        """Return the lineages of a person's sessions that have not ended, idle or not."""
+        return await sessions.list_lineages(self._database, person_id, self._clock())
+
+    async def end_lineage(
+        self,
+        tx: Transaction,
+        lineage: bytes,
+        reason: str,
+        *,
+        request_id: str = "",
+        client_id: str | None = None,
+        place: Place | None = None,
+    ) -> bool:
+        """End a browser's sign-in in the caller's transaction, and with it its grants, read together with it. False: it had ended."""
+        ended = await sessions.end_lineage(tx, lineage, self._clock(), reason)
+        if ended is None:
             return False
-        await self._record_end(tx, person_id, reason, 1, request_id)
+        person_id, number = ended
+        await self._record_end(tx, person_id, reason, number, request_id, client_id, place)
         return True
 
     async def end_all(self, tx: Transaction, person_id: UUID, reason: str, request_id: str = "") -> list[bytes]:
@@ -125,13 +144,24 @@ class Sessions:
             await self._record_end(tx, person_id, reason, len(ended), request_id)
         return ended
 
-    async def _record_end(self, tx: Transaction, person_id: UUID, reason: str, number: int, request_id: str) -> None:
+    async def _record_end(
+        self,
+        tx: Transaction,
+        person_id: UUID,
+        reason: str,
+        number: int,
+        request_id: str,
+        client_id: str | None = None,
+        place: Place | None = None,
+    ) -> None:
         event = AuditEvent(
             Kind.SESSION_ENDED,
             actor=f"person:{person_id}",
             person_id=person_id,
+            client_id=client_id,
             request_id=request_id,
             details={"reason": reason, "sessions": number},
+            place=place,
         )
         await self._audit.record(tx, event)
 

@@ -19,6 +19,12 @@ END_SESSION = """
     UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE id_hash = $1 AND ended_at IS NULL RETURNING person_id
 """
 
+END_LINEAGE = """
+    UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE lineage = $1 AND ended_at IS NULL RETURNING person_id
+"""
+
+LIST_LINEAGES = "SELECT DISTINCT lineage FROM sessions WHERE person_id = $1 AND ended_at IS NULL AND expires_at > $2"
+
 END_SESSIONS_OF_PERSON = """
     UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE person_id = $1 AND ended_at IS NULL RETURNING id_hash
 """
@@ -50,6 +56,17 @@ async def end(tx: Transaction, id_hash: bytes, now: datetime, reason: str) -> UU
     """End a session; return whose it was, None when it had ended before."""
     person_id: UUID | None = await tx.fetchval(END_SESSION, id_hash, now, reason)
     return person_id
+
+
+async def end_lineage(tx: Transaction, lineage: bytes, now: datetime, reason: str) -> tuple[UUID, int] | None:
+    """End every session of a lineage; return whose they were and how many, None when all had ended before."""
+    rows = await tx.fetch(END_LINEAGE, lineage, now, reason)
+    return (rows[0]["person_id"], len(rows)) if rows else None
+
+
+async def list_lineages(database: Database, person_id: UUID, now: datetime) -> list[bytes]:
+    """Return the lineages of a person's sessions that have not ended, idle or not."""
+    return [row["lineage"] for row in await database.fetch(LIST_LINEAGES, person_id, now)]
 
 
 async def end_all(tx: Transaction, person_id: UUID, now: datetime, reason: str) -> list[bytes]:

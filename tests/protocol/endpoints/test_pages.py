@@ -323,3 +323,21 @@ async def test_unknown_hosts_methods_and_paths_are_refused(provider: Provider) -
     assert (await provider.browser.put("/authorize")).status_code == 405
     assert (await provider.browser.get("/nowhere")).status_code == 404
     assert (await provider.browser.delete("/jwks.json")).status_code == 400
+
+
+@pytest.mark.parametrize("how", ["idle", "cookie lost"])
+async def test_sign_out_ends_a_sign_in_that_the_browser_no_longer_shows(provider: Provider, how: str) -> None:
+    client = await provider.add_client(f"lost-{how[:4]}", grant_types=("authorization_code", "refresh_token"))
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    tokens = await provider.get_tokens(client, cookies)
+    web = Web(provider)
+    if how == "idle":
+        web.client.cookies.update(cookies)
+        provider.clock.advance(1860)
+    page = await web.client.get("/sign-out?" + urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BACK}))
+    assert page.headers["location"] == BACK
+    refreshed = await provider.post("/token", {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}, client)
+    assert refreshed.json()["error"] == "invalid_grant"
+    ended = [e for e in await provider.read_events("session_ended") if e["person_id"] == person.person_id]
+    assert [e["client_id"] for e in ended] == [client]

@@ -71,8 +71,8 @@ async def test_an_ended_session_is_over_without_a_notice(house: House) -> None:
     person = await house.add_person()
     opened = await open_session(house, person)
     async with house.database.transaction() as tx:
-        assert await house.sessions.end(tx, opened.session.id_hash, "signed_out")
-        assert not await house.sessions.end(tx, opened.session.id_hash, "signed_out")
+        assert await house.sessions.end_lineage(tx, opened.session.lineage, "signed_out")
+        assert not await house.sessions.end_lineage(tx, opened.session.lineage, "signed_out")
     assert await house.sessions.read(opened.cookie) is None
     assert await house.sessions.explain(opened.cookie) is None
     assert await house.audit_kinds(person.person_id) == ["person_seeded", "session_ended"]
