@@ -10,12 +10,12 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from idp import __version__
-from idp.composition import Platform, StartRefused, open_platform
+from idp.composition import Platform, SettingRefused, StartRefused, describe_unusable_dsn, open_platform
 from idp.kernel.clock import read_system_clock, read_system_random
 from idp.kernel.levels import Acr
 from idp.platform.audit_checkpoints import RingSigner
 from idp.platform.audit_verification import verify
-from idp.platform.database import DatabaseRefused, DatabaseUnavailable
+from idp.platform.database import DatabaseRefused, DatabaseUnavailable, UnusableDsn
 from idp.platform.key_rotation import RotationUnderWay, UnknownKey
 from idp.platform.logging import configure_logging
 from idp.platform.migrations import MigrationFailed, migrate
@@ -25,6 +25,20 @@ from idp.settings import Settings, SettingsError, describe_settings, read_settin
 from keys import IllegalKeyTransition
 
 Value = TypeVar("Value")
+
+OPTIONS = {
+    "client_id": "CLIENT_ID",
+    "client_name": "--name",
+    "sector": "--sector",
+    "redirect_uris": "--redirect-uri",
+    "post_logout_redirect_uris": "--post-logout-redirect-uri",
+    "grant_types": "--grant-type",
+    "requires_pkce": "--legacy-no-pkce",
+    "scope": "--scope",
+    "id_token_signed_response_alg": "--id-token-alg",
+    "entitlements": "--entitlement",
+}
+"""Registered value → what the operator typed."""
 
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
@@ -43,8 +57,14 @@ def _read(context: click.Context) -> Settings:
 def _run(work: Coroutine[Any, Any, Value]) -> Value:
     try:
         return asyncio.run(work)
-    except (StartRefused, MigrationFailed, BadRegistration, UnknownKey, RotationUnderWay, IllegalKeyTransition) as error:
+    except SettingRefused as error:
+        fail(str(error), 2)
+    except BadRegistration as error:
+        fail(f"{OPTIONS.get(error.field, error.field)}: {error.reason}.", 2)
+    except (StartRefused, MigrationFailed, UnknownKey, RotationUnderWay, IllegalKeyTransition) as error:
         fail(str(error))
+    except UnusableDsn:
+        fail(describe_unusable_dsn("database.owner_dsn"), 2)  # the service's own was refused at its start
     except DatabaseUnavailable:
         fail("The database does not answer.")
     except DatabaseRefused as error:
@@ -70,7 +90,7 @@ def main(context: click.Context, path: str | None) -> None:
 @click.pass_context
 def serve(context: click.Context) -> None:
     """Serve the provider over HTTP."""
-    from idp.serving import serve_http
+    from idp.serving import AddressUnusable, serve_http
 
     settings = _read(context)
 
@@ -80,7 +100,10 @@ def serve(context: click.Context) -> None:
     _run(check())
     if context.obj is not None:
         os.environ["IDP_SETTINGS"] = str(Path(context.obj).resolve())  # where the worker processes look
-    serve_http(settings)
+    try:
+        serve_http(settings)
+    except AddressUnusable as error:
+        fail(str(error))
 
 
 @main.command()

@@ -9,7 +9,7 @@ from idp.kernel.clock import Clock, Random
 from idp.platform import key_store
 from idp.platform.audit_log import AuditLog
 from idp.platform.current_ring import CurrentRing
-from idp.platform.database import Database, DatabaseUnavailable
+from idp.platform.database import Database, DatabaseUnavailable, UnusableDsn
 from idp.platform.key_rotation import KeyRotation
 from idp.platform.migrations import MigrationFailed, check_environment
 from idp.platform.outbox import Outbox
@@ -40,6 +40,10 @@ class StartRefused(Exception):
     """The process cannot start; the text is one sentence for the operator."""
 
 
+class SettingRefused(StartRefused):
+    """It cannot start because a setting, or a file that one names, is wrong."""
+
+
 @dataclass(frozen=True)
 class Platform:
     """What serving, working and administering share."""
@@ -65,14 +69,14 @@ class Platform:
 async def open_platform(settings: Settings, clock: Clock, random: Random) -> Platform:
     """Check the algorithms, the environment and the keys, create the keys that do not exist yet, and return the whole.
 
-    Raises StartRefused.
+    Raises StartRefused; SettingRefused where the operator has to change a setting.
     """
     try:
         run_self_test()
     except SelfTestFailed as error:
         raise StartRefused(f"The cryptographic self-test failed ({error}); nothing is served.") from None
     if not settings.database.dsn:
-        raise StartRefused("The setting database.dsn is empty; name the PostgreSQL database to use.")
+        raise SettingRefused("The setting database.dsn is empty; name the PostgreSQL database to use.")
     database = Database(settings.database.dsn, size=settings.database.pool_size)
     try:
         return await _open(settings, clock, random, database)
@@ -81,7 +85,9 @@ async def open_platform(settings: Settings, clock: Clock, random: Random) -> Pla
         if isinstance(error, (MigrationFailed, key_store.UntrustedDataKey)):
             raise StartRefused(_as_sentence(str(error))) from error
         if isinstance(error, UnusableKeyFile):
-            raise StartRefused(f"The key-encryption key cannot be used: {error}.") from error
+            raise SettingRefused(f"The key-encryption key (keys.key_encryption_key_file) cannot be used: {error}.") from error
+        if isinstance(error, UnusableDsn):
+            raise SettingRefused(describe_unusable_dsn("database.dsn")) from None
         if isinstance(error, UntrustedKeyRecord):
             raise StartRefused(f"The signing key {error} in the database was not written under this key-encryption key.") from error
         if isinstance(error, DatabaseUnavailable):
@@ -129,8 +135,11 @@ async def _open(settings: Settings, clock: Clock, random: Random, database: Data
 def _load_key_encryption_key(path: Path, protects: bool, random: Random) -> KeyEncryptionKey:
     # A lost file must never be replaced in silence: a new one is made only where there is nothing yet that an old one protects.
     if not protects and not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return make_key_encryption_key(path, random)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return make_key_encryption_key(path, random)
+        except OSError as error:
+            raise UnusableKeyFile(f"{path}: {error.strerror}") from None
     return KeyEncryptionKey.from_file(path)
 
 
@@ -148,8 +157,18 @@ async def _check_connections(settings: Settings, database: Database) -> None:
 def _choose_transients(settings: Settings, database: Database, data_keys: DataKeys, clock: Clock, random: Random) -> Transients:
     sealer, names = data_keys.sealer("transients"), data_keys.mac("transients")
     if settings.transients.store == "redis":
-        return RedisTransients(connect_redis(settings.transients.redis_url), sealer, names, clock, random)
+        try:
+            redis = connect_redis(settings.transients.redis_url)
+        except ValueError:
+            sentence = "The setting transients.redis_url is not an address; write redis://HOST:PORT/NUMBER, or rediss:// with TLS."
+            raise SettingRefused(sentence) from None
+        return RedisTransients(redis, sealer, names, clock, random)
     return PostgresTransients(database, sealer, names, clock, random)
+
+
+def describe_unusable_dsn(setting: str) -> str:
+    """Return the sentence about a connection string that nobody can use."""
+    return f"The setting {setting} is not a connection string; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
 
 
 def _as_sentence(text: str) -> str:

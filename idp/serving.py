@@ -1,6 +1,7 @@
 """Decides how the application is put behind uvicorn: one process per worker, each opening its own platform."""
 
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,10 @@ SERVER_OPTIONS: dict[str, Any] = {
     "lifespan": "on",
 }
 """How uvicorn is run: our own log, and client addresses only from the proxies that the settings name."""
+
+
+class AddressUnusable(Exception):
+    """Nobody can listen on the address of the settings; the text is one sentence."""
 
 
 class Serving:
@@ -90,14 +95,27 @@ def create_app() -> Serving:
 
 
 def serve_http(settings: Settings) -> None:
-    """Serve until the process is told to stop; worker processes read the same settings from their environment."""
+    """Serve until the process is told to stop; worker processes read the same settings from their environment. Raises AddressUnusable."""
     server = settings.server
+    check_address(server.host, server.port)
     if server.workers > 1 and server.metrics_token:
         with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
             os.environ[SHARED_METRICS] = folder  # noqa: TID251 - the library reads this variable itself
             _run(server)
     else:
         _run(server)
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise AddressUnusable unless this process may listen there; the server itself would say so in a log line of its own."""
+    try:
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not an address"
+        raise AddressUnusable(f"Nobody can listen on server.host {host}, server.port {port}: {reason}.") from None
 
 
 def _run(server: Server) -> None:

@@ -6,8 +6,15 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
+
+from idp.http.cookies import CookieNames
+from sms import TEMPLATES
+
+JWKS_LIFE = 300
+"""Seconds that clients may keep our keys."""
 
 
 class SettingsError(Exception):
@@ -187,6 +194,8 @@ def _overlay(raw: dict[str, Any], variable: str, value: str) -> None:
             value = Path(value).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SettingsError(f"{variable} names a file that cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{variable} names a file that is not UTF-8 text; write the value into it as plain text.") from None
         path[-1] = path[-1].removesuffix("_file")
     elif variable not in known:
         raise SettingsError(_name_unknown(variable, known))
@@ -197,16 +206,54 @@ def _overlay(raw: dict[str, Any], variable: str, value: str) -> None:
 
 
 def _check_sense(settings: Settings) -> None:
-    issuer = settings.server.issuer
-    loopback = issuer.startswith(("http://127.0.0.1:", "http://localhost:"))
-    if not issuer.startswith("https://") and not loopback:
-        raise SettingsError("server.issuer must begin with https:// (http:// only on 127.0.0.1 or localhost).")
-    if issuer.endswith("/") or "?" in issuer or "#" in issuer:
-        raise SettingsError("server.issuer must have no trailing slash, query or fragment.")
+    loopback = _check_issuer(settings.server.issuer)
+    try:
+        CookieNames(settings.server.issuer, settings.cookie_suffix)
+    except ValueError:
+        raise SettingsError("cookie_suffix must be at most 32 letters, digits, - and _; empty where nobody shares the host name.") from None
     if 0 < len(settings.server.metrics_token) < 32:
         raise SettingsError("server.metrics_token must have at least 32 characters; it is better named by a file.")
-    if settings.environment != "production" and not loopback:
-        raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer.")
+    if settings.environment != "production":
+        if not loopback:
+            raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer.")
+    elif settings.keys.pending_seconds < 2 * JWKS_LIFE:
+        raise SettingsError(f"keys.pending_seconds must be at least {2 * JWKS_LIFE}: clients keep keys for {JWKS_LIFE} seconds.")
+    if settings.sms.gateway == "aliyun":
+        _check_aliyun(settings.sms, settings.environment)
+
+
+def _check_issuer(issuer: str) -> bool:
+    """Tell whether the issuer is a loopback address. Raises SettingsError unless it is an address and nothing else."""
+    parts = _split_address(issuer)
+    if parts is None:
+        raise SettingsError("server.issuer must name a host, and a port if any: https://id.example.gov.cn.")
+    loopback = parts.hostname in ("127.0.0.1", "localhost")
+    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+        raise SettingsError("server.issuer must begin with https:// (http:// only on 127.0.0.1 or localhost).")
+    if parts.path.strip("/"):
+        raise SettingsError("server.issuer must have no path: the provider serves at the root of its host.")
+    if issuer != f"{parts.scheme}://{parts.netloc}":
+        raise SettingsError("server.issuer must have no trailing slash, query or fragment.")
+    return loopback
+
+
+def _split_address(issuer: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(issuer)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return None
+    usable = bool(host) and issuer.isascii() and issuer.isprintable() and " " not in issuer and "@" not in parts.netloc
+    return parts if usable and not parts.netloc.endswith(":") else None
+
+
+def _check_aliyun(sms: SmsSettings, environment: str) -> None:
+    for key in ("access_key_id", "access_key_secret_file", "sign_name"):
+        if not getattr(sms, key):
+            raise SettingsError(f"sms.{key} is empty; the aliyun gateway needs it.")
+    # Outside production nothing is registered with the vendor, so the simulator's own codes serve where none are named.
+    if (environment == "production" or sms.templates) and (missing := sorted(set(TEMPLATES) - set(sms.templates))):
+        raise SettingsError(f"sms.templates names no template code for {', '.join(missing)}; write the registered ones there.")
 
 
 def read_settings(path: str | None = None) -> Settings:

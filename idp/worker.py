@@ -13,7 +13,7 @@ import httpx2
 import msgspec
 
 from idp.authenticators.services.forgetting import forget_past
-from idp.composition import Platform, StartRefused, open_platform
+from idp.composition import Platform, SettingRefused, open_platform
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import MessageId
 from idp.platform.audit_chain import Sequencer, read_head
@@ -46,7 +46,7 @@ class SmsPayload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def run_worker(settings: Settings, clock: Clock, random: Random, *, stop: asyncio.Event | None = None) -> None:
-    """Work until SIGTERM, SIGINT or ``stop``; losing the database only pauses the work. Raises StartRefused."""
+    """Work until SIGTERM, SIGINT or ``stop``; losing the database only pauses the work. Raises StartRefused as ``open_platform``."""
     stop = stop or asyncio.Event()
     platform = await open_platform(settings, clock, random)
     log = get_logger("worker")
@@ -225,7 +225,7 @@ async def _open_gateway(settings: SmsSettings, environment: str, clock: Clock, r
     if not templates and environment != "production":
         templates = {template.name: template.code for template in TEMPLATES.values()}
     if missing := sorted(set(TEMPLATES) - set(templates)):
-        raise StartRefused(f"The setting sms.templates names no template code for {', '.join(missing)}.")
+        raise SettingRefused(f"The setting sms.templates names no template code for {', '.join(missing)}.")
     secret = _read_secret(settings.access_key_secret_file)
     # No proxy or certificate from the environment: what leaves and whom it trusts is settings alone.
     async with httpx2.AsyncClient(trust_env=False, follow_redirects=False) as client:
@@ -243,11 +243,11 @@ async def _open_gateway(settings: SmsSettings, environment: str, clock: Clock, r
 
 def _read_secret(path: str) -> str:
     if not path:
-        raise StartRefused("The setting sms.access_key_secret_file is empty; name the file that holds the access key's secret.")
+        raise SettingRefused("The setting sms.access_key_secret_file is empty; name the file that holds the access key's secret.")
     try:
         secret = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        raise StartRefused(f"The file {path} of sms.access_key_secret_file cannot be read.") from None
+        raise SettingRefused(f"The file {path} of sms.access_key_secret_file cannot be read.") from None
     if not secret:
-        raise StartRefused(f"The file {path} of sms.access_key_secret_file is empty.")
+        raise SettingRefused(f"The file {path} of sms.access_key_secret_file is empty.")
     return secret

@@ -37,6 +37,10 @@ class DatabaseUnavailable(Exception):
     """No connection could be had in time, or it was lost: whether a write took effect is then unknown."""
 
 
+class UnusableDsn(Exception):
+    """The connection string says nothing that PostgreSQL's driver understands; its text is never repeated, it may hold a password."""
+
+
 class _Held:
     """One connection and the statements prepared on it."""
 
@@ -84,6 +88,8 @@ class Database:
                 statement_cache_size=256,
                 server_settings=SERVER_SETTINGS,
             )
+        except ValueError:
+            raise UnusableDsn from None  # the cause would quote the string
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
             raise DatabaseUnavailable("the database did not accept a connection") from error
         return _Held(connection)

@@ -9,7 +9,7 @@ import asyncpg
 from alembic import command, op
 from alembic.config import Config
 
-from idp.platform.database import Database
+from idp.platform.database import Database, UnusableDsn
 
 LOCK_TIMEOUT = "3s"
 """How long a migration waits for any lock: a blocked ``ALTER TABLE`` would block every reader behind it."""
@@ -75,7 +75,7 @@ def _execute(script: str) -> None:
 async def migrate(owner_dsn: str, environment: str) -> str:
     """Bring the schema to its newest revision and return it; write or compare the environment row.
 
-    Raises MigrationBusy when another migration holds the lock, WrongEnvironment when the database is of another environment.
+    Raises MigrationBusy when another migration holds the lock, WrongEnvironment when the database is of another environment, UnusableDsn.
     """
     connection = await _connect(owner_dsn)
     try:
@@ -126,6 +126,8 @@ async def check_environment(database: Database, expected: str) -> None:
 async def _connect(dsn: str) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(dsn, timeout=10, server_settings={"lock_timeout": LOCK_TIMEOUT, "application_name": "idp migrate"})
+    except ValueError:
+        raise UnusableDsn from None
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise MigrationFailed(f"The database did not accept a connection ({type(error).__name__}).") from error
 

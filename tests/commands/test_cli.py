@@ -1,5 +1,6 @@
 """What an operator types: each command on a real database, one sentence per error, exit code 2 for wrong arguments or settings."""
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,10 +65,83 @@ def test_settings_are_checked_and_secrets_not_shown(operator: Operator) -> None:
         ({"IDP_SERVER__ISSUER": "https://id.example/"}, ("slash",)),
         ({"IDP_ENVIRONMENT": "demo", "IDP_SERVER__ISSUER": "https://id.example"}, ("loopback",)),
         ({"IDP_DATABASE__DSN_FILE": "/nowhere"}, ("IDP_DATABASE__DSN_FILE", "cannot be read")),
+        ({"IDP_SERVER__ISSUER": "https://"}, ("server.issuer", "host")),
+        ({"IDP_SERVER__ISSUER": "id.example"}, ("server.issuer", "host")),
+        ({"IDP_SERVER__ISSUER": "https://id.example:many"}, ("server.issuer", "host")),
+        ({"IDP_SERVER__ISSUER": "http://127.0.0.1:80@id.example"}, ("server.issuer", "host")),
+        ({"IDP_SERVER__ISSUER": "https://id.example/sso"}, ("server.issuer", "path")),
+        ({"IDP_SERVER__ISSUER": "https://id.example?x=1"}, ("server.issuer", "query")),
+        ({"IDP_COOKIE_SUFFIX": "a;b"}, ("cookie_suffix", "letters")),
+        ({"IDP_ENVIRONMENT": "production", "IDP_KEYS__PENDING_SECONDS": "599"}, ("keys.pending_seconds", "600")),
+        ({"IDP_SERVER__METRICS_TOKEN": "short"}, ("server.metrics_token", "32")),
     ],
 )
 def test_wrong_settings_are_named_in_one_sentence(operator: Operator, environ: dict[str, str], parts: Sequence[str]) -> None:
     assert_one_sentence(operator.type("settings", "check", environ=environ), 2, *parts)
+
+
+ALIYUN = {
+    "IDP_SMS__GATEWAY": "aliyun",
+    "IDP_SMS__ACCESS_KEY_ID": "synthetic",
+    "IDP_SMS__ACCESS_KEY_SECRET_FILE": "/nowhere",
+    "IDP_SMS__SIGN_NAME": "样例",
+}
+
+
+@pytest.mark.parametrize("left_out", ["ACCESS_KEY_ID", "ACCESS_KEY_SECRET_FILE", "SIGN_NAME"])
+def test_an_sms_gateway_needs_its_account(operator: Operator, left_out: str) -> None:
+    assert operator.type("settings", "check", environ=ALIYUN).exit_code == 0
+    assert_one_sentence(operator.type("settings", "check", environ={**ALIYUN, f"IDP_SMS__{left_out}": ""}), 2, f"sms.{left_out.lower()}")
+
+
+def test_an_sms_gateway_in_production_needs_every_template(tmp_path: Path) -> None:
+    settings = tmp_path / "idp.toml"
+    operator = Operator(settings)
+    text = '[sms]\ngateway = "aliyun"\naccess_key_id = "a"\naccess_key_secret_file = "b"\nsign_name = "c"\n'
+    text += '[sms.templates]\nsign_in_code = "SMS_1"\n'
+    settings.write_text(text)
+    assert_one_sentence(operator.type("settings", "check"), 2, "sms.templates", "unnamed_sign_in_code")
+    settings.write_text(text + 'unnamed_sign_in_code = "SMS_2"\n')
+    assert operator.type("settings", "check").exit_code == 0
+
+
+def test_what_is_wrong_with_a_setting_at_the_start_ends_with_2(operator: Operator, tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    public.write_text("x" * 43)
+    public.chmod(0o644)
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    for environ, part in (
+        ({"IDP_DATABASE__DSN": ""}, "database.dsn"),
+        ({"IDP_KEYS__KEY_ENCRYPTION_KEY_FILE": str(public)}, "keys.key_encryption_key_file"),
+        ({"IDP_TRANSIENTS__STORE": "redis", "IDP_TRANSIENTS__REDIS_URL": "foo"}, "transients.redis_url"),
+        ({**ALIYUN, "IDP_SMS__ACCESS_KEY_SECRET_FILE": str(tmp_path / "absent")}, "sms.access_key_secret_file"),
+        ({**ALIYUN, "IDP_SMS__ACCESS_KEY_SECRET_FILE": str(empty)}, "sms.access_key_secret_file"),
+    ):
+        assert_one_sentence(operator.type("worker", environ=environ), 2, part)
+
+
+@pytest.mark.parametrize("dsn", ["garbage", "postgresql://[bad", "postgresql://a:Hidden-1@host:port/x"])
+def test_an_unusable_connection_string_is_one_sentence_that_does_not_repeat_it(operator: Operator, dsn: str) -> None:
+    for words in (("serve",), ("worker",), ("keys", "list")):
+        result = operator.type(*words, environ={"IDP_DATABASE__DSN": dsn})
+        assert_one_sentence(result, 2, "database.dsn")
+        assert "Hidden" not in result.output
+    assert_one_sentence(operator.type("migrate", environ={"IDP_DATABASE__OWNER_DSN": dsn}), 2, "database.owner_dsn")
+
+
+def test_a_secret_file_that_is_not_text_is_one_sentence(operator: Operator, tmp_path: Path) -> None:
+    secret = tmp_path / "dsn"
+    secret.write_bytes(b"\xff\xfe\x00")
+    assert_one_sentence(operator.type("worker", environ={"IDP_DATABASE__DSN_FILE": str(secret)}), 2, "IDP_DATABASE__DSN_FILE", "UTF-8")
+
+
+def test_a_busy_port_is_one_sentence(operator: Operator) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert_one_sentence(operator.type("serve", environ={"IDP_SERVER__PORT": port}), 1, "server.port", port)
 
 
 def test_an_unknown_key_names_the_near_one(operator: Operator, tmp_path: Path) -> None:
@@ -101,10 +175,10 @@ def test_clients_are_added_once_and_listed(operator: Operator) -> None:
     assert added.exit_code == 0, added.output
     assert "client_id: land" in added.output
     assert len(added.output.split("client_secret: ")[1].strip()) == 43
-    assert_one_sentence(operator.type(*words), 1, "client_id")
-    assert_one_sentence(
-        operator.type("clients", "add", "bad", "--name", "x", "--sector", "x", "--redirect-uri", "http://a.example/"), 1, "redirect_uris"
-    )
+    assert_one_sentence(operator.type(*words), 2, "CLIENT_ID")
+    bad = operator.type("clients", "add", "bad", "--name", "x", "--sector", "x", "--redirect-uri", "http://a.example/")
+    assert_one_sentence(bad, 2, "--redirect-uri", "https")
+    assert "redirect_uris" not in bad.output
     listed = operator.type("clients", "list")
     assert "land  live" in listed.output
     assert "client_secret_basic" in listed.output
