@@ -93,7 +93,9 @@ class Demo:
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._postgres: EmbeddedPostgres | None = None
         self._lock: int | None = None
-        self._environ = {**os.environ, "IDP_SETTINGS": str(folder / "idp.toml"), "PYTHONUNBUFFERED": "1"}
+        # The demo has its own settings: what the caller's shell says about another installation must not reach its parts.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+        self._environ = {**inherited, "IDP_SETTINGS": str(folder / "idp.toml"), "PYTHONUNBUFFERED": "1"}
 
     def start(self, *, reset: bool) -> None:
         """Start every part in order. Raises DemoFailed."""
@@ -224,7 +226,8 @@ class Demo:
     def _describe_death(self, name: str, child: subprocess.Popen[bytes]) -> str:
         log = self._folder / "logs" / f"{name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.exists() else []
-        return "\n".join([f"The part {name} ended unexpectedly ({child.returncode}); everything was stopped. Its last lines:", *lines])
+        what = f"The part {name} ended unexpectedly ({child.returncode}); everything was stopped."
+        return "\n".join([f"{what} Its last lines:", *lines]) if lines else f"{what} It wrote nothing."
 
 
 def run_demo(*, port: int, reset: bool, data: Path | None, announce: Callable[[str], None]) -> None:

@@ -61,7 +61,12 @@ def test_it_keeps_its_data_forgets_them_on_reset_and_leaves_nothing_running(tmp_
 
 
 @pytest.mark.parametrize("part", ["worker", "postgres"])
-def test_the_death_of_a_part_stops_everything_and_says_so(tmp_path: Path, part: str) -> None:
+def test_the_death_of_a_part_stops_everything_and_says_so(
+    tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Settings of another installation in the caller's shell are not the demo's.
+    monkeypatch.setenv("IDP_SERVER__ISSUER", "https://elsewhere.example")
+    monkeypatch.setenv("IDP_UNKNOWN__SETTING", "1")
     data = str(tmp_path / "data")
     with DemoProcess(find_three_ports(), "--data", data) as demo:
         pattern = "idp worker" if part == "worker" else "bin/postgres -D"
@@ -69,6 +74,11 @@ def test_the_death_of_a_part_stops_everything_and_says_so(tmp_path: Path, part: 
         os.kill(victim, signal.SIGKILL)
         assert demo.process.wait(40) == 1
     assert list_processes(data, demo) == []
+    said = capfd.readouterr().err
+    if part == "worker":
+        assert said == "idp: The part worker ended unexpectedly (-9); everything was stopped. It wrote nothing.\n"
+    else:
+        assert "ended unexpectedly" in said
 
 
 def test_killing_the_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
