@@ -54,8 +54,17 @@ class KeyRotation:
         self._retiring_for = retiring_for
 
     async def create_missing(self, tx: Transaction) -> list[SigningKey]:
-        """Give every algorithm that could not sign an active key, in the caller's transaction under ``lock_keys``."""
-        return [key for algorithm in ALGORITHMS for key in await self._advance(tx, algorithm)]
+        """Give every algorithm without an active or pending key its first one, in the caller's transaction under ``lock_keys``.
+
+        It changes no key that exists: whoever only reads, as ``idp audit verify`` does, never moves a rotation on.
+        """
+        able = {key.algorithm for key in await key_store.list_signing_keys(tx) if key.state in (KeyState.ACTIVE, KeyState.PENDING)}
+        created = []
+        for algorithm in ALGORITHMS:
+            if algorithm not in able:
+                created.append(await self._generate(KeyCreation(algorithm, KeyState.ACTIVE)))
+                await self._add(tx, created[-1], "system")
+        return created
 
     async def list_keys(self) -> Sequence[ListedKey]:
         """Return every signing key, without material."""

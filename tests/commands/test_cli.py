@@ -1,13 +1,17 @@
 """What an operator types: each command on a real database, one sentence per error, exit code 2 for wrong arguments or settings."""
 
+import asyncio
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
 from idp.cli import main
+from tests.support.clusters import SharedCluster
 
 URI = "https://department.example/callback"
 
@@ -225,6 +229,30 @@ def test_audit_verify_says_that_nothing_was_altered(operator: Operator) -> None:
     assert result.exit_code == 0, result.output
     assert "not chained yet:" in result.output
     assert result.output.rstrip().endswith("intact")
+
+
+async def test_who_may_only_read_verifies_while_a_rotation_is_due(
+    operator: Operator, owner_dsn: str, cluster: SharedCluster, database_name: str
+) -> None:
+    # Every command runs its own event loop.
+    assert (await asyncio.to_thread(operator.type, "keys", "rotate", "--algorithm", "RS256")).exit_code == 0
+    owner = await asyncpg.connect(owner_dsn)
+    role = f"auditor_{database_name}"
+    try:
+        await owner.execute("UPDATE signing_keys SET state_since = state_since - interval '1 day' WHERE state = 'pending'")
+        before = [dict(row) for row in await owner.fetch("SELECT kid, state FROM signing_keys ORDER BY kid")]
+        await owner.execute(f"CREATE ROLE {role} LOGIN IN ROLE idp_audit_reader PASSWORD 'synthetic'")
+        parts = urlsplit(owner_dsn)
+        place = parts.netloc.rpartition("@")[2]
+        reader = {"IDP_DATABASE__DSN": urlunsplit(parts._replace(netloc=f"{role}:synthetic@{place}"))}
+        for words in (("audit", "verify"), ("keys", "list")):
+            result = await asyncio.to_thread(operator.type, *words, environ=reader)
+            assert result.exit_code == 0, result.output
+        assert [dict(row) for row in await owner.fetch("SELECT kid, state FROM signing_keys ORDER BY kid")] == before
+        assert_one_sentence(await asyncio.to_thread(operator.type, "keys", "rotate", environ=reader), 1, "PostgreSQL refused")
+    finally:
+        await owner.execute(f"DROP ROLE IF EXISTS {role}")
+        await owner.close()
 
 
 def test_a_database_that_does_not_answer_is_one_sentence(operator: Operator) -> None:

@@ -153,6 +153,16 @@ async def test_s27_a_new_key_is_published_before_it_signs_and_old_tokens_verify(
     assert row["wrapped"] is None, "a retired key's private part is erased"
 
 
+async def test_creating_what_is_missing_never_moves_a_rotation_on(database: Database, rotation: KeyRotation, clock: ManualClock) -> None:
+    await create_first(database, rotation)
+    (old,) = await read_states(rotation)
+    new = await rotation.rotate("ES256", "operator")
+    clock.advance(PENDING.total_seconds() + RETIRING.total_seconds())
+    await create_first(database, rotation)
+    assert await read_states(rotation) == {old: KeyState.ACTIVE, new: KeyState.PENDING}
+    assert len(await rotation.list_keys()) == 3
+
+
 async def test_a_second_rotation_waits_for_the_first(database: Database, rotation: KeyRotation, clock: ManualClock) -> None:
     await create_first(database, rotation)
     await rotation.rotate("ES256", "operator")
