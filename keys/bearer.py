@@ -6,7 +6,7 @@ from keys.base64url import decode_base64url, encode_base64url
 from keys.envelope import IV_SIZE, SealerRandom, make_ciphers, make_header, open_envelope
 from keys.errors import Unsealable
 
-MAX_BEARER = 8 * 1024
+MAX_BEARER = 16 * 1024
 """Characters; a longer text is refused unread, and none is made."""
 
 

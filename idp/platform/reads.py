@@ -50,7 +50,7 @@ class BatchedRead(Generic[Value]):
             arrays = [[key[i] for key, _ in batch] for i in range(self._columns)]
             first = batch[0][0]
             rows = await self._database.fetch(self._statement, *arrays, *first[self._columns : self._columns + self._shared])
-            made = {row[0]: self._make(row) for row in rows}
+            found = {row[0]: row for row in rows}
         except BaseException as error:
             for _, future in batch:
                 if not future.done():
@@ -59,5 +59,10 @@ class BatchedRead(Generic[Value]):
                 raise
             return
         for ordinal, (_, future) in enumerate(batch, 1):
-            if not future.done():
-                future.set_result(made.get(ordinal))
+            if future.done():
+                continue
+            row = found.get(ordinal)
+            try:
+                future.set_result(None if row is None else self._make(row))
+            except Exception as error:  # one row that cannot be read fails its own caller only
+                future.set_exception(error)

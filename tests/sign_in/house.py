@@ -22,6 +22,7 @@ from idp.http.middleware import Shell
 from idp.http.rendering import Pages, Service
 from idp.http.request_context import ContextRules
 from idp.http.static import StaticFiles
+from idp.kernel.audit_events import Place
 from idp.kernel.clock import read_system_random
 from idp.kernel.levels import Acr, find_aal, find_acr, meets
 from idp.people.rules.identifiers import find_check_character, parse_id_number, parse_phone
@@ -49,6 +50,9 @@ from tests.support.clocks import ManualClock
 
 ISSUER = "http://127.0.0.1:8000"
 DEPARTMENT = "示例市公积金中心"
+DEPARTMENT_EN = "Housing Fund Centre (sample)"
+HOME = "https://department.example/"
+NAMES = {"department": DEPARTMENT, "department_en": DEPARTMENT_EN, "home_url": HOME}
 PASSWORD = "correct horse battery"
 HASHING = PasswordHashing(2, 16)
 KEYS = DataKeys([DataKey(f"{purpose}-1", purpose, read_system_random(32)) for purpose in DATA_KEY_PURPOSES])
@@ -71,7 +75,9 @@ class Department:
     clock: ManualClock
     seen: list[tuple[Interaction, Session | None]] = field(default_factory=list)
 
-    async def decide(self, interaction: Interaction, session: Session | None, standing: Standing | None) -> Step:
+    async def decide(
+        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
+    ) -> Step:
         """Leave when the session is enough, or as low as it goes when more cannot be reached."""
         self.seen.append((interaction, session))
         if session is None or standing is None:
@@ -80,7 +86,7 @@ class Department:
         reached = find_acr(standing.ial, find_aal(proved, standing.phone_matched_at, self.clock()))
         if not meets(reached, interaction.wanted) and not interaction.unreachable:
             return SignInNeeded()
-        return Leave(f"https://department.example/callback?acr={reached.value if reached else 'none'}", interaction.department)
+        return Leave(f"https://department.example/callback?acr={reached.value if reached else 'none'}")
 
 
 class House:
@@ -208,9 +214,7 @@ class Browser:
         if cookie is None:
             cookie = self.house.interactions.make_browser_cookie()
             self.client.cookies.set(self.house.names.browser, cookie)
-        interaction = await self.house.interactions.begin(
-            "authorize", cookie, client_id="department-1", department=DEPARTMENT, wanted=wanted, **more
-        )
+        interaction = await self.house.interactions.begin("authorize", cookie, client_id="department-1", wanted=wanted, **{**NAMES, **more})
         return interaction.id
 
     async def get(self, path: str, **headers: str) -> httpx2.Response:
@@ -266,6 +270,13 @@ def find_code(page: httpx2.Response) -> str:
     found = re.search(r'data-code="([a-z_]+)"', page.text)
     assert found is not None, page.text
     return found[1]
+
+
+def find_way(page: httpx2.Response) -> tuple[str, str]:
+    """Return where the button of an error page leads, and what it says."""
+    found = re.search(r'id="back" href="([^"]+)">([^<]+)</a>', page.text)
+    assert found is not None, page.text
+    return unescape(found[1]), unescape(found[2])
 
 
 def find_left(page: httpx2.Response) -> dict[str, str]:

@@ -13,8 +13,9 @@ from idp.kernel.clock import Clock, Random
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import make_outward_id
 from idp.protocol.rules.authorization import SignInRequired
+from idp.protocol.rules.client import find_home
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
-from idp.protocol.services.authorization import Answer, Authorization, Undecided
+from idp.protocol.services.authorization import Answer, Authorization, Undecided, Unreachable
 from idp.protocol.services.continuation import KIND, write_request
 from idp.sign_in.rules.session import hash_session_id
 from idp.sign_in.services.interactions import Interactions
@@ -77,7 +78,7 @@ class AuthorizeEndpoint:
             request_id=context.request_id,
             place=lambda: Place(context.address, context.device),
         )
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, Answer | Unreachable):
             await send_redirect(send, outcome.url, 303, (NO_STORE,))
             return
         await send_redirect(send, await self._begin(outcome, parameters, scope))
@@ -96,7 +97,9 @@ class AuthorizeEndpoint:
             browser_cookie=browser,
             request=write_request(parameters),
             client_id=client.client_id,
-            department=client.name if context.language == "zh-CN" else client.name_en,
+            department=client.name,
+            department_en=client.name_en,
+            home_url=find_home(client),
             wanted=decision.wanted if isinstance(decision, SignInRequired) else client.minimum_acr,
             language=context.language,
             fresh_after=decision.fresh_after if isinstance(decision, SignInRequired) else None,

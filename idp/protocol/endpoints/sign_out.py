@@ -71,7 +71,7 @@ class SignOutPage:
         require_csrf(context, form, held.interaction.csrf)
         asked: dict[str, str] = json.loads(held.interaction.request)
         plan = await self._sign_out.plan(asked, context.session_cookie)
-        await self._interactions.finish(held.interaction.id)
+        await self._interactions.finish(held.interaction, done=False)
         if form.get("decision", 20) == "stay":
             return self._pages.render(
                 context, "signed_out.html", signed_out=False, back_url=_find_return(plan), back_name=_name(plan, context)

@@ -11,6 +11,7 @@ from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
 from idp.protocol.rules.scopes import list_claims
 
+UNMET = ProtocolError("unmet_authentication_requirements", "The person cannot reach the level this client needs.")
 OFFERED = (Factor.PASSWORD, Factor.SMS)
 """The ways of signing in that exist: what a person could still prove."""
 
@@ -30,12 +31,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Granted:
-    """The code may be issued. ``auth_time`` is the oldest factor counted; ``acr`` what the person truly reached."""
+    """The code may be issued. ``proved`` are the factors counted, ``acr`` what they truly reach."""
 
     standing: Standing
     acr: Acr
     aal: int
-    auth_time: datetime
+    proved: tuple[Proved, ...]
+
+    @property
+    def auth_time(self) -> datetime:
+        """Return the instant of the oldest factor counted (domain.md "Levels")."""
+        return min(p.at for p in self.proved)
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,20 @@ class ConsentRequired:
 
 
 @dataclass(frozen=True)
+class LevelUnreachable:
+    """No factor of this person leads to the client's minimum: the person is told by a page, then the client by ``error``."""
+
+    error: ProtocolError
+
+
+@dataclass(frozen=True)
 class Denied:
     """The request ends with an error that the client is told."""
 
     error: ProtocolError
 
 
-Decision = Granted | SignInRequired | ConsentRequired | Denied
+Decision = Granted | SignInRequired | ConsentRequired | LevelUnreachable | Denied
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,8 @@ def decide(
             return Denied(ProtocolError("login_required", "The person has to sign in."))
         case ConsentRequired():
             return Denied(ProtocolError("consent_required", "The person has to be asked first."))
+        case LevelUnreachable():
+            return Denied(step.error)
         case _:
             assert_never(step)
 
@@ -109,9 +124,10 @@ def _find_step(
     if standing is None or standing.person_status != "active":
         return SignInRequired(wanted, fresh_after)
     if hinted is not None and hinted != standing.subject:
-        if "none" in request.prompts or progress.signed_in:
-            return Denied(ProtocolError("login_required", "Another person is signed in than the id_token_hint names."))
-        return SignInRequired(wanted, fresh_after or now)
+        waits = fresh_after is not None and all(p.at < fresh_after for p in standing.proved)
+        if not progress.began or waits:
+            return SignInRequired(wanted, fresh_after or now)
+        return Denied(ProtocolError("login_required", "Another person is signed in than the id_token_hint names."))
     proved = standing.proved
     if fresh_after is not None:
         if not progress.began:
@@ -123,17 +139,16 @@ def _find_step(
     reached = find_acr(standing.ial, aal)
     if reached is None or not meets(reached, wanted):
         attainable = find_acr(standing.ial, find_aal([Proved(f, now) for f in OFFERED], standing.phone_matched_at, now))
-        if meets(attainable, wanted):
-            return SignInRequired(wanted, fresh_after)
-        if not meets(attainable, client.minimum_acr):
-            return Denied(ProtocolError("unmet_authentication_requirements", "The person cannot reach the level this client needs."))
-        if reached is None or not meets(reached, client.minimum_acr):
-            return SignInRequired(client.minimum_acr, fresh_after)
+        if attainable is None or not meets(attainable, client.minimum_acr):
+            return LevelUnreachable(UNMET)
+        target = min(wanted, attainable, key=ACR_ORDER.index)
+        if reached is None or not meets(reached, target):
+            return SignInRequired(target, fresh_after)
     missing = find_missing_consents(request, client, standing.consents)
     asks_again = "consent" in request.prompts and not progress.consented
     if missing or (asks_again and list_consent_entitlements(request, client)):
         return ConsentRequired(missing or list_consent_entitlements(request, client))
-    return Granted(standing, reached, aal, min(p.at for p in proved))
+    return Granted(standing, reached, aal, proved)
 
 
 def _find_freshness(request: AuthorizationRequest, standing: Standing | None, progress: Progress, now: datetime) -> datetime | None:
@@ -142,11 +157,12 @@ def _find_freshness(request: AuthorizationRequest, standing: Standing | None, pr
         return progress.fresh_after
     if {"login", "select_account"} & request.prompts:
         return now
-    if request.max_age is not None and standing is not None:
-        oldest = min(p.at for p in standing.proved)
-        if now - oldest > timedelta(seconds=request.max_age):
-            return now
-    return None
+    if request.max_age is None:
+        return None
+    threshold = now - timedelta(seconds=request.max_age)
+    if standing is None:
+        return threshold  # whoever signs in meanwhile, here or in another tab, must not be older
+    return now if min(p.at for p in standing.proved) < threshold else None
 
 
 def list_consent_entitlements(request: AuthorizationRequest, client: Client) -> tuple[Entitlement, ...]:

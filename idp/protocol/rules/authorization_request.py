@@ -12,6 +12,26 @@ from idp.protocol.rules.scopes import choose_scope, read_scope
 PROMPTS = ("none", "login", "consent", "select_account")
 RESPONSE_MODES = ("query",)
 RESPONSE_TYPES = ("code",)
+PARAMETERS = frozenset(
+    {
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "prompt",
+        "max_age",
+        "acr_values",
+        "login_hint",
+        "id_token_hint",
+        "ui_locales",
+    }
+)
+"""The parameters that are read; all others are ignored (RFC 6749 §3.1) and not kept."""
 DISPLAYS = ("page", "popup", "touch", "wap")
 
 
@@ -60,9 +80,9 @@ def find_return_address(parameters: Mapping[str, str], client: Client | None, us
         raise UnknownClient
     uri = parameters.get("redirect_uri")
     if uri is None or not matches_redirect_uri(client, uri):
-        raise BadRedirectUri(department=client.name)
+        raise BadRedirectUri(department=client.name, department_en=client.name_en)
     if client.status not in usable:
-        raise ClientSuspended(department=client.name)
+        raise ClientSuspended(department=client.name, department_en=client.name_en)
     return uri
 
 
@@ -84,7 +104,8 @@ def read_authorization_request(parameters: Mapping[str, str], client: Client, re
     requested = read_scope(parameters.get("scope", ""))
     if "openid" not in requested:
         raise ProtocolError("invalid_scope", "The scope openid is required.")
-    scope = choose_scope(requested, ("openid", *client.scopes))
+    offered = [s for s in client.scopes if s != "offline_access" or GrantType.REFRESH_TOKEN in client.grant_types]
+    scope = choose_scope(requested, ("openid", *offered))
     return AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=redirect_uri,

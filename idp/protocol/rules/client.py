@@ -184,8 +184,9 @@ def check_client(client: Client) -> None:
         strange = sorted(set(entitlement.claims) - known)
         if strange or not entitlement.claims:
             raise BadRegistration("entitlements", f"unknown claims: {', '.join(strange)}" if strange else "at least one claim")
-        if not 1 <= len(entitlement.purpose) <= 200:
-            raise BadRegistration("entitlements", "a purpose of 1 to 200 characters")
+        texts = (entitlement.purpose, entitlement.purpose_en or "-")
+        if not all(1 <= len(text) <= 200 and text.isprintable() for text in texts):
+            raise BadRegistration("entitlements", "a purpose of 1 to 200 printable characters")
     purposes = [e.purpose for e in client.entitlements]
     if len(set(purposes)) != len(purposes):
         raise BadRegistration("entitlements", "each purpose once")
@@ -214,10 +215,22 @@ MAX_URI = 1_000
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def find_home(client: Client) -> str:
+    """Return where a person begins again at this client: the origin of its first registered web address, "" when it has none."""
+    for uri in (*client.post_logout_redirect_uris, *client.redirect_uris):
+        parts = urlsplit(uri)
+        listens_there = client.application_type is ApplicationType.WEB or parts.hostname not in LOOPBACK_HOSTS
+        if parts.scheme in ("https", "http") and listens_there:
+            return f"{parts.scheme}://{parts.netloc}/"
+    return ""
+
+
 def matches_redirect_uri(client: Client, uri: str) -> bool:
     """Tell whether ``uri`` is registered: compared exactly (RFC 9700 §2.1); only a native loopback address has a free port."""
     if uri in client.redirect_uris:
         return True
+    if not uri.isascii() or not uri.isprintable() or " " in uri or "#" in uri:
+        return False
     if client.application_type is not ApplicationType.NATIVE:
         return False
     wanted = _without_loopback_port(uri)

@@ -4,7 +4,7 @@ from urllib.parse import unquote_to_bytes
 
 MAX_PARAMETERS = 40
 MAX_VALUE = 2_000
-LONGER = {"id_token_hint": 8_000, "request": 16_000, "claims": 8_000, "code": 8_000, "refresh_token": 8_000, "token": 8_000}
+LONGER = {"id_token_hint": 8_000, "request": 16_000, "claims": 8_000, "code": 16_000, "refresh_token": 16_000, "token": 16_000}
 """Values that carry a sealed or signed text may be longer than the 2,000 characters of all others."""
 
 

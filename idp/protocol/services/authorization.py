@@ -19,6 +19,7 @@ from idp.protocol.rules.authorization import (
     Decision,
     Denied,
     Granted,
+    LevelUnreachable,
     Progress,
     SignInRequired,
     decide,
@@ -55,10 +56,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Unreachable:
+    """The person has to be told first; then the browser goes to this address, at the client, with the error."""
+
+    url: str
+    client: Client
+
+
+@dataclass(frozen=True)
 class Undecided:
     """A person has to do something first."""
 
-    decision: SignInRequired | ConsentRequired
+    decision: SignInRequired | ConsentRequired | LevelUnreachable
     request: AuthorizationRequest
     client: Client
 
@@ -103,7 +112,7 @@ class Authorization:
         progress: Progress = FIRST_VISIT,
         request_id: str = "",
         place: Callable[[], Place] | None = None,
-    ) -> Answer | Undecided:
+    ) -> Answer | Unreachable | Undecided:
         """Return where the browser goes, or what is missing; raise a Refusal when the client or its address is not known."""
         client = await self._directory.find(parameters.get("client_id"))
         redirect_uri = find_return_address(parameters, client, self._usable)
@@ -123,7 +132,11 @@ class Authorization:
             case Denied():
                 person_id = presence.session.person_id if presence is not None else None
                 return await self._refuse(decision.error, redirect_uri, request.state, client, person_id, request_id, place)
-            case SignInRequired() | ConsentRequired():
+            case LevelUnreachable() if progress.began:
+                person_id = presence.session.person_id if presence is not None else None
+                told = await self._refuse(decision.error, redirect_uri, request.state, client, person_id, request_id, place)
+                return Unreachable(told.url, client)
+            case SignInRequired() | ConsentRequired() | LevelUnreachable():
                 return Undecided(decision, request, client)
             case _:
                 assert_never(decision)
@@ -174,7 +187,7 @@ class Authorization:
             session_ends_at=int(session.expires_at.timestamp()),
             subject=subject,
             scope=" ".join(request.scope),
-            factors=write_factors(session.proved),
+            factors=write_factors(granted.proved),
             acr=granted.acr.value,
             auth_time=int(granted.auth_time.timestamp()),
             nonce=request.nonce,
@@ -208,6 +221,11 @@ class Authorization:
         request_id: str,
         place: Callable[[], Place] | None,
     ) -> Answer:
+        address = build_response_url(
+            redirect_uri, {"error": error.error, "error_description": error.description, "state": state, "iss": self._issuer}
+        )
+        if person_id is None and error.error == "login_required":
+            return Answer(address, client)  # a silent look by nobody: not worth a row that is kept for years
         event = AuditEvent(
             Kind.AUTHORIZATION_REFUSED,
             Result.REFUSED,
@@ -219,5 +237,4 @@ class Authorization:
             place=place() if place is not None else None,
         )
         await self._ledger.record(self._audit.prepare(event))
-        parameters = {"error": error.error, "error_description": error.description, "state": state, "iss": self._issuer}
-        return Answer(build_response_url(redirect_uri, parameters), client)
+        return Answer(address, client)

@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import assert_never
 
+from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.people.rules.person import Standing as PersonStanding
-from idp.protocol.rules.authorization import ConsentRequired, Progress, SignInRequired
-from idp.protocol.services.authorization import Answer, Authorization
+from idp.protocol.rules.authorization import ConsentRequired, LevelUnreachable, Progress, SignInRequired
+from idp.protocol.rules.authorization_request import PARAMETERS
+from idp.protocol.services.authorization import Answer, Authorization, Unreachable
 from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step
 from idp.sign_in.rules.session import Session
 
@@ -15,8 +17,9 @@ KIND = "authorize"
 
 
 def write_request(parameters: Mapping[str, str], *, consented: bool = False, denied: bool = False) -> str:
-    """Return the interaction's request: the parameters as they came, and what the person answered since."""
-    return json.dumps({"parameters": dict(parameters), "consented": consented, "denied": denied}, ensure_ascii=False)
+    """Return the interaction's request: the parameters that are read, as they came, and what the person answered since."""
+    kept = {name: value for name, value in parameters.items() if name in PARAMETERS}
+    return json.dumps({"parameters": kept, "consented": consented, "denied": denied}, ensure_ascii=False)
 
 
 def read_parameters(interaction: Interaction) -> dict[str, str]:
@@ -37,22 +40,30 @@ class AuthorizeContinuation:
     def __init__(self, authorization: Authorization) -> None:
         self._authorization = authorization
 
-    async def decide(self, interaction: Interaction, session: Session | None, standing: PersonStanding | None) -> Step:
+    async def decide(
+        self, interaction: Interaction, session: Session | None, standing: PersonStanding | None, request_id: str, place: Place
+    ) -> Step:
         """Return the next step: the code or error for the department, the consent page, or sign-in."""
         try:
             outcome = await self._authorization.answer(
                 read_parameters(interaction),
                 session.id_hash if session is not None else None,
                 progress=read_progress(interaction, signed_in=interaction.person_id is not None),
+                request_id=request_id,
+                place=lambda: place,
             )
         except Refusal as refusal:
             return Refused(refusal.code)
+        if isinstance(outcome, Unreachable):
+            return Refused("level_unreachable", outcome.url)
         if isinstance(outcome, Answer):
-            return Leave(outcome.url, outcome.client.name)
+            return Leave(outcome.url)
         match outcome.decision:
             case SignInRequired():
                 return SignInNeeded()
             case ConsentRequired():
                 return PageNeeded("/consent")
+            case LevelUnreachable():
+                return Refused("level_unreachable")
             case _:
                 assert_never(outcome.decision)

@@ -39,6 +39,7 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     token_type: str = msgspec.field(default_factory=lambda: "Bearer")
 
 
+EXPIRED = "expired"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -87,6 +88,8 @@ class Tokens:
         code = self._values.open(AuthorizationCode, request.code)
         reason = _find_fault(code, request, client, seconds)
         if reason is not None or code is None:
+            if code is not None and reason == EXPIRED:
+                await self._end_replayed(code, client, now, request_id)
             await self._record_refusal(client, code, reason or "unreadable", request_id)
             raise _bad_grant("The authorization code is not valid for this request.", reason or "unreadable")
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
@@ -114,7 +117,9 @@ class Tokens:
             details={"grant": GrantType.AUTHORIZATION_CODE.value},
         )
         if not await self._ledger.redeem(grant, self._audit.prepare(event)):
-            await self._refuse_replay(code, client, now, request_id)
+            await self._end_replayed(code, client, now, request_id)
+            await self._record_refusal(client, code, "code used twice or no longer covered", request_id)
+            raise _bad_grant("The authorization code is not valid for this request.", "used twice, or the session ended")
         id_token = await self._id_tokens.sign(
             client.id_token_algorithm,
             client.client_id,
@@ -134,25 +139,11 @@ class Tokens:
             id_token=id_token,
         )
 
-    async def _refuse_replay(self, code: AuthorizationCode, client: Client, now: datetime, request_id: str) -> None:
-        """Read afterwards why a redemption failed; a code used twice ends its grant (RFC 6749 §4.1.2)."""
+    async def _end_replayed(self, code: AuthorizationCode, client: Client, now: datetime, request_id: str) -> None:
+        """End the grant of a code that was used before, whenever it comes again (RFC 6749 §4.1.2); nothing when it never was."""
         async with self._database.transaction() as tx:
-            ended = await grant_store.end(tx, code.id, now, "code used twice")
-            if ended is not None:
-                await self._audit.record(
-                    tx,
-                    AuditEvent(
-                        Kind.GRANT_ENDED,
-                        Result.REFUSED,
-                        actor="client",
-                        person_id=code.person_id,
-                        client_id=client.client_id,
-                        request_id=request_id,
-                        details={"reason": "code used twice"},
-                    ),
-                )
-        await self._record_refusal(client, code, "code used twice or no longer covered", request_id)
-        raise _bad_grant("The authorization code is not valid for this request.", "used twice, or the session ended")
+            if await grant_store.end(tx, code.id, now, "code used twice") is not None:
+                await self._audit.record(tx, _make_grant_ended(code.person_id, client, "code used twice", request_id))
 
     async def _refresh(self, request: Refresh, client: Client, now: datetime, request_id: str) -> TokenResponse:
         seconds = int(now.timestamp())
@@ -163,29 +154,7 @@ class Tokens:
         if grant is None or grant.client_id != client.client_id or grant.person_id is None:
             raise _bad_grant("The refresh token is not valid.", "of another client")
         scope = narrow_scope(grant.scope, request.scope)
-        decision = decide_refresh(grant, token.generation, client.auth_method is not AuthMethod.NONE, now)
-        event = AuditEvent(
-            Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
-        )
-        match decision:
-            case Rotate():
-                if not await self._ledger.rotate(Rotation(grant.id, token.generation, now), self._audit.prepare(event)):
-                    # Another request with the same token came first: the winner's successor stands, this one is refused.
-                    raise _bad_grant("The refresh token is not valid.", "lost the race")
-                generation = token.generation + 1
-            case Repeat():
-                async with self._database.transaction() as tx:
-                    if not await grant_store.spend_grace(tx, grant.id, grant.generation):
-                        raise _bad_grant("The refresh token is not valid.", "grace was spent")
-                    await self._audit.record(tx, event)
-                generation = grant.generation
-            case Reused():
-                await self._end_reused(grant, client, now, request_id)
-                raise _bad_grant("The refresh token is not valid.", "reused")
-            case Ineffective():
-                raise _bad_grant("The refresh token is not valid.", "the grant ended")
-            case _:
-                assert_never(decision)
+        generation = await self._find_next_generation(grant, token, client, now, request_id)
         ends_at = int(grant.expires_at.timestamp())
         id_token = None
         if grant.subject is not None and grant.lineage is not None:
@@ -208,19 +177,39 @@ class Tokens:
             id_token=id_token,
         )
 
+    async def _find_next_generation(self, grant: Grant, token: RefreshToken, client: Client, now: datetime, request_id: str) -> int:
+        """Return the generation of the successor; raise ProtocolError, and end the grant when the token was used before."""
+        decision = decide_refresh(grant, token.generation, client.auth_method is not AuthMethod.NONE, now)
+        event = AuditEvent(
+            Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
+        )
+        match decision:
+            case Rotate():
+                if await self._ledger.rotate(Rotation(grant.id, token.generation, now), self._audit.prepare(event)):
+                    return token.generation + 1
+                # Another request with the same token came first: what the grant says now decides, as if it had come a moment later.
+                moved = await self._grants.read(grant.id, now)
+                if moved is None or moved.generation == token.generation:
+                    raise _bad_grant("The refresh token is not valid.", "the grant ended")
+                return await self._find_next_generation(moved, token, client, now, request_id)
+            case Repeat():
+                async with self._database.transaction() as tx:
+                    if not await grant_store.spend_grace(tx, grant.id, grant.generation):
+                        raise _bad_grant("The refresh token is not valid.", "grace was spent")
+                    await self._audit.record(tx, event)
+                return grant.generation
+            case Reused():
+                await self._end_reused(grant, client, now, request_id)
+                raise _bad_grant("The refresh token is not valid.", "reused")
+            case Ineffective():
+                raise _bad_grant("The refresh token is not valid.", "the grant ended")
+            case _:
+                assert_never(decision)
+
     async def _end_reused(self, grant: Grant, client: Client, now: datetime, request_id: str) -> None:
         async with self._database.transaction() as tx:
             if await grant_store.end(tx, grant.id, now, "refresh token reused") is not None:
-                event = AuditEvent(
-                    Kind.GRANT_ENDED,
-                    Result.REFUSED,
-                    actor="client",
-                    person_id=grant.person_id,
-                    client_id=client.client_id,
-                    request_id=request_id,
-                    details={"reason": "refresh token reused"},
-                )
-                await self._audit.record(tx, event)
+                await self._audit.record(tx, _make_grant_ended(grant.person_id, client, "refresh token reused", request_id))
 
     async def _issue_to_client(self, request: UseOwnCredentials, client: Client, now: datetime, request_id: str) -> TokenResponse:
         seconds = int(now.timestamp())
@@ -275,12 +264,24 @@ def _find_fault(code: AuthorizationCode | None, request: RedeemCode, client: Cli
     if code.client_id != client.client_id:
         return "of another client"
     if now >= code.expires_at:
-        return "expired"
+        return EXPIRED
     if code.redirect_uri != request.redirect_uri:
         return "another redirect URI"
     if not proves(request.verifier, code.challenge):
         return "the code verifier does not fit"
     return None
+
+
+def _make_grant_ended(person_id: UUID | None, client: Client, reason: str, request_id: str) -> AuditEvent:
+    return AuditEvent(
+        Kind.GRANT_ENDED,
+        Result.REFUSED,
+        actor="client",
+        person_id=person_id,
+        client_id=client.client_id,
+        request_id=request_id,
+        details={"reason": reason},
+    )
 
 
 def _bad_grant(description: str, hint: str) -> ProtocolError:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.errors import Refusal
+from idp.sign_in.pages.visits import read_visit
 from idp.sign_in.rules.interaction import Leave, PageNeeded, Refused, SignInNeeded
 from idp.sign_in.rules.refusals import InteractionExpired
 from idp.sign_in.services.dispatch import Dispatcher, Routed
@@ -32,11 +33,11 @@ class DispatchPage:
         """Ask the flow's kind what comes next, and go there."""
         context = read_context(request)
         try:
-            routed = await self._dispatcher.decide(request.query_params.get("i", ""), context.browser_cookie, context.session_cookie)
+            routed = await self._dispatcher.decide(request.query_params.get("i", ""), read_visit(context))
         except Refusal as refusal:
             return self._pages.refuse(context, refusal)
         if isinstance(routed.step, SignInNeeded) and request.query_params.get("asked") and not routed.interaction.proved:
-            return self._pages.refuse(context, InteractionExpired(), department=routed.interaction.department)
+            return self._pages.refuse(context, InteractionExpired(), **routed.interaction.way_back)
         return self._answer(context, routed)
 
     def _answer(self, context: RequestContext, routed: Routed) -> Response:
@@ -46,10 +47,10 @@ class DispatchPage:
                 return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)
             case PageNeeded(path=path):
                 return RedirectResponse(f"{path}?i={quote(interaction.id, safe='')}", 303)
-            case Leave(url=url, department=department):
-                return leave(self._pages, context, url, department)
-            case Refused(code=code):
-                return self._pages.refuse(context, code, department=interaction.department)
+            case Leave(url=url):
+                return leave(self._pages, context, url, interaction.name_department(context.language))
+            case Refused(code=code, back_url=back_url):
+                return self._pages.refuse(context, code, **interaction.way_back, back_url=back_url)
         assert_never(routed.step)
 
 

@@ -16,6 +16,8 @@ class Interaction:
     ``proved`` are factors shown in this flow, not yet a session; ``fresh_after`` asks for factors proved at or after that
     instant (``prompt=login``, ``max_age``). ``unreachable`` says that the person proved all that can be proved and ``wanted``
     was not reached: the continuation lowers the class or refuses, but does not ask for sign-in again.
+
+    ``department`` and ``department_en`` are its name, ``home_url`` is where somebody who lost the way begins again there ("" unknown).
     """
 
     id: str
@@ -34,6 +36,17 @@ class Interaction:
     proved: tuple[Proved, ...] = ()
     sends: int = 0
     unreachable: bool = False
+    department_en: str = ""
+    home_url: str = ""
+
+    def name_department(self, language: str) -> str:
+        """Return the department's name in the language of a page."""
+        return self.department if language == "zh-CN" else self.department_en or self.department
+
+    @property
+    def way_back(self) -> dict[str, str]:
+        """Return the facts that a refusal needs to offer the way to the department."""
+        return {"department": self.department, "department_en": self.department_en, "home_url": self.home_url}
 
 
 def hash_browser(cookie: str) -> bytes:
@@ -41,9 +54,18 @@ def hash_browser(cookie: str) -> bytes:
     return hashlib.sha256(b"browser:" + cookie.encode()).digest()
 
 
-def is_bound_to(interaction: Interaction, browser_cookie: str) -> bool:
-    """Tell in constant time whether this browser began the interaction."""
-    return hmac.compare_digest(interaction.browser_hash, hash_browser(browser_cookie))
+@dataclass(frozen=True)
+class Ending:
+    """What is remembered of a flow that is over. ``done``: the person was signed in by it; ``way_back`` as of the flow."""
+
+    browser_hash: bytes
+    done: bool
+    way_back: dict[str, str]
+
+
+def is_bound_to(flow: Interaction | Ending, browser_cookie: str) -> bool:
+    """Tell in constant time whether this browser began the flow."""
+    return hmac.compare_digest(flow.browser_hash, hash_browser(browser_cookie))
 
 
 @dataclass(frozen=True)
@@ -63,14 +85,17 @@ class Leave:
     """The flow is over; the browser goes to this address (already complete, with code or error)."""
 
     url: str
-    department: str
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The flow is over and may not be told to the department; ``code`` is the message key of the error page."""
+    """The flow is over and the person is told; ``code`` is the message key of the error page.
+
+    ``back_url`` is the address that tells the department, "" when it may not be told.
+    """
 
     code: str
+    back_url: str = ""
 
 
 Step = SignInNeeded | PageNeeded | Leave | Refused

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from idp.kernel.audit_events import Place
 from idp.people.rules.person import Standing, check_standing
 from idp.people.services.directory import People
 from idp.sign_in.rules.interaction import Interaction, Leave, Refused, SignInNeeded, Step
@@ -12,12 +13,15 @@ from idp.sign_in.rules.session import Session
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL
+from idp.sign_in.services.visits import Visit
 
 
 class Continuation(Protocol):
     """What a kind of flow does when a step is done."""
 
-    async def decide(self, interaction: Interaction, session: Session | None, standing: Standing | None) -> Step:
+    async def decide(
+        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
+    ) -> Step:
         """Return what comes next. ``session`` is live and its person may sign in; ``standing`` is that person's.
 
         It is not asked while the sign-in is in the middle of its questions. ``SignInNeeded`` brings the person back here with
@@ -44,13 +48,13 @@ class Dispatcher:
         self._people = people
         self._continuations = continuations
 
-    async def decide(self, interaction_id: str, browser_cookie: str | None, session_cookie: str | None) -> Routed:
-        """Return the next step of a flow. Raises InteractionExpired, ForeignBrowser."""
-        interaction = (await self._interactions.read(interaction_id, browser_cookie)).interaction
+    async def decide(self, interaction_id: str, visit: Visit) -> Routed:
+        """Return the next step of a flow. Raises InteractionExpired, InteractionFinished, ForeignBrowser."""
+        interaction = (await self._interactions.read(interaction_id, visit.browser_cookie)).interaction
         continuation = self._continuations.get(interaction.kind)
         if continuation is None:
-            raise InteractionExpired  # begun by a release that knew more kinds
-        session = await self._sessions.read(session_cookie)
+            raise InteractionExpired(**interaction.way_back)  # begun by a release that knew more kinds
+        session = await self._sessions.read(visit.session_cookie)
         standing: Standing | None = None
         if session is not None:
             self._sessions.touch(session)
@@ -63,9 +67,13 @@ class Dispatcher:
                 session = None
         if interaction.proved:
             return Routed(interaction, SignInNeeded())  # in the middle of its questions; the sign-in says which is next
-        step = await continuation.decide(interaction, session, standing)
+        step = await continuation.decide(interaction, session, standing, visit.request_id, visit.place)
         if isinstance(step, SignInNeeded) and interaction.unreachable and session is not None:
             return Routed(interaction, Refused("level_unreachable"))
-        if isinstance(step, Leave | Refused) and not await self._interactions.finish(interaction_id):
-            raise InteractionExpired  # another request of the same flow left already
+        if isinstance(step, Leave | Refused):
+            done = isinstance(step, Leave) and session is not None
+            if not await self._interactions.finish(interaction, done=done):
+                raise await self._interactions.explain_end(
+                    interaction_id, visit.browser_cookie
+                )  # another request of the same flow left already
         return Routed(interaction, step)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from idp.kernel.audit_events import Place
 from idp.people.rules.masking import mask_name
 from idp.people.rules.person import Standing, check_standing
 from idp.people.services.directory import People
@@ -45,8 +46,10 @@ class Portal:
 
     async def begin(self, browser_cookie: str) -> Interaction:
         """Begin the flow that ends on the front page."""
-        return await self._interactions.begin(PORTAL, browser_cookie)
+        return await self._interactions.begin(PORTAL, browser_cookie, home_url=FRONT_PAGE)
 
-    async def decide(self, interaction: Interaction, session: Session | None, standing: Standing | None) -> Step:
+    async def decide(
+        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
+    ) -> Step:
         """Return to the front page as soon as anybody is signed in."""
-        return SignInNeeded() if session is None else Leave(FRONT_PAGE, "")
+        return SignInNeeded() if session is None else Leave(FRONT_PAGE)

@@ -1,5 +1,6 @@
 """Authorization errors, consent, sign-in on the way, sign-out: what a browser sees."""
 
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -206,16 +207,29 @@ async def test_consent_needs_the_token_of_its_page_the_browser_and_the_step(prov
     assert (await web.client.post("/consent", data={**fields, "decision": "allow"})).status_code == 303
 
 
-async def test_a_level_that_cannot_be_reached_is_told_to_the_client(provider: Provider) -> None:
+async def test_a_level_that_cannot_be_reached_is_told_to_the_person_and_then_to_the_client(provider: Provider) -> None:
     await provider.add_client("strict", minimum_acr=Acr.SUBSTANTIAL)
     await provider.add_client("wishing")
     person = await provider.add_person(ial=2)
     web = Web(provider)
-    await web.sign_in(person, ask("strict"))
-    assert read_answer(web)["error"] == "unmet_authentication_requirements"
+    for _ in range(2):  # the second time the session is there already: again a page, not a bounce
+        page = await web.sign_in(person, ask("strict"))
+        assert (page.status_code, find_code(page)) == (403, "level_unreachable")
+        assert "error=unmet_authentication_requirements" in unescape(page.text)
+    silent = await provider.authorize("strict", {SESSION: web.client.cookies[SESSION]}, prompt="none")
+    assert silent.parameters["error"] == "unmet_authentication_requirements"
     lowered = Web(provider)
     await lowered.sign_in(await provider.add_person(ial=2), ask("wishing", acr_values="urn:yizheng:acr:substantial"))
     assert "code" in read_answer(lowered)
+
+
+async def test_what_a_person_did_after_a_page_is_audited_with_place_and_request(provider: Provider) -> None:
+    await provider.add_client("placed")
+    person = await provider.add_person()
+    await Web(provider).sign_in(person, ask("placed"))
+    (event,) = [e for e in await provider.read_events("authorized") if e["person_id"] == person.person_id]
+    assert event["request_id"]
+    assert event["place_hash"] is not None
 
 
 async def test_s17_the_language_follows_parameter_cookie_request_and_default(provider: Provider) -> None:

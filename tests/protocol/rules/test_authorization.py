@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from idp.kernel.levels import Acr, Factor
+from idp.kernel.levels import Acr, Factor, Proved
 from idp.protocol.rules.authorization import (
     FIRST_VISIT,
     ConsentRequired,
     Denied,
     Granted,
+    LevelUnreachable,
     Progress,
     SignInRequired,
     decide,
@@ -58,8 +59,32 @@ def test_a_person_who_cannot_reach_the_wish_gets_the_true_lower_class() -> None:
 
 def test_a_person_who_cannot_reach_the_clients_minimum_is_never_lowered() -> None:
     decision = decide(make_request(), SUBSTANTIAL, make_standing(ial=2), None, FIRST_VISIT, NOW)
-    assert isinstance(decision, Denied)
+    assert isinstance(decision, LevelUnreachable)
     assert decision.error.error == "unmet_authentication_requirements"
+    silent = decide(make_request(prompts=frozenset({"none"})), SUBSTANTIAL, make_standing(ial=2), None, FIRST_VISIT, NOW)
+    assert isinstance(silent, Denied)
+    assert silent.error.error == "unmet_authentication_requirements"
+
+
+def test_a_wish_beyond_reach_asks_for_the_best_that_can_be_reached() -> None:
+    wishing = make_request(wanted=Acr.HIGH)
+    assert decide(wishing, CLIENT, make_standing(*PASSWORD_ONLY), None, FIRST_VISIT, NOW) == SignInRequired(Acr.SUBSTANTIAL, None)
+
+
+def test_what_is_counted_is_what_is_told() -> None:
+    old = make_standing(age=3600)
+    fresh = replace(old, proved=(Proved(Factor.PASSWORD, NOW), *(p for p in old.proved if p.factor is Factor.SMS)))
+    decision = decide(make_request(), CLIENT, fresh, None, Progress(fresh_after=NOW - timedelta(seconds=1), signed_in=True), NOW)
+    assert isinstance(decision, Granted)
+    assert decision.proved == (Proved(Factor.PASSWORD, NOW),)
+    assert (decision.auth_time, decision.acr) == (NOW, Acr.LOW)
+
+
+def test_max_age_holds_for_a_flow_that_waited_for_another_tab() -> None:
+    begun = decide(make_request(max_age=10), CLIENT, None, None, FIRST_VISIT, NOW)
+    assert begun == SignInRequired(Acr.LOW, NOW - timedelta(seconds=10))
+    later = decide(make_request(max_age=10), CLIENT, make_standing(age=600), None, Progress(fresh_after=begun.fresh_after), NOW)
+    assert isinstance(later, SignInRequired)
 
 
 def test_high_is_not_reached_here_and_counts_as_a_wish() -> None:
@@ -73,7 +98,7 @@ def test_an_old_phone_match_makes_the_code_no_second_factor() -> None:
     lowered = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, stale, None, FIRST_VISIT, NOW)
     assert isinstance(lowered, Granted)
     assert (lowered.acr, lowered.aal) == (Acr.LOW, 1)
-    assert isinstance(decide(make_request(), SUBSTANTIAL, stale, None, FIRST_VISIT, NOW), Denied)
+    assert isinstance(decide(make_request(), SUBSTANTIAL, stale, None, FIRST_VISIT, NOW), LevelUnreachable)
 
 
 @pytest.mark.parametrize("prompt", ["login", "select_account"])
