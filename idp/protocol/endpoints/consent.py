@@ -1,5 +1,6 @@
 """Decides how ``/consent`` is asked and answered: once per department, purpose and version, inside a flow."""
 
+import hmac
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -12,8 +13,7 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
-from idp.protocol.rules.client import Client, Entitlement
-from idp.protocol.services.consent import Consent
+from idp.protocol.services.consent import Consent, Question
 from idp.sign_in.services.interactions import Held, Interactions, require_step
 from idp.sign_in.services.sessions import Sessions
 
@@ -46,8 +46,7 @@ class ConsentPage:
         question = await self._find_question(held, context)
         if question is None:
             return _go_on(held)
-        entitlements, client = question
-        chinese = context.language == "zh-CN"
+        client, chinese = question.client, context.language == "zh-CN"
         return self._pages.render(
             context,
             "consent.html",
@@ -55,7 +54,8 @@ class ConsentPage:
             csrf=held.interaction.csrf,
             step=held.step,
             department=client.name if chinese else client.name_en,
-            purposes=[{"purpose": e.purpose if chinese else e.purpose_en or e.purpose, "claims": e.claims} for e in entitlements],
+            shown=question.mark,
+            purposes=[{"purpose": e.purpose if chinese else e.purpose_en or e.purpose, "claims": e.claims} for e in question.entitlements],
         )
 
     async def submit(self, request: Request) -> Response:
@@ -69,26 +69,27 @@ class ConsentPage:
         if decision not in DECISIONS:
             raise DecisionMissing
         session = await self._sessions.read(context.session_cookie)
-        question = await self._find_question(held, context)
+        question = await self._consent.find_question(held.interaction, session) if session is not None else None
         if question is None or session is None:
             return _go_on(held)
-        entitlements, client = question
+        if not hmac.compare_digest(form.get("shown", 100).encode(), question.mark.encode()):
+            # Somebody else is signed in by now, or the department asks for something else: that was not on the page.
+            return RedirectResponse(f"/consent?i={quote(held.interaction.id)}", status_code=303)
+        # The flow moves first: of answers that arrive together one is recorded, and a lost record leaves the question open.
+        held = await self._interactions.replace(held, held.interaction)
         answered = await self._consent.answer(
             held.interaction,
             session,
-            entitlements,
-            client,
+            question,
             allow=decision == "allow",
             request_id=context.request_id,
             place=Place(context.address, context.device),
         )
         return _go_on(await self._interactions.replace(held, answered))
 
-    async def _find_question(self, held: Held, context: RequestContext) -> tuple[tuple[Entitlement, ...], Client] | None:
+    async def _find_question(self, held: Held, context: RequestContext) -> Question | None:
         session = await self._sessions.read(context.session_cookie)
-        if session is None:
-            return None
-        return await self._consent.find_question(held.interaction, session.id_hash)
+        return await self._consent.find_question(held.interaction, session) if session is not None else None
 
 
 def _go_on(held: Held) -> Response:

@@ -1,7 +1,7 @@
 """Decides what is known of a department's system and which of its values are acceptable (OpenID Connect Registration §2)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -190,6 +190,19 @@ def check_client(client: Client) -> None:
     purposes = [e.purpose for e in client.entitlements]
     if len(set(purposes)) != len(purposes):
         raise BadRegistration("entitlements", "each purpose once")
+
+
+def renew_versions(known: tuple[Entitlement, ...], wanted: tuple[Entitlement, ...]) -> tuple[Entitlement, ...]:
+    """Return the wanted entitlements; whoever changed claims or basis gets a version above the known one, so consent is asked anew."""
+    before = {e.purpose: e for e in known}
+    renewed = []
+    for entitlement in wanted:
+        old = before.get(entitlement.purpose)
+        changed = old is not None and (set(old.claims), old.basis) != (set(entitlement.claims), entitlement.basis)
+        if old is not None and changed and entitlement.version <= old.version:
+            entitlement = replace(entitlement, version=old.version + 1)
+        renewed.append(entitlement)
+    return tuple(renewed)
 
 
 def _check_uri(field: str, uri: str, application_type: ApplicationType) -> None:

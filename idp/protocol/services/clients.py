@@ -10,7 +10,7 @@ from idp.kernel.ids import make_outward_id, make_uuid7
 from idp.kernel.levels import Acr
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
-from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Client, Entitlement, check_client
+from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Client, Entitlement, check_client, renew_versions
 from idp.protocol.stores import clients as store
 from keys import Mac
 
@@ -100,8 +100,14 @@ class Clients:
         return secret
 
     async def replace(self, tx: Transaction, client: Client, *, actor: str) -> None:
-        """Write the next version of a client that was read before. Raises BadRegistration, also when another change came first."""
+        """Write the next version of a client that was read before; an entitlement that changed gets a new version, so it is asked anew.
+
+        Raises BadRegistration, also when another change came first.
+        """
         check_client(client)
+        known = await store.read_in(tx, client.client_id)
+        if known is not None:
+            client = replace(client, entitlements=renew_versions(known.entitlements, client.entitlements))
         if not await store.replace(tx, client, self._clock()):
             raise BadRegistration("client_id", "the client was changed by somebody else")
         details: dict[str, Detail] = {"status": client.status, "version": client.version + 1}

@@ -1,9 +1,13 @@
 """Decides what is recorded when a person agrees or does not agree to a release that rests on consent."""
 
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.clock import Clock
+from idp.kernel.ids import encode_base64url
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.protocol.rules.authorization import ConsentRequired
@@ -15,6 +19,21 @@ from idp.sign_in.rules.interaction import Interaction
 from idp.sign_in.rules.session import Session
 
 
+@dataclass(frozen=True)
+class Question:
+    """What one person is asked. ``mark`` names exactly this: person, purposes, versions and claims."""
+
+    entitlements: tuple[Entitlement, ...]
+    client: Client
+    mark: str
+
+
+def make_question(person_id: UUID, entitlements: tuple[Entitlement, ...], client: Client) -> Question:
+    """Return the question with its mark, which the form carries back: what was not shown is not agreed to."""
+    shown = json.dumps([str(person_id), client.client_id, [[e.purpose, e.version, e.claims] for e in entitlements]])
+    return Question(entitlements, client, encode_base64url(hashlib.sha256(shown.encode()).digest()))
+
+
 class Consent:
     """Shows what is asked and records the answer."""
 
@@ -24,28 +43,27 @@ class Consent:
         self._audit = audit
         self._clock = clock
 
-    async def find_question(self, interaction: Interaction, session_hash: bytes | None) -> tuple[tuple[Entitlement, ...], Client] | None:
-        """Return the entitlements to ask about and who asks; None when there is nothing to ask any more."""
+    async def find_question(self, interaction: Interaction, session: Session) -> Question | None:
+        """Return what to ask the person of this session; None when there is nothing to ask any more."""
         decision, client = await self._authorization.find_decision(
-            read_parameters(interaction), session_hash, read_progress(interaction, signed_in=True)
+            read_parameters(interaction), session.id_hash, read_progress(interaction, signed_in=True)
         )
-        return (decision.entitlements, client) if isinstance(decision, ConsentRequired) else None
+        return make_question(session.person_id, decision.entitlements, client) if isinstance(decision, ConsentRequired) else None
 
     async def answer(
         self,
         interaction: Interaction,
         session: Session,
-        entitlements: tuple[Entitlement, ...],
-        client: Client,
+        question: Question,
         *,
         allow: bool,
         request_id: str,
         place: Place,
     ) -> Interaction:
-        """Record the answer to these entitlements with its audit rows; return the interaction that remembers it."""
-        now = self._clock()
+        """Record the answer with its audit rows; return the interaction that remembers it."""
+        now, client = self._clock(), question.client
         async with self._database.transaction() as tx:
-            for entitlement in entitlements:
+            for entitlement in question.entitlements:
                 if allow:
                     await consents.give(
                         tx, session.person_id, client.client_id, entitlement.purpose, entitlement.version, entitlement.claims, now

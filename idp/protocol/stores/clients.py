@@ -44,6 +44,12 @@ async def read(database: Database, client_id: str) -> Client | None:
     return make_client(rows[0]) if rows else None
 
 
+async def read_in(tx: Transaction, client_id: str) -> Client | None:
+    """Return a client within a transaction, None when there is none."""
+    row = await tx.fetchrow(READ_CLIENT, client_id)
+    return None if row is None else make_client(row)
+
+
 async def list_after(tx: Transaction, client_id: str, limit: int) -> list[Client]:
     """Return at most ``limit`` clients in order of their ids, beginning after ``client_id``."""
     return [make_client(row) for row in await tx.fetch(LIST_CLIENTS, client_id, limit)]

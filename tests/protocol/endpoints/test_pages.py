@@ -1,5 +1,7 @@
 """Authorization errors, consent, sign-in on the way, sign-out: what a browser sees."""
 
+import asyncio
+from dataclasses import replace
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -54,6 +56,28 @@ async def test_what_cannot_be_answered_at_the_client_is_a_page(
     page = await Web(provider).get(ask("pages", **changes))
     assert (page.status_code, find_code(page)) == (status, code)
     assert '="https://evil' not in page.text
+
+
+async def test_error_pages_name_the_department_in_the_language_of_the_page(provider: Provider) -> None:
+    await provider.add_client("named", name="命名部门（样例）", name_en="Named department (sample)")
+    for language, name, other in (("zh-CN", "命名部门", "Named"), ("en", "Named department", "命名部门")):
+        page = await Web(provider, language=language).get(ask("named", redirect_uri="https://evil.example/"))
+        assert name in page.text
+        assert other not in page.text
+
+
+async def test_who_goes_back_after_signing_in_is_led_on_to_the_department(provider: Provider) -> None:
+    await provider.add_client("onward", name="前行部门（样例）", name_en="Onward department (sample)")
+    web = Web(provider)
+    await web.get(ask("onward"))
+    i = web.fields()["i"]
+    await web.sign_in(await provider.add_person(), ask("onward"))
+    await web.get(f"/continue?i={i}")
+    assert "code" in read_answer(web), "the first tab goes on by itself"
+    for language, label in (("zh-CN", "到前行部门（样例）继续"), ("en", "Continue at Onward department (sample)")):
+        page = await web.get(f"/sign-in?i={i}&lang={language}")
+        assert find_code(page) == "interaction_finished"
+        assert f'id="back" href="{BACK}">{label}</a>' in page.text
 
 
 @pytest.mark.parametrize("query", ["client_id=pages&client_id=pages", "state=%FF", "state=%00", "&".join(f"a{i}=1" for i in range(50))])
@@ -179,6 +203,47 @@ async def test_consent_is_asked_once_and_recorded(provider: Provider) -> None:
     assert "code" in (await provider.authorize("consent", {SESSION: web.client.cookies[SESSION]}, scope="openid profile")).parameters
     events = [e for e in await provider.read_events("consent_given") if e["person_id"] == person.person_id]
     assert len(events) == 1
+
+
+async def test_of_answers_that_arrive_together_one_is_recorded(provider: Provider) -> None:
+    await provider.add_client("torn", entitlements=(Entitlement("查询", Basis.CONSENT, ("name",)),))
+    person = await provider.add_person()
+    web = Web(provider)
+    await web.sign_in(person, ask("torn", scope="openid profile"))
+    fields = web.fields()
+    answers = await asyncio.gather(
+        *(web.client.post("/consent", data={**fields, "decision": decision}) for decision in ("allow", "deny", "allow", "deny"))
+    )
+    assert {a.status_code for a in answers} <= {303, 409}, "too late is told, or there is nothing left to ask"
+    kinds = ("consent_given", "consent_denied")
+    events = [e for kind in kinds for e in await provider.read_events(kind) if e["person_id"] == person.person_id]
+    assert len(events) == 1
+    rows = await provider.services.platform.database.fetch("SELECT count(*) AS n FROM consents WHERE person_id = $1", person.person_id)
+    assert rows[0]["n"] == (1 if events[0]["kind"] == "consent_given" else 0)
+
+
+async def test_what_was_not_shown_is_not_agreed_to(provider: Provider) -> None:
+    await provider.add_client("changing", entitlements=(Entitlement("联系", Basis.CONSENT, ("phone_number",)),))
+    person = await provider.add_person()
+    web = Web(provider)
+    await web.sign_in(person, ask("changing", scope="openid phone identity"))
+    fields = web.fields()
+    known = await provider.services.directory.find("changing")
+    assert known is not None
+    wider = replace(known, entitlements=(Entitlement("联系", Basis.CONSENT, ("phone_number", "id_document")),))
+    async with provider.services.platform.database.transaction() as tx:
+        await provider.services.clients.replace(tx, wider, actor="test")
+    provider.services.directory.forget("changing")
+    page = await web.client.post("/consent", data={**fields, "decision": "allow"})
+    assert page.headers["location"].startswith("/consent?i="), "the page is shown again, with what is asked now"
+    await web.get(page.headers["location"])
+    other = await provider.open_session(await provider.add_person())
+    fields = web.fields()
+    web.client.cookies.set(SESSION, other[SESSION])
+    again = await web.client.post("/consent", data={**fields, "decision": "allow"})
+    assert again.headers["location"].startswith("/consent?i="), "another person was not asked"
+    rows = await provider.services.platform.database.fetch("SELECT count(*) AS n FROM consents WHERE client_id = 'changing'")
+    assert rows[0]["n"] == 0
 
 
 async def test_who_does_not_consent_returns_with_access_denied(provider: Provider) -> None:

@@ -14,6 +14,7 @@ from idp.protocol.rules.client import (
     check_client,
     matches_redirect_uri,
     read_document,
+    renew_versions,
     write_document,
 )
 from tests.support.protocol_samples import CLIENT, make_client
@@ -107,3 +108,25 @@ def test_only_a_native_loopback_address_has_a_free_port() -> None:
         "http://127.0.0.1:x/cb",
     ):
         assert not matches_redirect_uri(native, uri)
+
+
+def test_a_changed_entitlement_is_a_new_version() -> None:
+    known = (Entitlement("a", Basis.CONSENT, ("name",), 3), Entitlement("b", Basis.CONSENT, ("name",), 1))
+    wanted = (
+        Entitlement("a", Basis.CONSENT, ("name", "gender"), 3),
+        Entitlement("b", Basis.CONSENT, ("name",), 1),
+        Entitlement("c", Basis.CONSENT, ("name",)),
+    )
+    assert [e.version for e in renew_versions(known, wanted)] == [4, 1, 1]
+
+
+@pytest.mark.parametrize("uri", [" http://127.0.0.1:5/cb", "http://127.0.0.1:5/cb#", "http://127.0.0.1:5/cb#x", "http://127.0.0.1:5/cb\n"])
+def test_a_loopback_address_is_plain(uri: str) -> None:
+    native = make_client(application_type=ApplicationType.NATIVE, redirect_uris=("http://127.0.0.1/cb",))
+    assert not matches_redirect_uri(native, uri)
+
+
+@pytest.mark.parametrize("purpose", ["", "x" * 201, "登记\n1 身份核验", "a\tb"])
+def test_a_purpose_is_one_printable_line(purpose: str) -> None:
+    with pytest.raises(BadRegistration):
+        check_client(make_client(entitlements=(Entitlement(purpose, Basis.CONSENT, ("name",)),)))
