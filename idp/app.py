@@ -104,10 +104,15 @@ def build_services(platform: Platform) -> Services:
     )
 
 
-def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shared_metrics: Path | None = None) -> ASGIApp:
+def build_app(
+    services: Services,
+    further_routes: Sequence[BaseRoute] = (),
+    shared_metrics: Path | None = None,
+    machine_prefixes: Sequence[str] = (),
+) -> ASGIApp:
     """Return the whole provider as one ASGI callable: hot endpoints by one look-up, pages behind it, one shell around both.
 
-    ``shared_metrics`` is the folder in which several workers keep their measurements.
+    ``shared_metrics`` is the folder in which several workers keep their measurements; under ``machine_prefixes`` errors are JSON.
     """
     platform = services.platform
     settings, clock, random = platform.settings, platform.clock, platform.random
@@ -197,7 +202,7 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shar
         "/.well-known/openid-configuration": discovery,
         "/.well-known/oauth-authorization-server": discovery,
     }
-    health = Health(database)
+    health = Health(database, platform.transients)
     information = Information(pages)
     exposition = Exposition(services.metrics, settings.server.metrics_token, shared_metrics)
     sign_out = SignOut(database, services.directory, id_tokens, services.sessions)
@@ -210,6 +215,7 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shar
         Route("/help", information.show_help, methods=["GET"]),
         Route("/accessibility", information.show_accessibility, methods=["GET"]),
         Route("/privacy", information.show_privacy, methods=["GET"]),
+        Route("/error", information.show_error, methods=["GET"]),
         Route("/metrics", exposition.show, methods=["GET"]),
         Route("/healthz", health.show_live, methods=["GET"]),
         Route("/readyz", health.show_ready, methods=["GET"]),
@@ -227,6 +233,7 @@ def build_app(services: Services, further_routes: Sequence[BaseRoute] = (), shar
         log=get_logger(LOG),
         body_limit=settings.server.body_limit,
         routes=[*hot, *(route.path for route in routes if isinstance(route, Route) and "{" not in route.path)],
+        machine_prefixes=machine_prefixes,
         observe=services.metrics.count_request,
     )
 

@@ -40,12 +40,18 @@ class AddressUnusable(Exception):
 class Serving:
     """The ASGI callable of one process: opens the platform when the server starts, closes it when it stops.
 
-    ``make_routes`` adds the demo's own routes; the product serves none besides its own.
+    ``make_routes`` adds the demo's own routes, which answer programs under ``machine_prefixes``; the product serves none besides its own.
     """
 
-    def __init__(self, settings: Settings, make_routes: Callable[[Services], Sequence[BaseRoute]] = lambda _: ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        make_routes: Callable[[Services], Sequence[BaseRoute]] = lambda _: (),
+        machine_prefixes: Sequence[str] = (),
+    ) -> None:
         self._settings = settings
         self._make_routes = make_routes
+        self._machine_prefixes = machine_prefixes
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +70,7 @@ class Serving:
             return
         services = build_services(platform)
         async with follow_changes(services):
-            self._app = build_app(services, self._make_routes(services), find_shared_metrics())
+            self._app = build_app(services, self._make_routes(services), find_shared_metrics(), self._machine_prefixes)
             await send({"type": "lifespan.startup.complete"})
             await self._wait_for_end(receive)
         await self._close(platform)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import uvicorn
 
-from idp.demo.site import DemoSite
+from idp.demo.site import MACHINE_PREFIX, DemoSite
 from idp.kernel.clock import read_system_clock
 from idp.platform.logging import configure_logging
 from idp.serving import SERVER_OPTIONS, Serving
@@ -17,7 +17,7 @@ def serve() -> None:
     """Serve the product with the demo's own pages beside it, by the settings of the environment."""
     settings = read_settings()
     configure_logging(settings.log.level)
-    serving = Serving(settings, lambda services: DemoSite(services).routes())
+    serving = Serving(settings, lambda services: DemoSite(services).routes(), (MACHINE_PREFIX,))
     uvicorn.run(serving, host=settings.server.host, port=settings.server.port, **SERVER_OPTIONS)
 
 

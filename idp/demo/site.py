@@ -13,6 +13,9 @@ from idp.app import Services
 from idp.demo.population import PASSWORD, REGISTERED, SIZE, make_person
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+MACHINE_PREFIX = "/demo/"
+"""Below the index everything is read by programs."""
+
 MARK = {"cache-control": "no-store", "x-synthetic-data": "yes"}
 MOST = 200
 INDEX = """<!doctype html>

@@ -26,6 +26,7 @@ from idp.http.responses import JSON_TYPE, Header, send_json
 from idp.kernel.clock import Random
 from idp.kernel.errors import Fault, ProtocolError, Refusal
 from idp.platform.database import DatabaseUnavailable
+from idp.platform.transients import TransientsUnavailable
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -40,8 +41,8 @@ FULL: tuple[Header, ...] = (
 )
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 METHODS = frozenset({"GET", "POST", "HEAD"})
-MACHINE_PATHS = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/jwks.json", "/healthz", "/readyz", "/metrics"})
-MACHINE_PREFIXES = ("/.well-known/", "/demo/")
+MACHINE_PATHS = frozenset({"/token", "/userinfo", "/introspect", "/jwks.json", "/healthz", "/readyz", "/metrics"})
+WELL_KNOWN = "/.well-known/"
 OPEN_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by load balancers under the machine's own address; their answers do not depend on the host."""
 
@@ -59,9 +60,9 @@ class Log(Protocol):
 class Shell:
     """The one stack around everything: pure ASGI, a few microseconds per request.
 
-    ``log_every`` writes every n-th answer to the access log (0: none but faults, 1: all). Paths are logged without their query and
-    only when they were found, so nothing a person typed gets there. ``observe(method, route, status, seconds)`` measures every answer; a
-    path that is not one of ``routes`` is ``other``.
+    Answers of 500 and above are logged, without their query, so nothing a person typed gets there. ``observe(method, route, status,
+    seconds)`` measures every answer; a path that is not one of ``routes`` is ``other``. Under ``machine_prefixes`` programs are answered,
+    as at the well-known addresses: by JSON where a person would get a page.
     """
 
     def __init__(
@@ -74,9 +75,8 @@ class Shell:
         random: Random,
         log: Log,
         body_limit: int = 65_536,
-        further_hosts: Iterable[str] = (),
-        log_every: int = 0,
         routes: Collection[str] = (),
+        machine_prefixes: Iterable[str] = (),
         observe: Callable[[str, str, int, float], None] | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -86,12 +86,12 @@ class Shell:
         self._rules = rules
         self._log = log
         self._body_limit = body_limit
-        self._hosts = frozenset(host.lower().encode() for host in (parts.netloc, *further_hosts))
+        self._host = parts.netloc.lower().encode()
         secure = (HSTS,) if parts.scheme == "https" else ()
         self._short = (*SHORT, *secure)
         self._full = (*FULL, *secure)
-        self._log_every = log_every
         self._routes = frozenset(routes)
+        self._machine_prefixes = (WELL_KNOWN, *machine_prefixes)
         self._observe = observe
         self._timer = timer
         self._prefix = random(6).hex()
@@ -144,19 +144,19 @@ class Shell:
         if self._observe is not None:
             method = context.method if context.method in METHODS else "other"
             self._observe(method, path if path in self._routes else "other", status, self._timer() - started)
-        if status >= 500 or (self._log_every and count % self._log_every == 0):
+        if status >= 500:
             self._log.info(
                 "request",
                 request_id=request_id,
                 method=context.method if len(context.method) < 10 else "?",
-                path=path if status not in (404, 400) else "",
+                path=path,
                 status=status,
                 milliseconds=round((self._timer() - started) * 1000, 2),
             )
 
     def _check(self, path: str, headers: Iterable[Header]) -> Refusal | None:
         hosts = [value for name, value in headers if name == b"host"]
-        if path in OPEN_HOST_PATHS or (len(hosts) == 1 and hosts[0].lower() in self._hosts):
+        if path in OPEN_HOST_PATHS or (len(hosts) == 1 and hosts[0].lower() == self._host):
             return None
         return WrongHost()
 
@@ -166,13 +166,14 @@ class Shell:
                 context.response_headers.append((b"allow", error.headers["Allow"].encode("ascii")))
             error = {404: NotFound(), 405: MethodNotAllowed()}.get(error.status_code, Fault("an unlisted HTTP status"))
         elif isinstance(error, DatabaseUnavailable):
-            self._log.error("database_unavailable", request_id=context.request_id)
+            away = "transients_unavailable" if isinstance(error, TransientsUnavailable) else "database_unavailable"
+            self._log.error(away, request_id=context.request_id)
             error = Busy()
         if not isinstance(error, (Refusal, ProtocolError)):
             self._log.error("fault", request_id=context.request_id, what=describe_fault(error))
         if status:
             return  # the answer has begun; the server closes the connection
-        machine = context.path in MACHINE_PATHS or context.path.startswith(MACHINE_PREFIXES)
+        machine = context.path in MACHINE_PATHS or context.path.startswith(self._machine_prefixes)
         if machine and isinstance(error, ProtocolError):
             wire = find_protocol_status(error)
             await send_json(send, wire, write_protocol_error(error), write_protocol_headers(error, wire))

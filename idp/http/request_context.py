@@ -142,6 +142,11 @@ class RequestContext:
         """Add a Set-Cookie value (of ``CookieNames.set`` or ``.clear``) to whatever answer follows."""
         self.response_headers.append((b"set-cookie", value))
 
+    def keep_query(self, query: bytes) -> None:
+        """Let this be all of the query that the page's own links repeat; language and mode stay as they were asked for."""
+        _ = self.language, self.elder
+        self._query = query
+
     def prefer_language(self, language: Language) -> None:
         """Answer in this language and keep it for the following pages."""
         self._language = language
