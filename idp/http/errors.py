@@ -22,6 +22,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "busy": 503,
     # the flow
     "interaction_expired": 410,
+    "interaction_finished": 410,
     "foreign_browser": 403,
     "step_repeated": 409,
     "form_forged": 403,

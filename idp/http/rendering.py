@@ -20,6 +20,12 @@ from idp.kernel.errors import Refusal
 
 PACKAGE = Path(__file__).parent.parent
 MAX_SWITCH_QUERY = 8_000
+FRONT_PAGE = "/"
+WAYS_ON: Mapping[str, str] = {
+    **dict.fromkeys(("interaction_expired", "foreign_browser", "step_repeated", "form_forged"), "start_again"),
+    "interaction_finished": "go_on",
+}
+"""Refusals of a flow → what the way on is called: ``<name>_at`` a department, ``<name>`` without one."""
 OTHER_LANGUAGE: Mapping[Language, Language] = {"zh-CN": "en", "en": "zh-CN"}
 
 
@@ -37,11 +43,24 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Way:
+    """The button of an error page: where it leads, and what it says."""
+
+    url: str
+    label: str
+
+
+@dataclass(frozen=True)
 class ShownError:
     """A FieldError in the person's language, with the id of the field that its link leads to."""
 
     field: str
     text: str
+
+
+def _find_department(language: Language, known: Mapping[str, Fact]) -> str:
+    name, english = str(known.get("department", "")), str(known.get("department_en", ""))
+    return name if language == "zh-CN" else english or name
 
 
 def find_template_directories(package: Path = PACKAGE) -> list[Path]:
@@ -115,11 +134,13 @@ class Pages:
     def refuse(self, context: RequestContext, refusal: Refusal | str, **facts: Fact) -> Response:
         """Return the error page of a refusal (or of its code), with the status of the one table.
 
-        The facts ``department`` (its name) and ``back_url`` (its address), when given, keep the way back open.
+        The facts ``department`` and ``department_en`` (its name), ``home_url`` (where one begins again there) and ``back_url`` (where
+        this flow goes on), when given, keep the way open; a flow that cannot go on always has one, at worst to the front page.
         """
         code = refusal if isinstance(refusal, str) else refusal.code
         known: dict[str, Fact] = {"hotline": self._service.hotline, **(refusal.facts if isinstance(refusal, Refusal) else {}), **facts}
         status = find_refusal_status(code)
+        department = _find_department(context.language, known)
         return self.render(
             context,
             "error.html",
@@ -127,9 +148,21 @@ class Pages:
             headers={"retry-after": str(known.get("seconds", BUSY_RETRY_SECONDS))} if status in (429, 503) else None,
             text=self._messages.refusal(context.language, code, known),
             code=code,
-            department=str(known.get("department", "")),
-            back_url=str(known.get("back_url", "")),
+            department=department,
+            way=self._find_way(context.language, code, department, known),
         )
+
+    def _find_way(self, language: Language, code: str, department: str, known: Mapping[str, Fact]) -> Way | None:
+        back, home = str(known.get("back_url", "")), str(known.get("home_url", ""))
+        if back:
+            name, facts = ("back_to_department", {"department": department}) if department else ("returning_continue", {})
+            return Way(back, self._messages.text(language, name, **facts))
+        if code in WAYS_ON and not (home and department):
+            return Way(home or FRONT_PAGE, self._messages.text(language, WAYS_ON[code]))
+        if not home or not department:
+            return None
+        name = f"{WAYS_ON[code]}_at" if code in WAYS_ON else "back_to_department"
+        return Way(home, self._messages.text(language, name, department=department))
 
     def _show_error(self, language: Language, error: FieldError) -> ShownError:
         facts = {"hotline": self._service.hotline, **error.facts}

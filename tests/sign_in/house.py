@@ -37,7 +37,7 @@ from idp.platform.transients.postgres import PostgresTransients
 from idp.sign_in.pages.dispatch import DispatchPage
 from idp.sign_in.pages.portal import PortalPage
 from idp.sign_in.pages.sign_in import SignInPage
-from idp.sign_in.rules.interaction import Interaction, Leave, SignInNeeded, Step
+from idp.sign_in.rules.interaction import Interaction, Leave, SignInNeeded, Step, WayBack
 from idp.sign_in.rules.session import Session
 from idp.sign_in.services.dispatch import Dispatcher
 from idp.sign_in.services.interactions import Interactions
@@ -52,7 +52,7 @@ ISSUER = "http://127.0.0.1:8000"
 DEPARTMENT = "示例市公积金中心"
 DEPARTMENT_EN = "Housing Fund Centre (sample)"
 HOME = "https://department.example/"
-NAMES = {"department": DEPARTMENT, "department_en": DEPARTMENT_EN, "home_url": HOME}
+NAMES: WayBack = {"department": DEPARTMENT, "department_en": DEPARTMENT_EN, "home_url": HOME}
 PASSWORD = "correct horse battery"
 HASHING = PasswordHashing(2, 16)
 KEYS = DataKeys([DataKey(f"{purpose}-1", purpose, read_system_random(32)) for purpose in DATA_KEY_PURPOSES])

@@ -6,6 +6,7 @@ from idp.http.cookies import CookieNames
 from idp.http.forms import FieldError
 from idp.http.languages import Language
 from idp.http.messages import Messages
+from idp.http.rendering import Way
 from idp.http.request_context import ContextRules, RequestContext
 
 LONG_DEPARTMENT = "示例省人力资源和社会保障厅城乡居民基本养老保险经办服务中心网上办事大厅（合成样例）"
@@ -126,10 +127,14 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
     }
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
     for code in codes:
-        samples[f"error-{code}"] = ("error.html", {"code": code, "department": "", "back_url": ""})
+        samples[f"error-{code}"] = ("error.html", {"code": code, "department": "", "way": None})
     samples["error-with-way-back"] = (
         "error.html",
-        {"code": "interaction_expired", "department": LONG_DEPARTMENT, "back_url": "https://one.example.invalid/"},
+        {
+            "code": "interaction_expired",
+            "department": LONG_DEPARTMENT,
+            "way": Way("https://one.example.invalid/", f"到{LONG_DEPARTMENT}重新登录"),
+        },
     )
     return samples
 

@@ -145,7 +145,7 @@ class SignInPage:
             i=held.interaction.id,
             csrf=held.interaction.csrf,
             step=held.step,
-            department=held.interaction.department,
+            department=held.interaction.name_department(context.language),
             identifier=identifier,
             errors=errors,
             notice=notice,
@@ -164,7 +164,7 @@ class SignInPage:
             i=held.interaction.id,
             csrf=held.interaction.csrf,
             step=held.step,
-            department=held.interaction.department,
+            department=held.interaction.name_department(context.language),
             phone=str(answer.phone),
             minutes=self._sign_in.code_minutes,
             resent=sent,
@@ -177,7 +177,7 @@ class SignInPage:
             return self._pages.refuse(context, refusal)
         if isinstance(refusal, StepRepeated):
             return self._pages.refuse(context, refusal, back_url=f"/continue?i={quote(held.interaction.id, safe='')}")
-        return self._pages.refuse(context, refusal, department=held.interaction.department)
+        return self._pages.refuse(context, refusal, **held.interaction.way_back)
 
 
 def _name_wait(refusal: Refusal | None, status: int) -> dict[str, str] | None:

@@ -4,9 +4,18 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 from uuid import UUID
 
 from idp.kernel.levels import Acr, Proved
+
+
+class WayBack(TypedDict):
+    """The facts that an error page needs to offer the way to the department; "" is unknown."""
+
+    department: str
+    department_en: str
+    home_url: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Interaction:
         return self.department if language == "zh-CN" else self.department_en or self.department
 
     @property
-    def way_back(self) -> dict[str, str]:
+    def way_back(self) -> WayBack:
         """Return the facts that a refusal needs to offer the way to the department."""
         return {"department": self.department, "department_en": self.department_en, "home_url": self.home_url}
 
@@ -60,7 +69,7 @@ class Ending:
 
     browser_hash: bytes
     done: bool
-    way_back: dict[str, str]
+    way_back: WayBack
 
 
 def is_bound_to(flow: Interaction | Ending, browser_cookie: str) -> bool:

@@ -1,4 +1,7 @@
-"""Decides how an interaction is written between two requests: versioned JSON, so a rolling upgrade loses no flow."""
+"""Decides how an interaction is written between two requests: versioned JSON, so a rolling upgrade loses no flow.
+
+A field that may be missing keeps the format: an older release ignores it, a newer one reads what an older one wrote.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -7,7 +10,7 @@ from uuid import UUID
 
 from idp.kernel.ids import decode_base64url, encode_base64url
 from idp.kernel.levels import Acr
-from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.interaction import Ending, Interaction
 from idp.sign_in.rules.session import read_factors, write_factors
 
 FORMAT = 1
@@ -33,6 +36,8 @@ def write_interaction(interaction: Interaction) -> bytes:
             "proved": write_factors(interaction.proved),
             "sends": interaction.sends,
             "unreachable": interaction.unreachable,
+            "department_en": interaction.department_en,
+            "home_url": interaction.home_url,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -61,7 +66,26 @@ def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
         proved=read_factors(raw["proved"]),
         sends=raw["sends"],
         unreachable=raw.get("unreachable", False),
+        department_en=raw.get("department_en", ""),
+        home_url=raw.get("home_url", ""),
     )
+
+
+def write_ending(ending: Ending) -> bytes:
+    """Return the stored form of what is remembered of a flow that is over."""
+    return json.dumps(
+        {"v": FORMAT, "browser": encode_base64url(ending.browser_hash), "done": ending.done, "way_back": ending.way_back},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()
+
+
+def read_ending(stored: bytes) -> Ending | None:
+    """Return what ``write_ending`` wrote; None for a format of a later release."""
+    raw: dict[str, Any] = json.loads(stored)
+    if raw.get("v") != FORMAT:
+        return None
+    return Ending(decode_base64url(raw["browser"]), raw["done"], raw["way_back"])
 
 
 def _write_instant(instant: datetime | None) -> float | None:

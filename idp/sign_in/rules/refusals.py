@@ -6,9 +6,15 @@ from idp.kernel.errors import Refusal
 
 
 class InteractionExpired(Refusal):
-    """There is no such flow any more: too old, finished or lost. The person starts again at the department."""
+    """There is no such flow any more: too old or lost. The person starts again, at the department where it is known."""
 
     code: ClassVar[str] = "interaction_expired"
+
+
+class InteractionFinished(Refusal):
+    """The person is signed in by this flow already and went back to one of its pages."""
+
+    code: ClassVar[str] = "interaction_finished"
 
 
 class ForeignBrowser(Refusal):

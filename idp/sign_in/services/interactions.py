@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from idp.kernel.clock import Clock, Random
+from idp.kernel.errors import Refusal
 from idp.kernel.ids import encode_base64url, make_outward_id
 from idp.kernel.levels import Acr
 from idp.platform.transients import Transients
-from idp.sign_in.rules.interaction import Interaction, hash_browser, is_bound_to
-from idp.sign_in.rules.interaction_format import read_interaction, write_interaction
-from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, StepRepeated
+from idp.sign_in.rules.interaction import Ending, Interaction, hash_browser, is_bound_to
+from idp.sign_in.rules.interaction_format import read_ending, read_interaction, write_ending, write_interaction
+from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated
 
 KIND = "interaction"
+ENDING = "finished_interaction"
+REMEMBERED = 2
+"""A flow is kept for so many of its lives: a page that was open for too long still knows its department."""
 MAX_ID = 64
 
 
@@ -50,6 +54,8 @@ class Interactions:
         request: str = "",
         client_id: str = "",
         department: str = "",
+        department_en: str = "",
+        home_url: str = "",
         wanted: Acr = Acr.LOW,
         language: str | None = None,
         fresh_after: datetime | None = None,
@@ -65,24 +71,32 @@ class Interactions:
             request=request,
             client_id=client_id,
             department=department,
+            department_en=department_en,
+            home_url=home_url,
             wanted=wanted,
             language=language,
             fresh_after=fresh_after,
             login_hint=login_hint,
         )
-        await self._transients.put(KIND, interaction.id, write_interaction(interaction), self._life.total_seconds())
+        ttl = self._life.total_seconds() * REMEMBERED
+        await self._transients.put(KIND, interaction.id, write_interaction(interaction), ttl)
         return interaction
 
     async def read(self, interaction_id: str, browser_cookie: str | None) -> Held:
-        """Return the flow. Raises InteractionExpired when it is gone, ForeignBrowser when another browser began it."""
+        """Return the flow.
+
+        Raises InteractionExpired when it is gone, InteractionFinished when it ended well, ForeignBrowser when another browser began it.
+        """
         if not interaction_id or len(interaction_id) > MAX_ID:
             raise InteractionExpired
         stored = await self._transients.get(KIND, interaction_id)
         interaction = read_interaction(interaction_id, stored.value) if stored is not None else None
         if stored is None or interaction is None:
-            raise InteractionExpired
+            raise await self.explain_end(interaction_id, browser_cookie)
         if browser_cookie is None or not is_bound_to(interaction, browser_cookie):
-            raise ForeignBrowser
+            raise ForeignBrowser(**interaction.way_back)
+        if self._clock() - interaction.created_at >= self._life:
+            raise InteractionExpired(**interaction.way_back)
         return Held(interaction, stored.version)
 
     async def replace(self, held: Held, interaction: Interaction) -> Held:
@@ -92,13 +106,30 @@ class Interactions:
         """
         if not await self._transients.replace(KIND, interaction.id, write_interaction(interaction), held.version):
             if await self._transients.get(KIND, interaction.id) is None:
-                raise InteractionExpired
+                raise InteractionExpired(**interaction.way_back)
             raise StepRepeated
         return Held(interaction, held.version + 1)
 
-    async def finish(self, interaction_id: str) -> bool:
-        """End the flow; tell False when it had ended: of any number of simultaneous requests one ends it."""
-        return await self._transients.take(KIND, interaction_id) is not None
+    async def finish(self, interaction: Interaction, *, done: bool) -> bool:
+        """End the flow; tell False when it had ended: of any number of simultaneous requests one ends it.
+
+        ``done``: the person is signed in by it, which whoever goes back to its pages is told.
+        """
+        if await self._transients.take(KIND, interaction.id) is None:
+            return False
+        ending = Ending(interaction.browser_hash, done, interaction.way_back)
+        await self._transients.put(ENDING, interaction.id, write_ending(ending), self._life.total_seconds())
+        return True
+
+    async def explain_end(self, interaction_id: str, browser_cookie: str | None) -> Refusal:
+        """Return why there is no such flow: finished, ended in another browser, or nothing is known of it."""
+        stored = await self._transients.get(ENDING, interaction_id)
+        ending = read_ending(stored.value) if stored is not None else None
+        if ending is None:
+            return InteractionExpired()
+        if browser_cookie is None or not is_bound_to(ending, browser_cookie):
+            return ForeignBrowser(**ending.way_back)
+        return InteractionFinished(**ending.way_back) if ending.done else InteractionExpired(**ending.way_back)
 
 
 def require_step(held: Held, step: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,7 @@ from idp.people.rules.person import Status
 from idp.platform.database import Database
 from idp.platform.password_hashing import Overloaded
 from idp.sign_in.rules.interaction import SignInNeeded
-from tests.sign_in.house import DEPARTMENT, HASHING, PASSWORD, House, find_code, find_left
+from tests.sign_in.house import DEPARTMENT, DEPARTMENT_EN, HASHING, HOME, PASSWORD, House, find_code, find_left, find_way
 from tests.support.clocks import ManualClock
 
 SUBSTANTIAL = Acr.SUBSTANTIAL.value
@@ -239,7 +240,57 @@ async def test_a_finished_flow_cannot_be_used_again(house: House) -> None:
     await browser.submit(identifier=person.document, password=PASSWORD)
     for path in ("/sign-in", "/continue"):
         page = await browser.get(f"{path}?i={i}")
-        assert find_code(page) == "interaction_expired"
+        assert (page.status_code, find_code(page)) == (410, "interaction_finished")
+        assert find_way(page) == (HOME, f"到{DEPARTMENT}继续")
+        page = await browser.get(f"{path}?i={i}&lang=en")
+        assert find_way(page) == (HOME, f"Continue at {DEPARTMENT_EN}")
+        await browser.get("/?lang=zh-CN")
+
+
+async def test_a_finished_front_page_flow_leads_on_to_the_front_page(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.follow(await browser.get("/"))
+    i = browser.fields()["i"]
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    page = await browser.get(f"/sign-in?i={i}")
+    assert find_code(page) == "interaction_finished"
+    assert find_way(page) == ("/", "继续")
+
+
+async def test_a_flow_that_cannot_go_on_offers_to_start_again(house: House) -> None:
+    browser, foreign = house.browser(), house.browser()
+    i = await browser.begin()
+    await browser.open(i)
+    at_department = (HOME, f"到{DEPARTMENT}重新登录")
+    assert find_way(await foreign.get(f"/sign-in?i={i}")) == at_department
+    assert find_way(await browser.post({**browser.fields(), "csrf": "x"})) == at_department
+    assert find_way(await browser.get("/continue?i=unknown")) == ("/", "重新开始")
+    assert find_way(await browser.get("/continue?i=unknown&lang=en")) == ("/", "Start again")
+    house.clock.advance(3_600)
+    page = await browser.get(f"/sign-in?i={i}")
+    assert find_code(page) == "interaction_expired"
+    assert find_way(page) == (HOME, f"Start again at {DEPARTMENT_EN}")
+
+
+async def test_the_department_is_named_in_the_language_of_the_page_also_after_a_switch(house: House) -> None:
+    person, browser = await house.add_person(ial=3), house.browser()
+    i = await browser.begin(Acr.SUBSTANTIAL)
+    assert DEPARTMENT in (await browser.open(i)).text
+    page = await browser.get(f"/sign-in?i={i}&lang=en")
+    assert DEPARTMENT_EN in page.text
+    assert DEPARTMENT not in page.text
+    page = await browser.submit(identifier=person.document, password=PASSWORD)
+    assert DEPARTMENT_EN in page.text
+    page = await browser.submit(code=await house.read_code())
+    assert f"Returning to {DEPARTMENT_EN}" in page.text
+    banned = await house.add_person(status=Status.FROZEN)
+    page = await browser.open(await browser.begin(fresh_after=house.clock.now + timedelta(seconds=1)))
+    house.clock.advance(2)
+    await browser.submit(identifier=banned.document, password=PASSWORD)
+    page = await browser.submit(code=await house.read_code())
+    assert find_code(page) == "account_frozen"
+    assert DEPARTMENT_EN in page.text
+    assert find_way(page) == (HOME, f"Back to {DEPARTMENT_EN}")
 
 
 async def test_a_second_department_needs_no_page(house: House) -> None:

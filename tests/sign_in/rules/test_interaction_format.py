@@ -1,6 +1,7 @@
 """An interaction survives being written and read, and a later format is no interaction."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.kernel.levels import Acr, Factor, Proved
-from idp.sign_in.rules.interaction import Interaction, hash_browser, is_bound_to
-from idp.sign_in.rules.interaction_format import read_interaction, write_interaction
+from idp.sign_in.rules.interaction import Ending, Interaction, hash_browser, is_bound_to
+from idp.sign_in.rules.interaction_format import read_ending, read_interaction, write_ending, write_interaction
 
 FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - hypothesis draws naive instants
 LAST = datetime(2090, 1, 1)  # noqa: DTZ001
@@ -33,12 +34,29 @@ interactions = st.builds(
     proved=st.lists(st.builds(Proved, st.sampled_from(Factor), instants), max_size=3).map(tuple),
     sends=st.integers(0, 9),
     unreachable=st.booleans(),
+    department_en=texts,
+    home_url=texts,
 )
 
 
 @given(interactions)
 def test_written_interactions_read_back(interaction: Interaction) -> None:
     assert read_interaction(interaction.id, write_interaction(interaction)) == interaction
+
+
+@given(interactions)
+def test_what_an_older_release_wrote_is_read(interaction: Interaction) -> None:
+    raw = json.loads(write_interaction(interaction))
+    del raw["department_en"], raw["home_url"]
+    read = read_interaction(interaction.id, json.dumps(raw).encode())
+    assert read == replace(interaction, department_en="", home_url="")
+    assert read.name_department("en") == interaction.department
+
+
+@given(interactions, st.booleans())
+def test_written_endings_read_back(interaction: Interaction, done: bool) -> None:
+    ending = Ending(interaction.browser_hash, done, interaction.way_back)
+    assert read_ending(write_ending(ending)) == ending
 
 
 @given(interactions)

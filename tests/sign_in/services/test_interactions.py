@@ -7,9 +7,9 @@ import pytest
 
 from idp.kernel.levels import Acr
 from idp.platform.database import Database
-from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, StepRepeated
+from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated
 from idp.sign_in.services.interactions import Held, require_step
-from tests.sign_in.house import House
+from tests.sign_in.house import NAMES, House
 from tests.support.clocks import ManualClock
 
 
@@ -63,9 +63,39 @@ async def test_of_moves_at_once_one_wins(house: House) -> None:
 async def test_it_ends_once(house: House) -> None:
     cookie = house.interactions.make_browser_cookie()
     begun = await house.interactions.begin("authorize", cookie)
-    assert sorted(await asyncio.gather(*(house.interactions.finish(begun.id) for _ in range(4)))) == [False, False, False, True]
-    with pytest.raises(InteractionExpired):
+    assert sorted(await asyncio.gather(*(house.interactions.finish(begun, done=True) for _ in range(4)))) == [False, False, False, True]
+    with pytest.raises(InteractionFinished):
         await house.interactions.read(begun.id, cookie)
+
+
+async def test_who_goes_back_after_the_end_is_told_how_it_ended_and_where_to_go_on(house: House) -> None:
+    cookie, other = house.interactions.make_browser_cookie(), house.interactions.make_browser_cookie()
+    for done, refusal in ((True, InteractionFinished), (False, InteractionExpired)):
+        begun = await house.interactions.begin("authorize", cookie, **NAMES)
+        await house.interactions.finish(begun, done=done)
+        with pytest.raises(refusal) as told:
+            await house.interactions.read(begun.id, cookie)
+        assert told.value.facts == NAMES
+        for stranger in (None, other):
+            with pytest.raises(ForeignBrowser):
+                await house.interactions.read(begun.id, stranger)
+        house.clock.advance(3_600)
+        with pytest.raises(InteractionExpired) as forgotten:
+            await house.interactions.read(begun.id, cookie)
+        assert forgotten.value.facts == {}
+
+
+async def test_a_page_that_was_open_for_too_long_still_knows_its_department(house: House) -> None:
+    cookie = house.interactions.make_browser_cookie()
+    begun = await house.interactions.begin("authorize", cookie, **NAMES)
+    house.clock.advance(7_199)
+    with pytest.raises(InteractionExpired) as told:
+        await house.interactions.read(begun.id, cookie)
+    assert told.value.facts == NAMES
+    house.clock.advance(1)
+    with pytest.raises(InteractionExpired) as forgotten:
+        await house.interactions.read(begun.id, cookie)
+    assert forgotten.value.facts == {}
 
 
 async def test_s49_a_flow_that_is_lost_under_a_move_is_gone_not_repeated(house: House) -> None:
