@@ -152,6 +152,11 @@ def _parse_eighteen(value: str, today: date) -> IdNumber | None:
     return IdNumber(IdentifierKind.RESIDENT_ID, value)
 
 
+def has_form_of_resident_id(text: str) -> bool:
+    """Tell whether ``text`` is as long as an ID number and written like one; when it is refused all the same, a digit is wrong."""
+    return _EIGHTEEN.fullmatch(normalize(text)) is not None
+
+
 def parse_phone(text: str) -> Phone | None:
     """Return the mainland mobile number that ``text`` is, None for machine cards, fixed lines and foreign numbers."""
     found = _MOBILE.fullmatch(normalize(text))

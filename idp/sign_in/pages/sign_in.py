@@ -87,7 +87,7 @@ class SignInPage:
             field = "password" if refusal.code == "wrong_credentials" else ""
             return self._show_password(context, held, [FieldError(field, refusal.code, refusal.facts)], identifier, refusal)
         if isinstance(answer, Malformed):
-            return self._show_password(context, held, [FieldError("identifier", "identifier_malformed")], identifier)
+            return self._show_password(context, held, [FieldError("identifier", answer.key)], identifier)
         return self._go_on(context, answer)
 
     async def _submit_code(self, context: RequestContext, held: Held, form: Form, visit: Visit) -> Response:
@@ -98,6 +98,8 @@ class SignInPage:
             if len(typed) > MAX_CODE:
                 return await self._show_code_again(context, held, visit, FieldError("code", "code_malformed"), 422)
             answer = await self._sign_in.submit_code(held, typed, visit)
+            if isinstance(answer, Malformed):
+                return await self._show_code_again(context, held, visit, FieldError("code", answer.key), 422)
         except Refusal as refusal:
             if refusal.code not in FORM_CODES:
                 raise

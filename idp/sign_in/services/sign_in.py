@@ -7,7 +7,7 @@ from typing import assert_never
 from uuid import UUID
 
 from idp.authenticators.rules import refusals
-from idp.authenticators.rules.sms_code import CodeDead, CodeGone, CodeRight, CodeWrong
+from idp.authenticators.rules.sms_code import CodeDead, CodeGone, CodeRight, CodeWrong, normalize_code
 from idp.authenticators.rules.sms_limits import Limit, Wait
 from idp.authenticators.rules.throttling import Delayed, Locked, Way
 from idp.authenticators.services.codes import CodeRequest, Codes
@@ -19,7 +19,7 @@ from idp.kernel.clock import SHANGHAI, Clock, Random
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Factor, Proved
-from idp.people.rules.identifiers import Phone
+from idp.people.rules.identifiers import Phone, has_form_of_resident_id
 from idp.people.rules.masking import mask_name
 from idp.people.rules.person import check_standing
 from idp.people.services.directory import KnownPerson, People
@@ -117,7 +117,7 @@ class SignIn:
         """
         identifier = self._people.recognize(text)
         if identifier is None:
-            return Malformed(held)
+            return Malformed(held, "identifier_slip" if has_form_of_resident_id(text) else "identifier_malformed")
         known = await self._people.find_by_identifier(identifier)
         person_id = known.standing.person_id if known else None
         device_hash = await self._find_known_device(person_id, visit)
@@ -134,10 +134,15 @@ class SignIn:
         await self._throttle.succeed(ticket)
         return await self._prove(held, known, Factor.PASSWORD, visit)
 
-    async def submit_code(self, held: Held, typed: str, visit: Visit) -> Continue | AskCode:
-        """Check the code. Raises CodeWrong, CodeDead, CodeGone; StepRepeated when the flow does not wait for a code."""
+    async def submit_code(self, held: Held, typed: str, visit: Visit) -> Continue | AskCode | Malformed:
+        """Check the code; what cannot be one costs no try.
+
+        Raises CodeWrong, CodeDead, CodeGone; StepRepeated when the flow does not wait for a code.
+        """
         state = await self._load(held.interaction, visit)
         known, phone = _require_code_step(state)
+        if normalize_code(typed) is None:
+            return Malformed(held, "code_malformed")
         verdict = await self._codes.check(CODE_PURPOSE, held.interaction.id, phone.value, typed)
         if isinstance(verdict, CodeRight):
             return await self._prove(held, known, Factor.SMS, visit)

@@ -55,9 +55,10 @@ class AskCode:
 
 @dataclass(frozen=True)
 class Malformed:
-    """What was typed is no identifier at all; nothing was tried."""
+    """What was typed cannot be what was asked for; nothing was tried. ``key`` is the message that says what is wrong with it."""
 
     held: Held
+    key: str
 
 
 @dataclass(frozen=True, repr=False)

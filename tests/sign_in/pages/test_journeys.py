@@ -102,6 +102,9 @@ async def test_what_was_typed_stays_but_never_the_password(house: House) -> None
     [
         ({"identifier": "", "password": ""}, "请输入密码"),
         ({"identifier": "11010119500228001", "password": "x"}, "18位"),
+        ({"identifier": "110101195002280018", "password": "x"}, "可能有一位输错了"),
+        ({"identifier": "１１０１０１ １９５００２２８ ００１８", "password": "x"}, "可能有一位输错了"),
+        ({"identifier": "13800", "password": "x"}, "11位"),
         ({"identifier": "1" * 101, "password": "x"}, "太长"),
         ({"identifier": "110101195002280019", "password": "x" * 301}, "太长"),
     ],
@@ -393,7 +396,7 @@ async def test_a_kind_that_is_never_content_ends_instead_of_going_round(house: H
 async def test_too_many_passwords_at_once_are_told_and_not_counted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     person, browser = await house.add_person(), house.browser("203.0.113.60")
 
-    async def refuse(verifier: str | None, password: str) -> None:
+    async def refuse(verifier: str | None, password: str, **visit: object) -> None:
         raise Overloaded
 
     await browser.open(await browser.begin())
@@ -428,7 +431,17 @@ async def test_no_other_status_signs_in(house: House, status: Status) -> None:
     assert browser.session() is None
 
 
-@pytest.mark.parametrize("typed, words", [("", "请输入短信中的验证码"), (" ", "请输入短信中的验证码"), ("1" * 21, "验证码是6位数字")])
+@pytest.mark.parametrize(
+    "typed, words",
+    [
+        ("", "请输入短信中的验证码"),
+        (" ", "请输入短信中的验证码"),
+        ("1" * 21, "验证码是6位数字"),
+        ("12345", "验证码是6位数字"),
+        ("1234567", "验证码是6位数字"),
+        ("12345a", "验证码是6位数字"),
+    ],
+)
 async def test_a_code_that_is_none_costs_no_try(house: House, typed: str, words: str) -> None:
     person, browser = await house.add_person(), house.browser()
     await browser.open(await browser.begin(Acr.SUBSTANTIAL))
@@ -438,6 +451,16 @@ async def test_a_code_that_is_none_costs_no_try(house: House, typed: str, words:
         assert page.status_code == 422
         assert words in page.text
     page = await browser.submit(code=await house.read_code())
+    assert find_left(page) == {"acr": SUBSTANTIAL}
+
+
+async def test_a_code_may_be_typed_in_full_width_and_with_spaces(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.open(await browser.begin(Acr.SUBSTANTIAL))
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    code = await house.read_code()
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in code)
+    page = await browser.submit(code=f" {wide[:3]}　{wide[3:]} ")
     assert find_left(page) == {"acr": SUBSTANTIAL}
 
 
