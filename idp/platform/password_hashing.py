@@ -1,10 +1,15 @@
-"""Decides how passwords become verifiers: argon2id in a few threads of its own, behind a bounded queue that spares all else."""
+"""Decides how passwords become verifiers: argon2id in a few threads of its own, behind a bounded queue that spares all else.
+
+Half of the queue is kept for visits whose device the person is known by, and no network of strangers gets more than the other half.
+"""
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -42,7 +47,7 @@ class Verification:
 
 
 class PasswordHashing:
-    """Owns its threads (one per core is right) and admits ``threads + queue`` passwords at a time."""
+    """Owns its threads (one per core is right) and admits ``threads + queue`` passwords at a time, of strangers half a queue less."""
 
     def __init__(self, threads: int, queue: int, random: Random = read_system_random) -> None:
         self._hasher = PasswordHasher(
@@ -52,6 +57,10 @@ class PasswordHashing:
         self._admitted = 0
         self._counting = threading.Lock()
         self._limit = threads + queue
+        self._strangers = 0
+        self._strangers_limit = threads + queue - queue // 2
+        self._of_network: Counter[str] = Counter()
+        self._network_limit = max(1, queue // 2)
         self._random = random
         # Compared when the identifier is unknown, so that the answer takes as long as for a known one.
         self._dummy = self._make(self._random(24).hex())
@@ -65,30 +74,45 @@ class PasswordHashing:
         """Return the verifier to store, in PHC format (``$argon2id$...``). Raises Overloaded; ValueError when too long."""
         if _too_long(password):
             raise ValueError("the password is longer than can be hashed")
-        return await self._run(self._make, password)
+        return await self._run(None, self._make, password)
 
-    async def verify(self, verifier: str | None, password: str) -> Verification:
-        """Compare; ``None`` as verifier means that nobody has the identifier and takes the same time. Raises Overloaded."""
+    async def verify(self, verifier: str | None, password: str, *, known: bool = False, network: str = "") -> Verification:
+        """Compare; ``None`` as verifier means that nobody has the identifier and takes the same time. Raises Overloaded.
+
+        ``known``: the device is one that this person signed in with; others share half of the queue, by ``network`` of the caller.
+        Whether somebody has the identifier decides nothing here: only the load does.
+        """
         if _too_long(password):
             password, verifier = "", None
         if verifier is None:
-            await self._run(self._compare, self._dummy, password)
+            await self._run(None if known else network, self._compare, self._dummy, password)
             return Verification(fits=False)
-        return await self._run(self._compare, verifier, password)
+        return await self._run(None if known else network, self._compare, verifier, password)
 
-    async def _run(self, work: Callable[..., Answer], *arguments: str) -> Answer:
+    async def _run(self, network: str | None, work: Callable[..., Answer], *arguments: str) -> Answer:
+        """Do ``work`` for a stranger of ``network``, or for ourselves or a known device (None)."""
         with self._counting:
             if self._admitted >= self._limit:
                 raise Overloaded
+            if network is not None:
+                if self._strangers >= self._strangers_limit or self._of_network[network] >= self._network_limit:
+                    raise Overloaded
+                self._strangers += 1
+                self._of_network[network] += 1
             self._admitted += 1
         future = self._executor.submit(work, *arguments)
         # Counted until the thread is done, not until the caller is: a caller who left would otherwise free a place that is still taken.
-        future.add_done_callback(self._leave)
+        future.add_done_callback(partial(self._leave, network))
         return await asyncio.wrap_future(future)
 
-    def _leave(self, _: Future[Answer]) -> None:
+    def _leave(self, network: str | None, _: Future[Answer]) -> None:
         with self._counting:
             self._admitted -= 1
+            if network is not None:
+                self._strangers -= 1
+                self._of_network[network] -= 1
+                if not self._of_network[network]:
+                    del self._of_network[network]
 
     def _make(self, password: str) -> str:
         return self._hasher.hash(password, salt=self._random(16))

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from idp.kernel.clock import Random
 from idp.platform.database import Database, DatabaseUnavailable
-from idp.platform.transients import KEY_LIMIT, VALUE_LIMIT, Transients, TransientsUnavailable, TransientTooLarge
+from idp.platform.transients import KEY_LIMIT, VALUE_LIMIT, Counted, Transients, TransientsUnavailable, TransientTooLarge
 from idp.platform.transients.postgres import PostgresTransients, remove_expired
 from idp.platform.transients.redis import RedisTransients, connect_redis
 from keys import DataKey, DataKeys
@@ -177,12 +177,47 @@ async def test_add_once_has_one_winner_and_ends(store: Store) -> None:
 
 async def test_count_adds_up_and_its_window_begins_with_the_first_count(store: Store) -> None:
     answers = await asyncio.gather(*(store.transients.count("tries", "k", 0.5) for _ in range(20)))
-    assert sorted(answers) == list(range(1, 21))
+    assert sorted(counted.number for counted in answers) == list(range(1, 21))
+    assert len({counted.expires_at for counted in answers}) == 1
     await store.pass_time(0.3)
-    assert await store.transients.count("tries", "k", 0.5, by=5) == 25
+    assert (await store.transients.count("tries", "k", 0.5, by=5)).number == 25
     await store.pass_time(0.3)  # later counts did not lengthen the window
-    assert await store.transients.count("tries", "k", 0.5) == 1
-    assert await store.transients.count("tries", "other", 0.5) == 1
+    assert (await store.transients.count("tries", "k", 0.5)).number == 1
+    assert (await store.transients.count("tries", "other", 0.5)).number == 1
+
+
+async def test_what_is_given_back_leaves_the_window_as_it_was_and_is_never_below_nothing(store: Store) -> None:
+    first = await store.transients.count("tries", "k", 0.5, by=3)
+    await store.transients.uncount("tries", "k", first, by=2)
+    second = await store.transients.count("tries", "k", 0.5)
+    assert second == Counted(2, first.expires_at)
+    await asyncio.gather(*(store.transients.uncount("tries", "k", first, by=7) for _ in range(5)))
+    assert await store.transients.count("tries", "k", 0.5) == Counted(1, first.expires_at)
+    await store.pass_time(0.6)  # the window ended when it would have ended
+    assert (await store.transients.count("tries", "k", 0.5)).expires_at > first.expires_at
+
+
+async def test_what_was_counted_in_one_window_is_never_given_back_in_another(store: Store) -> None:
+    late = [await store.transients.count("tries", "k", 0.3) for _ in range(20)]
+    await store.pass_time(0.4)
+    for counted in late[:10]:
+        await store.transients.uncount("tries", "k", counted)
+    assert (await store.transients.count("tries", "k", 5)).number == 1, "no window was begun by giving back"
+    for counted in late[10:]:
+        await store.transients.uncount("tries", "k", counted)
+    assert (await store.transients.count("tries", "k", 5)).number == 2
+    await store.transients.uncount("tries", "never counted", late[0])
+    assert (await store.transients.count("tries", "never counted", 5)).number == 1
+
+
+@pytest.mark.parametrize("by", [0, -1])
+async def test_a_count_only_goes_up_and_a_gift_only_down(store: Store, by: int) -> None:
+    counted = await store.transients.count("tries", "k", 5)
+    with pytest.raises(ValueError, match="at least 1"):
+        await store.transients.count("tries", "k", 5, by=by)
+    with pytest.raises(ValueError, match="at least 1"):
+        await store.transients.uncount("tries", "k", counted, by=by)
+    assert (await store.transients.count("tries", "k", 5)).number == 2
 
 
 async def test_the_stored_bytes_hold_neither_key_nor_value(store: Store) -> None:

@@ -71,6 +71,33 @@ async def test_what_the_queue_does_not_hold_is_refused_at_once(hashing: Password
     assert await hashing.hash("pw")
 
 
+async def test_strangers_leave_half_of_the_queue_to_known_devices_and_one_network_leaves_room_for_others() -> None:
+    hashing = PasswordHashing(1, 8)
+    try:
+        verifier = await hashing.hash("pw")
+        flood = [asyncio.ensure_future(hashing.verify(verifier, "x", network="flood")) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert hashing.waiting == 4, "half of the queue, for one network"
+        neighbour = asyncio.ensure_future(hashing.verify(verifier, "pw", network="neighbour"))
+        await asyncio.sleep(0)
+        assert hashing.waiting == 5, "what strangers may take in all: the threads and half of the queue"
+        with pytest.raises(Overloaded):
+            await hashing.verify(None, "pw", network="third")
+        known = [asyncio.ensure_future(hashing.verify(verifier, "pw", known=True, network="flood")) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert hashing.waiting == 9
+        with pytest.raises(Overloaded):
+            await hashing.verify(verifier, "pw", known=True)
+        assert await neighbour
+        assert all(await asyncio.gather(*known))
+        answers = await asyncio.gather(*flood, return_exceptions=True)
+        assert sum(isinstance(answer, Overloaded) for answer in answers) == 16
+        assert not hashing._of_network
+        assert hashing._strangers == 0
+    finally:
+        hashing.close()
+
+
 async def test_a_caller_who_leaves_frees_no_place_that_is_taken(hashing: PasswordHashing) -> None:
     running = [asyncio.ensure_future(hashing.hash("pw")) for _ in range(2)]
     await asyncio.sleep(0.005)

@@ -19,12 +19,16 @@ class Way(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Figures of domain.md §1. ``window`` is how long failures are remembered, ``lock`` how long a way stays locked."""
+    """Figures of domain.md §1. ``window`` is how long failures are remembered, ``lock`` how long a way stays locked.
+
+    ``per_origin`` is how many attempts of one window may come from one network address for whomever they are.
+    """
 
     before_delay: int = 5
     before_lock: int = 10
     window: timedelta = timedelta(minutes=15)
     lock: timedelta = timedelta(minutes=15)
+    per_origin: int = 100
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,13 @@ def decide_throttle(
     return Allowed()
 
 
+def decide_origin(attempts: int, window_ends: datetime, now: datetime, limits: Limits) -> Allowed | Locked:
+    """Decide by the attempts of one origin in this window, without this one: beyond the limit it waits until the window ends."""
+    if attempts < limits.per_origin:
+        return Allowed()
+    return Locked(max(window_ends, now + timedelta(seconds=1)))
+
+
 def judge_failure(failures: int, now: datetime, limits: Limits) -> Throttle:
     """Decide what follows the ``failures``-th wrong attempt: nothing, a delay, or the lock."""
     if failures >= limits.before_lock:
@@ -94,10 +105,23 @@ def name_network(address: str) -> str:
     return parsed.packed[:3].hex()
 
 
-def name_subject(way: Way, identifier: str, device_hash: bytes | None, address: str) -> str:
-    """Return what failures are counted under, ready to be keyed: way, identifier, and the known device or else the network.
+def name_origin(address: str) -> str:
+    """Return what counts as one sender: an IPv4 address, or the IPv6 /64 that one line is given; unreadable ones share a name."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return parsed.packed[:8].hex()
+        parsed = parsed.ipv4_mapped
+    return parsed.packed.hex()
+
+
+def name_subject(way: Way, subject: str, device_hash: bytes | None, address: str) -> str:
+    """Return what failures are counted under, ready to be keyed: way, subject, and the known device or else the network.
 
     A known device has its own count, so a stranger who locks the network does not lock the person's own phone (S01).
     """
     place = "device:" + device_hash.hex() if device_hash is not None else "network:" + name_network(address)
-    return f"{way.value}\0{place}\0{identifier}"
+    return f"{way.value}\0{place}\0{subject}"

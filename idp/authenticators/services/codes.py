@@ -34,14 +34,14 @@ from idp.authenticators.rules.sms_limits import (
     wants_resend_lock,
     write_sent,
 )
-from idp.authenticators.rules.throttling import Way, name_subject
+from idp.authenticators.rules.throttling import Way, name_origin, name_subject
 from idp.authenticators.stores import locks, message_counts
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.clock import Clock, Random
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.outbox import Outbox
-from idp.platform.transients import Transients
+from idp.platform.transients import Counted, Transients
 from keys import BlindIndex, Mac
 
 PENDING = "sms_code"
@@ -51,8 +51,8 @@ ADDRESS_HOURS = "sms_address_hour"
 BUDGET_MINUTES = "sms_budget_minute"
 MESSAGE = "sms"
 HOUR = 3_600.0
-Taken = tuple[str, str, float]
-"""A counter that has to be given back when a later limit refuses: kind, key and window."""
+Taken = tuple[str, str, Counted]
+"""A counter that has to be given back, in its own window, when a later limit refuses: kind, key and what was counted."""
 
 COMPARISONS = 8
 """How often one try starts again because others tried in the same moment."""
@@ -127,15 +127,15 @@ class Codes:
         if isinstance(by_history, Wait):
             verdict = by_history
         if isinstance(verdict, Send):
-            verdict = await self._count(taken, ADDRESS_HOURS, request.address, HOUR, Limit.ADDRESS_HOUR, now)
+            verdict = await self._count(taken, ADDRESS_HOURS, name_origin(request.address), HOUR, Limit.ADDRESS_HOUR, now)
         if isinstance(verdict, Send):
             verdict = await self._count(taken, BUDGET_MINUTES, "all", 60.0, Limit.BUDGET, now)
         code = make_code(self._random)
         if isinstance(verdict, Send):
             verdict = await self._write(request, code, now)
         if isinstance(verdict, Wait):
-            for kind, key, ttl in taken:
-                await self._transients.count(kind, key, ttl, -1)
+            for kind, key, counted in taken:
+                await self._transients.uncount(kind, key, counted)
             return verdict
         pending = PendingCode(
             self._mac.compute(bind_code(request.purpose, request.binding, request.phone, code)), self._mac.current_id, now
@@ -175,14 +175,12 @@ class Codes:
             return CodeRight() if await self._transients.take(PENDING, key) is not None else CodeGone()
         return CodeGone()
 
-    async def _count(
-        self, taken: list[tuple[str, str, float]], kind: str, key: str, ttl: float, limit: Limit, now: datetime
-    ) -> Send | Wait:
-        number = await self._transients.count(kind, key, ttl)
-        taken.append((kind, key, ttl))
+    async def _count(self, taken: list[Taken], kind: str, key: str, ttl: float, limit: Limit, now: datetime) -> Send | Wait:
+        counted = await self._transients.count(kind, key, ttl)
+        taken.append((kind, key, counted))
         if limit is Limit.PHONE_MINUTE:
-            return Send() if number <= 1 else Wait(limit, now + self._sms_limits.phone_gap)
-        return decide_count(limit, number, now, self._sms_limits)
+            return Send() if counted.number <= 1 else Wait(limit, now + self._sms_limits.phone_gap)
+        return decide_count(limit, counted.number, now, self._sms_limits)
 
     async def _write(self, request: CodeRequest, code: str, now: datetime) -> Send | Wait:
         """Count the day, write the message and its audit row: all or nothing."""

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from idp.authenticators.rules.throttling import name_origin
 from idp.authenticators.stores import passwords
 from idp.platform.database import Database, Transaction
 from idp.platform.password_hashing import Overloaded, PasswordHashing
@@ -18,10 +19,13 @@ class Passwords:
         self._database = database
         self._hashing = hashing
 
-    async def verify(self, person_id: UUID | None, password: str) -> bool:
-        """Tell whether ``password`` is this person's; ``None`` is an unknown identifier. Raises Overloaded."""
+    async def verify(self, person_id: UUID | None, password: str, *, known_device: bool = False, address: str = "") -> bool:
+        """Tell whether ``password`` is this person's; ``None`` is an unknown identifier. Raises Overloaded.
+
+        A device that this person is known by has a part of the queue that strangers at ``address`` cannot fill.
+        """
         verifier = await passwords.find_verifier(self._database, person_id or NOBODY)
-        verification = await self._hashing.verify(verifier, password)
+        verification = await self._hashing.verify(verifier, password, known=known_device, network=name_origin(address))
         if verification.fits and verification.due and person_id is not None and verifier is not None:
             await self._upgrade(person_id, verifier, password)
         return verification.fits

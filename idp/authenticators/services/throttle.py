@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from idp.authenticators.rules.throttling import (
     Allowed,
@@ -9,33 +10,54 @@ from idp.authenticators.rules.throttling import (
     Limits,
     Locked,
     Way,
+    decide_origin,
     decide_throttle,
     judge_failure,
+    name_origin,
     name_subject,
 )
 from idp.authenticators.stores import locks
 from idp.kernel.clock import Clock
 from idp.platform.database import Database, Transaction
-from idp.platform.transients import Transients
+from idp.platform.transients import Counted, Transients
 from keys import BlindIndex
 
 ATTEMPTS = "sign_in_attempts"
+ORIGINS = "sign_in_origin"
 DELAYS = "sign_in_delay"
+REFUSALS = "sign_in_refused"
 INDEX_KIND = "throttle"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """Leave to check one attempt; it says which attempt of the window this is. Hand it back by ``fail`` or ``succeed``."""
+    """Leave to check one attempt, with the windows it was counted in. Hand it back by ``fail``, ``succeed`` or ``withdraw``.
+
+    ``origin`` is what its network was counted under; a known device is not counted there.
+    """
 
     way: Way
     key: str
     subject_hash: bytes
-    number: int
+    counted: Counted
+    origin: tuple[str, Counted] | None = None
+
+    @property
+    def number(self) -> int:
+        """Return which attempt of its window this is."""
+        return self.counted.number
+
+
+@dataclass(frozen=True)
+class TurnedAway:
+    """The attempt is not looked at. ``first``: nobody was told so yet in this window, so it is worth an audit row."""
+
+    verdict: Delayed | Locked
+    first: bool
 
 
 class Throttle:
-    """Counts attempts per way, identifier and place. Counts and delays may be lost, locks are in a logged table (S49)."""
+    """Counts attempts per way, subject and place, and per network. Counts and delays may be lost, locks are in a logged table (S49)."""
 
     def __init__(self, database: Database, transients: Transients, index: BlindIndex, clock: Clock, limits: Limits) -> None:
         self._database = database
@@ -44,29 +66,43 @@ class Throttle:
         self._clock = clock
         self._limits = limits
 
-    async def admit(self, way: Way, identifier: str, device_hash: bytes | None, address: str) -> Ticket | Delayed | Locked:
+    async def admit(
+        self, way: Way, identifier: str, person_id: UUID | None, device_hash: bytes | None, address: str
+    ) -> Ticket | TurnedAway:
         """Count an attempt and tell whether it may be checked.
 
-        ``identifier`` is normalised, whether anybody has it or not. ``device_hash`` is given only for a device that this
-        person is known to have used.
+        ``identifier`` is normalised; with ``person_id``, whoever has it, all identifiers of that person share one budget.
+        ``device_hash`` is given only for a device that this person is known to have used.
         """
         now = self._clock()
-        hashes = self._index.index_all(INDEX_KIND, name_subject(way, identifier, device_hash, address))
+        subject = identifier if person_id is None else person_id.hex
+        hashes = self._index.index_all(INDEX_KIND, name_subject(way, subject, device_hash, address))
         key = hashes[0].hex()
         locked_until = await locks.find_lock(self._database, way.value, hashes, now)
-        verdict = decide_throttle(0, None, locked_until, now, self._limits)
-        if not isinstance(verdict, Allowed):
-            return verdict
-        window = self._limits.window.total_seconds()
-        number = await self._transients.count(ATTEMPTS, key, window)
-        # Nobody waits before the first delay is due, so most attempts are spared this look.
-        delay = await self._transients.get(DELAYS, key) if number > self._limits.before_delay else None
+        # The delay is looked at before anything is counted: what is refused by it leaves no trace that would have to be given back.
+        delay = await self._transients.get(DELAYS, key)
         delayed_until = datetime.fromtimestamp(float(delay.value), UTC) if delay else None
-        verdict = decide_throttle(number - 1, delayed_until, None, now, self._limits)
+        verdict = decide_throttle(0, delayed_until, locked_until, now, self._limits)
         if not isinstance(verdict, Allowed):
-            await self._transients.count(ATTEMPTS, key, window, -1)
-            return verdict
-        return Ticket(way, key, hashes[0], number)
+            return await self._turn_away(key, verdict)
+        window = self._limits.window.total_seconds()
+        origin: tuple[str, Counted] | None = None
+        if device_hash is None:
+            name = name_origin(address)
+            attempts = await self._transients.count(ORIGINS, name, window)
+            origin = (name, attempts)
+            verdict = decide_origin(attempts.number - 1, attempts.expires_at, now, self._limits)
+            if not isinstance(verdict, Allowed):
+                await self._give_back(origin)
+                return await self._turn_away(name, verdict)
+        counted = await self._transients.count(ATTEMPTS, key, window)
+        verdict = decide_throttle(counted.number - 1, None, None, now, self._limits)
+        if not isinstance(verdict, Allowed):
+            # Refused for being too many; its own window alone gets it back, so nothing of it reaches the next one.
+            await self._transients.uncount(ATTEMPTS, key, counted)
+            await self._give_back(origin)
+            return await self._turn_away(key, verdict)
+        return Ticket(way, key, hashes[0], counted, origin)
 
     async def fail(self, tx: Transaction, ticket: Ticket) -> Allowed | Delayed | Locked:
         """Record that the attempt was wrong, a lock in the caller's transaction; tell what the person faces next."""
@@ -78,18 +114,26 @@ class Throttle:
 
     async def slow_down(self, ticket: Ticket, verdict: Allowed | Delayed | Locked) -> None:
         """Make the next attempt wait as ``fail`` said; after the transaction, since the store may be elsewhere."""
-        window = self._limits.window.total_seconds()
         if isinstance(verdict, Delayed):
             until = self._clock().timestamp() + verdict.seconds
             await self._transients.put(DELAYS, ticket.key, repr(until).encode(), verdict.seconds)
         elif isinstance(verdict, Locked):
             # The lock replaces the count; when it opens, the person begins anew.
-            await self._transients.count(ATTEMPTS, ticket.key, window, -ticket.number)
+            await self._transients.uncount(ATTEMPTS, ticket.key, ticket.counted, ticket.number)
 
     async def succeed(self, ticket: Ticket) -> None:
         """Forget the attempts: the person knew the secret."""
-        await self._transients.count(ATTEMPTS, ticket.key, self._limits.window.total_seconds(), -ticket.number)
+        await self._transients.uncount(ATTEMPTS, ticket.key, ticket.counted, ticket.number)
+        await self._give_back(ticket.origin)
 
     async def withdraw(self, ticket: Ticket) -> None:
         """Take the attempt back: it was never checked."""
-        await self._transients.count(ATTEMPTS, ticket.key, self._limits.window.total_seconds(), -1)
+        await self._transients.uncount(ATTEMPTS, ticket.key, ticket.counted)
+        await self._give_back(ticket.origin)
+
+    async def _give_back(self, origin: tuple[str, Counted] | None) -> None:
+        if origin is not None:
+            await self._transients.uncount(ORIGINS, origin[0], origin[1])
+
+    async def _turn_away(self, key: str, verdict: Delayed | Locked) -> TurnedAway:
+        return TurnedAway(verdict, await self._transients.add_once(REFUSALS, key, self._limits.window.total_seconds()))

@@ -32,8 +32,16 @@ class Versioned:
     version: int
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The sum of a counter, and the end of the window it was counted in: that names the window when something is given back."""
+
+    number: int
+    expires_at: datetime
+
+
 class Transients(Protocol):
-    """Six verbs over (kind, key); ``ttl`` in seconds. A kind is used for values, for marks or for counters, never for two of them.
+    """Seven verbs over (kind, key); ``ttl`` in seconds. A kind is used for values, for marks or for counters, never for two of them.
 
     Keys are stored as MACs and values sealed, so a copy of the store names nobody. A value that no longer opens counts as absent.
     Every verb raises DatabaseUnavailable when the store does not answer, and none is repeated by itself.
@@ -59,8 +67,12 @@ class Transients(Protocol):
         """Set a mark and tell whether it was absent: of any number of simultaneous callers one is told True."""
         ...
 
-    async def count(self, kind: str, key: str, ttl: float, by: int = 1) -> int:
-        """Add to a counter and return the sum; its window of ``ttl`` seconds begins with its first count."""
+    async def count(self, kind: str, key: str, ttl: float, by: int = 1) -> Counted:
+        """Add ``by`` (at least 1) to a counter and return the sum; its window of ``ttl`` seconds begins with its first count."""
+        ...
+
+    async def uncount(self, kind: str, key: str, counted: Counted, by: int = 1) -> None:
+        """Give back ``by`` (at least 1) of what was counted in that window: never below 0, and nothing once the window is over."""
         ...
 
     async def born_at(self) -> datetime:
@@ -81,6 +93,12 @@ def check_value(value: bytes) -> None:
     """Raise TransientTooLarge for a value over the limit."""
     if len(value) > VALUE_LIMIT:
         raise TransientTooLarge("the value of a transient is too long")
+
+
+def check_step(by: int) -> None:
+    """Raise ValueError unless ``by`` is a number that may be counted or given back."""
+    if by < 1:
+        raise ValueError("a count goes up by at least 1, and so does what is given back")
 
 
 def check_ttl(ttl: float) -> None:

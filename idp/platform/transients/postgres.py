@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from idp.kernel.clock import Clock, Random
 from idp.platform.database import Database
-from idp.platform.transients import Versioned, check_key, check_ttl, check_value
+from idp.platform.transients import Counted, Versioned, check_key, check_step, check_ttl, check_value
 from keys import Mac, Sealer, Unsealable, row_aad
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,8 +34,10 @@ INSERT INTO transients (kind, key, value, version, expires_at) VALUES ($1, $2, '
 ON CONFLICT (kind, key) DO UPDATE SET
     version = CASE WHEN transients.expires_at > $5 THEN transients.version + excluded.version ELSE excluded.version END,
     expires_at = CASE WHEN transients.expires_at > $5 THEN transients.expires_at ELSE excluded.expires_at END
-RETURNING version
+RETURNING version, expires_at
 """
+# The end of the window is its name: what was counted in another one is not touched, and none is begun.
+UNCOUNT = "UPDATE transients SET version = greatest(version - $3, 0) WHERE kind = $1 AND key = $2 AND expires_at = $4"
 RECORD_BIRTH = """
 INSERT INTO transients (kind, key, value, version, expires_at) VALUES ('birth', $1, '', $2, 'infinity') ON CONFLICT DO NOTHING
 """
@@ -101,14 +103,19 @@ class PostgresTransients:
         name = self._names.compute(check_key(kind, key))
         return bool(await self._database.write(ADD_ONCE, kind, name, now + timedelta(seconds=ttl), now))
 
-    async def count(self, kind: str, key: str, ttl: float, by: int = 1) -> int:
+    async def count(self, kind: str, key: str, ttl: float, by: int = 1) -> Counted:
         """See ``Transients.count``."""
         check_ttl(ttl)
+        check_step(by)
         now = self._clock()
         name = self._names.compute(check_key(kind, key))
         rows = await self._database.write(COUNT, kind, name, by, now + timedelta(seconds=ttl), now)
-        number: int = rows[0]["version"]
-        return number
+        return Counted(rows[0]["version"], rows[0]["expires_at"])
+
+    async def uncount(self, kind: str, key: str, counted: Counted, by: int = 1) -> None:
+        """See ``Transients.uncount``."""
+        check_step(by)
+        await self._database.write(UNCOUNT, kind, self._names.compute(check_key(kind, key)), by, counted.expires_at)
 
     async def born_at(self) -> datetime:
         """See ``Transients.born_at``."""

@@ -13,10 +13,11 @@ from redis.exceptions import RedisError
 
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import encode_base64url
-from idp.platform.transients import TransientsUnavailable, Versioned, check_key, check_ttl, check_value
+from idp.platform.transients import Counted, TransientsUnavailable, Versioned, check_key, check_step, check_ttl, check_value
 from keys import Mac, Sealer, Unsealable, row_aad
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _BIRTH = "birth"
 _VERSION = struct.Struct(">Q")
 
@@ -29,7 +30,14 @@ return 1
 COUNT = """
 local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return sum
+return {sum, redis.call('PEXPIRETIME', KEYS[1])}
+"""
+# The end of the window is its name: what was counted in another one is not touched, and none is begun.
+UNCOUNT = """
+if redis.call('PEXPIRETIME', KEYS[1]) ~= tonumber(ARGV[2]) then return 0 end
+local left = tonumber(redis.call('GET', KEYS[1])) - tonumber(ARGV[1])
+redis.call('SET', KEYS[1], left > 0 and left or 0, 'KEEPTTL')
+return 1
 """
 
 P = ParamSpec("P")
@@ -77,6 +85,7 @@ class RedisTransients:
         self._prefix = prefix
         self._replace = redis.register_script(REPLACE)
         self._count = redis.register_script(COUNT)
+        self._uncount = redis.register_script(UNCOUNT)
         # Under a new key nothing old is found, so the store is newly born then too.
         self._birth_key = self._name(_BIRTH, "")[0]
 
@@ -130,10 +139,18 @@ class RedisTransients:
         return bool(await self._redis.set(self._name(kind, key)[0], b"1", px=_to_milliseconds(ttl), nx=True))
 
     @_name_failure
-    async def count(self, kind: str, key: str, ttl: float, by: int = 1) -> int:
+    async def count(self, kind: str, key: str, ttl: float, by: int = 1) -> Counted:
         """See ``Transients.count``."""
         check_ttl(ttl)
-        return int(await self._count(keys=[self._name(kind, key)[0]], args=[by, _to_milliseconds(ttl)]))
+        check_step(by)
+        number, expires_at = await self._count(keys=[self._name(kind, key)[0]], args=[by, _to_milliseconds(ttl)])
+        return Counted(int(number), _EPOCH + int(expires_at) * _MILLISECOND)
+
+    @_name_failure
+    async def uncount(self, kind: str, key: str, counted: Counted, by: int = 1) -> None:
+        """See ``Transients.uncount``."""
+        check_step(by)
+        await self._uncount(keys=[self._name(kind, key)[0]], args=[by, (counted.expires_at - _EPOCH) // _MILLISECOND])
 
     @_name_failure
     async def born_at(self) -> datetime:

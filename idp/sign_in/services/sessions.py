@@ -13,10 +13,15 @@ from idp.kernel.levels import Proved
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.ledger import Ledger
-from idp.sign_in.rules.session import Session, hash_session_id
+from idp.sign_in.rules.refusals import StepRepeated
+from idp.sign_in.rules.session import TOUCH_EVERY, Session, hash_session_id
 from idp.sign_in.stores import sessions
 from keys import Sealer, row_aad
 
+JUST_NOW = 2 * TOUCH_EVERY
+"""A session that was in use so recently is taken to be in use; ``last_seen_at`` lags by up to one TOUCH_EVERY."""
+
+REPLACED_BY_ANOTHER = "replaced by another person"
 COOKIE_BYTES = 32
 MAX_COOKIE = 128
 """Characters of a cookie that is looked at."""
@@ -69,11 +74,13 @@ class Sessions:
         *,
         replaces: Session | None = None,
         keep_total: bool = False,
+        request_id: str = "",
     ) -> Opened:
         """Open a session under a new id, in the caller's transaction.
 
         ``replaces`` is the browser's session before, which ends; when it was the same person's, its lineage goes on, and with it
-        codes and grants. ``keep_total`` (a step-up) also keeps the end of its total life.
+        codes and grants. ``keep_total`` (something of it still counts) also keeps the end of its total life. Raises StepRepeated
+        when it had ended meanwhile: of two requests that replace one session at once, one leaves a session behind.
         """
         now = self._clock()
         cookie = encode_base64url(self._random(COOKIE_BYTES))
@@ -84,9 +91,14 @@ class Sessions:
             created_at, expires_at = replaces.created_at, replaces.expires_at
         lineage = replaces.lineage if replaces is not None and same else id_hash
         session = Session(id_hash, lineage, person_id, proved, created_at, now, expires_at)
-        await sessions.add(tx, session, device_hash, self._seal_place(id_hash, place))
         if replaces is not None:
-            await sessions.end(tx, replaces.id_hash, now, "replaced")
+            reason = "replaced" if same else REPLACED_BY_ANOTHER
+            if await sessions.end(tx, replaces.id_hash, now, reason) is None:
+                raise StepRepeated
+            if not same:
+                actor = f"person:{person_id}"
+                await self._record_end(tx, replaces.person_id, reason, 1, request_id, place=place, actor=actor)
+        await sessions.add(tx, session, device_hash, self._seal_place(id_hash, place))
         return Opened(cookie, session)
 
     async def read(self, cookie: str | None) -> Session | None:
@@ -114,6 +126,20 @@ class Sessions:
         """Return the session that a cookie names, idle or not, unless it has ended: what a sign-out is about."""
         session = await self._find(cookie)
         return session if session is not None and session.ended_at is None else None
+
+    async def find_replaced(self, cookie: str | None) -> Session | None:
+        """Return the session that took the place of the one this cookie names; None when nothing did.
+
+        Raises StepRepeated when it was in use just now: the browser has it, or is about to get it in another tab. Later, the
+        answer with its cookie was lost, so whoever signs in with the old one replaces it.
+        """
+        if not cookie or len(cookie) > MAX_COOKIE:
+            return None
+        now = self._clock()
+        successor = await sessions.find_successor(self._database, hash_session_id(cookie), now)
+        if successor is not None and now - successor.last_seen_at < JUST_NOW:
+            raise StepRepeated
+        return successor
 
     async def list_lineages(self, person_id: UUID) -> list[bytes]:
         """Return the lineages of a person's sessions that have not ended, idle or not."""
@@ -153,10 +179,11 @@ class Sessions:
         request_id: str,
         client_id: str | None = None,
         place: Place | None = None,
+        actor: str | None = None,
     ) -> None:
         event = AuditEvent(
             Kind.SESSION_ENDED,
-            actor=f"person:{person_id}",
+            actor=actor or f"person:{person_id}",
             person_id=person_id,
             client_id=client_id,
             request_id=request_id,

@@ -12,7 +12,7 @@ from idp.authenticators.rules.sms_limits import Limit, Wait
 from idp.authenticators.rules.throttling import Delayed, Locked, Way
 from idp.authenticators.services.codes import CodeRequest, Codes
 from idp.authenticators.services.passwords import NOBODY, Passwords
-from idp.authenticators.services.throttle import Throttle, Ticket
+from idp.authenticators.services.throttle import Throttle, Ticket, TurnedAway
 from idp.authenticators.stores import known_devices
 from idp.kernel.audit_events import AuditEvent, Detail, Kind, Result
 from idp.kernel.clock import SHANGHAI, Clock, Random
@@ -121,11 +121,11 @@ class SignIn:
         known = await self._people.find_by_identifier(identifier)
         person_id = known.standing.person_id if known else None
         device_hash = await self._find_known_device(person_id, visit)
-        ticket = await self._throttle.admit(Way.PASSWORD, identifier.value, device_hash, visit.address)
+        ticket = await self._throttle.admit(Way.PASSWORD, identifier.value, person_id, device_hash, visit.address)
         if not isinstance(ticket, Ticket):
-            raise self._refuse(ticket)
+            raise await self._turn_away(ticket, person_id, held.interaction, visit)
         try:
-            right = await self._passwords.verify(person_id, password)
+            right = await self._passwords.verify(person_id, password, known_device=device_hash is not None, address=visit.address)
         except Overloaded:
             await self._throttle.withdraw(ticket)
             raise
@@ -162,19 +162,21 @@ class SignIn:
         """Send another code, or say in ``problem`` why not. Raises StepRepeated when the flow does not wait for a code."""
         state = await self._load(held.interaction, visit)
         known, phone = _require_code_step(state)
+        unsent = held.interaction.sends == 0
         asked = max(held.interaction.sends, 1)
         held = await self._interactions.replace(held, replace(held.interaction, sends=asked + 1))
         verdict = await self._codes.resend(await self._request_code(held.interaction, known, phone, state, visit), asked)
-        if isinstance(verdict, Wait) and verdict.limit is Limit.RESENDS:
-            # The count begins anew when the lock opens.
-            held = await self._interactions.replace(held, replace(held.interaction, sends=1))
-        problem = self._refuse_message(verdict) if isinstance(verdict, Wait) else None
-        return AskCode(held, phone, problem, sent=problem is None)
+        if not isinstance(verdict, Wait):
+            return AskCode(held, phone, sent=True)
+        if unsent or verdict.limit is Limit.RESENDS:
+            # Still nothing is on its way; or the count begins anew when the lock opens.
+            held = await self._interactions.replace(held, replace(held.interaction, sends=0 if unsent else 1))
+        return AskCode(held, phone, self._refuse_message(verdict, unsent=unsent), unsent=unsent)
 
     async def look_again(self, held: Held, visit: Visit) -> AskCode:
         """Return the code's page without sending anything, to show it with what was wrong. Raises StepRepeated."""
         _, phone = _require_code_step(await self._load(held.interaction, visit))
-        return AskCode(held, phone)
+        return AskCode(held, phone, unsent=held.interaction.sends == 0)
 
     async def _look_at_code(self, held: Held, state: _State, visit: Visit) -> AskCode:
         known, phone = _require_code_step(state)
@@ -186,7 +188,7 @@ class SignIn:
         if isinstance(verdict, Wait):
             # Nothing is on its way: whoever opens the page when the wait is over gets the code then.
             held = await self._interactions.replace(held, replace(held.interaction, sends=0))
-            return AskCode(held, phone, self._refuse_message(verdict), unsent=True)
+            return AskCode(held, phone, self._refuse_message(verdict, unsent=True), unsent=True)
         return AskCode(held, phone)
 
     async def _load(self, interaction: Interaction, visit: Visit) -> _State:
@@ -248,19 +250,32 @@ class SignIn:
                 await self._record(tx, Kind.SIGN_IN_FAILED, person_id, interaction, visit, {"reason": refusal.code}, Result.REFUSED)
             raise refusal
         unreachable = isinstance(state.step, steps.CannotReach)
+        # A cookie whose session was replaced meanwhile, in another tab, names its successor: never are two left behind.
+        replaced = state.session or await self._sessions.find_replaced(visit.session_cookie)
         # The flow moves first: a form that was sent twice opens one session.
         moved = replace(interaction, person_id=person_id, proved=(), sends=0, unreachable=unreachable)
         held = await self._interactions.replace(held, moved)
         same = state.same_session
-        stepped_up = same is not None and Factor.PASSWORD not in {p.factor for p in state.in_flow}
-        proved = steps.merge_proved(same.proved if same else (), state.in_flow)
-        kept = device.is_device_cookie(visit.device_cookie)
-        device_cookie = visit.device_cookie if kept else encode_base64url(self._random(device.COOKIE_BYTES))
+        in_flow = {p.factor for p in state.in_flow}
+        stepped_up = same is not None and Factor.PASSWORD not in in_flow
+        carried = tuple(p for p in same.proved if p.factor not in in_flow) if same else ()
+        proved = steps.merge_proved(carried, state.in_flow)
+        # A cookie that this person is not known by may be somebody else's choice: theirs is one that we made.
+        known_device = await self._find_known_device(person_id, visit) is not None
+        device_cookie = visit.device_cookie if known_device else encode_base64url(self._random(device.COOKIE_BYTES))
         device_hash = device.hash_device(device_cookie)
         async with self._database.transaction() as tx:
             is_new = device_hash is not None and await known_devices.remember(tx, person_id, device_hash, self._clock())
             opened = await self._sessions.open(
-                tx, person_id, proved, device_hash, visit.place, replaces=state.session, keep_total=stepped_up
+                tx,
+                person_id,
+                proved,
+                device_hash,
+                visit.place,
+                replaces=replaced,
+                # What is not proved anew does not get a new life either.
+                keep_total=bool(carried),
+                request_id=visit.request_id,
             )
             kind = Kind.STEP_UP_SUCCEEDED if stepped_up else Kind.SIGN_IN_SUCCEEDED
             reached = state.step.reached if isinstance(state.step, steps.Enough | steps.CannotReach) else None
@@ -271,6 +286,15 @@ class SignIn:
             }
             await self._record(tx, kind, person_id, interaction, visit, details)
         return Continue(held, opened.cookie, device_cookie)
+
+    async def _turn_away(self, refused: TurnedAway, person_id: UUID | None, interaction: Interaction, visit: Visit) -> Refusal:
+        """Record, once in a window, that somebody goes on trying while they may not."""
+        if refused.first:
+            reason = "delayed" if isinstance(refused.verdict, Delayed) else "locked"
+            details: dict[str, Detail] = {"way": Way.PASSWORD.value, "reason": reason}
+            async with self._database.transaction() as tx:
+                await self._record(tx, Kind.SIGN_IN_FAILED, person_id, interaction, visit, details, Result.REFUSED)
+        return self._refuse(refused.verdict)
 
     async def _fail_password(self, ticket: Ticket, person_id: UUID | None, interaction: Interaction, visit: Visit) -> Refusal:
         details: dict[str, Detail] = {"way": Way.PASSWORD.value, "reason": "wrong", "attempt": ticket.number}
@@ -332,13 +356,14 @@ class SignIn:
             return refusals.SignInDelayed(seconds=verdict.seconds)
         return refusals.SignInLocked(**self._say_when(verdict.until))
 
-    def _refuse_message(self, verdict: Wait) -> Refusal:
+    def _refuse_message(self, verdict: Wait, *, unsent: bool) -> Refusal:
+        """Return why no code is sent. ``unsent``: none was sent in this flow, so nothing that the person has can be used in it."""
         when = self._say_when(verdict.until)
         match verdict.limit:
             case Limit.RESENDS:
-                return refusals.ResendLocked(**when)
+                return refusals.SendingLocked(**when) if unsent else refusals.ResendLocked(**when)
             case Limit.PHONE_MINUTE:
-                return refusals.SmsTooSoon(seconds=when["seconds"])
+                return refusals.SmsForAnother(seconds=when["seconds"]) if unsent else refusals.SmsTooSoon(seconds=when["seconds"])
             case Limit.BUDGET:
                 return refusals.SmsBusy()
             case Limit.PHONE_HOUR | Limit.PHONE_DAY | Limit.ADDRESS_HOUR | Limit.DEVICE_DAY:

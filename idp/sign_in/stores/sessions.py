@@ -15,6 +15,13 @@ FIND_SESSION = """
     SELECT id_hash, lineage, person_id, factors, created_at, last_seen_at, expires_at, ended_at FROM sessions WHERE id_hash = $1
 """
 
+FIND_SUCCESSOR = """
+    SELECT s.id_hash, s.lineage, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, s.ended_at
+    FROM sessions o JOIN sessions s ON s.lineage = o.lineage
+    WHERE o.id_hash = $1 AND o.ended_at IS NOT NULL AND s.ended_at IS NULL AND s.expires_at > $2
+    ORDER BY s.last_seen_at DESC LIMIT 1
+"""
+
 END_SESSION = """
     UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE id_hash = $1 AND ended_at IS NULL RETURNING person_id
 """
@@ -49,6 +56,12 @@ async def add(tx: Transaction, session: Session, device_hash: bytes | None, seal
 async def find(database: Database, id_hash: bytes) -> Session | None:
     """Return the session, alive or not, None when there never was one."""
     rows = await database.fetch(FIND_SESSION, id_hash)
+    return _read(rows[0]) if rows else None
+
+
+async def find_successor(database: Database, id_hash: bytes, now: datetime) -> Session | None:
+    """Return the session that took the place of one that ended, None when there is none or that one did not end."""
+    rows = await database.fetch(FIND_SUCCESSOR, id_hash, now)
     return _read(rows[0]) if rows else None
 
 

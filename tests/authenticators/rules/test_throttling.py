@@ -17,6 +17,7 @@ from idp.authenticators.rules.throttling import (
     find_delay,
     judge_failure,
     name_network,
+    name_origin,
     name_subject,
 )
 
@@ -71,6 +72,20 @@ def test_a_lock_opens_at_its_instant() -> None:
 )
 def test_networks(one: str, other: str, same: bool) -> None:
     assert (name_network(one) == name_network(other)) is same
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("", "nonsense", True),
+    ],
+)
+def test_origins(one: str, other: str, same: bool) -> None:
+    assert (name_origin(one) == name_origin(other)) is same
 
 
 def test_a_known_device_has_a_count_of_its_own_wherever_it_is() -> None:

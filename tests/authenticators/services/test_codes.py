@@ -171,3 +171,12 @@ async def test_no_store_holds_code_or_phone_in_clear(house: House) -> None:
     code = await house.read_code()
     for clear in (request.phone, request.phone.removeprefix("+86"), f'"{code}"', "小明"):
         assert clear.encode() not in stored
+
+
+async def test_another_address_of_the_same_ipv6_line_is_the_same_sender(house: House) -> None:
+    codes = with_limits(house, SmsLimits(address_hour=2))
+    answers = [await codes.send(await ask(house, address=f"2001:db8:5:6::{number}")) for number in range(3)]
+    assert answers[:2] == [Send(), Send()]
+    assert isinstance(answers[2], Wait)
+    assert answers[2].limit is Limit.ADDRESS_HOUR
+    assert await codes.send(await ask(house, address="2001:db8:5:7::1")) == Send()

@@ -110,9 +110,12 @@ async def test_s01_a_burst_is_bounded_like_a_queue(house: House) -> None:
         await browser.open(await browser.begin())
     pages = await asyncio.gather(*(b.post(identifier=person.document, password="a wrong one") for b in browsers))
     rows = await house.database.fetch(
-        "SELECT count(*) AS n FROM audit_events WHERE person_id = $1 AND kind = 'sign_in_failed'", person.person_id
+        """SELECT count(*) FILTER (WHERE details LIKE '%"wrong"%') AS wrong, count(*) FILTER (WHERE details LIKE '%"locked"%') AS locked
+           FROM audit_events WHERE person_id = $1 AND kind = 'sign_in_failed'""",
+        person.person_id,
     )
-    assert rows[0]["n"] <= 10
+    assert 0 < rows[0]["wrong"] <= 10
+    assert rows[0]["locked"] == 1, "one row tells of all that were not looked at"
     assert sum(p.status_code == 429 for p in pages) >= 6
 
 
@@ -296,3 +299,96 @@ async def test_s49_a_resend_lock_survives(house: House) -> None:
     page = await browser.submit(identifier=person.document, password=PASSWORD)
     assert page.status_code == 429
     assert "重新发送的次数太多" in page.text
+
+
+async def test_s16_a_code_is_not_carried_beyond_the_life_of_the_session_it_was_typed_in(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person, Acr.SUBSTANTIAL)
+    born = await house.sessions.read(browser.session())
+    assert born is not None
+    for _ in range(30):  # the password alone, again and again, for 15 hours
+        house.clock.advance(1_700)
+        before = await house.sessions.read(browser.session())
+        await browser.open(await browser.begin(fresh_after=house.clock.now))
+        await browser.submit(identifier=person.document, password=PASSWORD)
+        session = await house.sessions.read(browser.session())
+        assert session is not None
+        if before is None:
+            assert {p.factor for p in session.proved} == {Factor.PASSWORD}, "a session that is over gives nothing to the next"
+            break
+        assert (session.created_at, session.expires_at) == (born.created_at, born.expires_at)
+        house.sessions.touch(session)
+        await house.ledger.drain()
+    else:
+        raise AssertionError("the code of the first hour never grew old")
+    assert house.clock.now >= born.expires_at
+    page = await browser.open(await browser.begin(Acr.SUBSTANTIAL))
+    assert 'name="code"' in page.text
+
+
+async def test_s16_who_proves_everything_anew_has_a_new_session(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person, Acr.SUBSTANTIAL)
+    house.clock.advance(600)
+    await browser.open(await browser.begin(Acr.SUBSTANTIAL, fresh_after=house.clock.now))
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    await browser.submit(code=await house.read_code())
+    session = await house.sessions.read(browser.session())
+    assert session is not None
+    assert session.created_at == house.clock.now
+    assert {p.at for p in session.proved} == {house.clock.now}
+
+
+async def test_two_tabs_that_sign_in_anew_at_once_leave_one_session(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person)
+    house.clock.advance(60)
+    tabs = []
+    for _ in range(3):
+        await browser.open(await browser.begin(fresh_after=house.clock.now))
+        tabs.append(browser.fields())
+    pages = await asyncio.gather(*(browser.post(f, identifier=person.document, password=PASSWORD) for f in tabs))
+    assert sorted(page.status_code for page in pages) == [303, 409, 409], "the others come too late, whenever they look"
+    rows = await house.database.fetch("SELECT count(*) AS alive FROM sessions WHERE person_id = $1 AND ended_at IS NULL", person.person_id)
+    assert rows[0]["alive"] == 1
+    page = await browser.open(tabs[0]["i"])
+    assert find_left(page) == {"acr": Acr.LOW.value}, "the others go on with the session that there is"
+
+
+async def test_a_browser_that_lost_the_answer_with_its_new_session_replaces_it(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await browser.sign_in(person)
+    first = browser.session()
+    await browser.open(await browser.begin(fresh_after=house.clock.advance(60)))
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    lost = browser.session()
+    assert first is not None
+    browser.client.cookies.clear()
+    browser.client.cookies.set(house.names.session, first, domain="127.0.0.1")
+    house.clock.advance(180)
+    await browser.sign_in(person)
+    assert await house.sessions.read(browser.session()) is not None
+    assert await house.sessions.read(lost) is None
+
+
+async def test_a_device_cookie_is_taken_over_only_from_the_person_it_knows(house: House) -> None:
+    attacker, person = await house.add_person(), await house.add_person()
+    planted = "A" * 43
+    browser = house.browser()
+    browser.client.cookies.set(house.names.device, planted, domain="127.0.0.1")
+    await browser.sign_in(person)
+    own = browser.client.cookies.get(house.names.device)
+    assert own not in (None, planted)
+    await browser.open(await browser.begin(fresh_after=house.clock.advance(60)))
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    assert browser.client.cookies.get(house.names.device) == own, "a device that is known stays the same"
+    await browser.open(await browser.begin(fresh_after=house.clock.advance(60)))
+    await browser.submit(identifier=attacker.document, password=PASSWORD)
+    assert browser.client.cookies.get(house.names.device) not in (own, planted)
+
+
+async def test_a_person_has_one_budget_for_document_and_phone(house: House) -> None:
+    person, browser = await house.add_person(), house.browser("203.0.113.77")
+    await guess(house, browser, person.document, 4)
+    seen = await guess(house, browser, person.phone, 3)
+    assert [status for status, _ in seen] == [422, 429, 422]

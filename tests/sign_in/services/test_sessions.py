@@ -1,10 +1,14 @@
 """Sessions on a real database: only the hash is stored, and they end when they should."""
 
+import asyncio
+import json
+
 import pytest
 
 from idp.kernel.audit_events import Place
 from idp.kernel.levels import Factor, Proved
 from idp.platform.database import Database
+from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.rules.session import Session
 from idp.sign_in.services.sessions import Opened
 from tests.sign_in.house import House, Made
@@ -98,3 +102,23 @@ async def test_a_session_of_somebody_else_gives_nothing_to_the_next(house: House
     assert second.session.lineage != first.session.lineage
     assert second.session.expires_at > first.session.expires_at
     assert await house.sessions.read(first.cookie) is None
+    rows = await house.database.fetch(
+        "SELECT actor, details FROM audit_events WHERE kind = 'session_ended' AND person_id = $1", one.person_id
+    )
+    assert [row["actor"] for row in rows] == [f"person:{other.person_id}"]
+    assert json.loads(rows[0]["details"])["reason"] == "replaced by another person"
+
+
+async def test_a_session_is_replaced_once_and_whoever_comes_late_leaves_none_behind(house: House) -> None:
+    person = await house.add_person()
+    first = await open_session(house, person)
+    tabs = await asyncio.gather(*(open_session(house, person, replaces=first.session) for _ in range(4)), return_exceptions=True)
+    opened = [tab for tab in tabs if isinstance(tab, Opened)]
+    assert len(opened) == 1
+    assert sum(isinstance(tab, StepRepeated) for tab in tabs) == 3
+    rows = await house.database.fetch("SELECT id_hash FROM sessions WHERE person_id = $1 AND ended_at IS NULL", person.person_id)
+    assert [row["id_hash"] for row in rows] == [opened[0].session.id_hash]
+    async with house.database.transaction() as tx:
+        await house.sessions.end_lineage(tx, first.session.lineage, "signed_out")
+    with pytest.raises(StepRepeated):
+        await open_session(house, person, replaces=opened[0].session)
