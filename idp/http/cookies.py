@@ -45,5 +45,6 @@ def read_cookies(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         for pair in value.decode("latin-1").split(";", MAX_COOKIES)[:MAX_COOKIES]:
             key, separator, text = pair.partition("=")
             if separator:
-                cookies.setdefault(key.strip(), text.strip().strip('"'))
+                # Only RFC 6265's white space: another blank before __Host- is part of a name that anybody may set for us.
+                cookies.setdefault(key.strip(" \t"), text.strip(" \t").strip('"'))
     return cookies
