@@ -8,7 +8,7 @@ from uuid import UUID
 
 from idp.platform.audit_chain import FIRST_PREVIOUS, REACH, ChainHead, compute_link, read_head
 from idp.platform.audit_checkpoints import Checkpoint, CheckpointFile, CheckpointLine, Verifier
-from idp.platform.audit_log import EPOCH, verify_row
+from idp.platform.audit_log import COLUMNS, EPOCH, verify_row
 from idp.platform.database import Database, Row
 from keys import Mac
 
@@ -17,22 +17,27 @@ MOST_FAULTS = 1_000
 """Faults that are kept and named; further ones are counted."""
 
 # Keyset pages, each a statement of its own: memory and lock time stay bounded however long the chain is.
-READ_CHAIN = """
-    SELECT c.seq, c.event_at, c.event_id, c.mac AS chained_mac, c.prev, c.hash, e.at, e.id, e.kind, e.result, e.actor, e.person_id,
-        e.client_id, e.request_id, e.details, e.sealed_place, e.place_hash, e.key_id, e.mac
+EVENT = ", ".join("e." + column for column in COLUMNS)
+READ_CHAIN = (
+    "SELECT c.seq, c.event_at, c.event_id, c.mac AS chained_mac, c.prev, c.hash, "  # noqa: S608 - constants alone
+    + EVENT
+    + """
     FROM audit_chain c LEFT JOIN audit_events e ON e.at = c.event_at AND e.id = c.event_id
     WHERE c.seq > $1 AND c.seq <= $2 ORDER BY c.seq LIMIT $3
-"""
+    """
+)
 READ_EVENTS = """
     SELECT e.at, e.id, c.seq FROM audit_events e
     LEFT JOIN audit_chain c ON c.event_at = e.at AND c.event_id = e.id AND c.event_at >= $1 AND c.seq <= $3
     WHERE e.at >= $1 AND (e.at, e.id) > ($1, $2) ORDER BY e.at, e.id LIMIT $4
 """
-READ_ROWS = """
-    SELECT e.at, e.id, e.kind, e.result, e.actor, e.person_id, e.client_id, e.request_id, e.details, e.sealed_place, e.place_hash,
-        e.key_id, e.mac
+READ_ROWS = (
+    "SELECT "  # noqa: S608 - constants alone
+    + EVENT
+    + """
     FROM unnest($1::timestamptz[], $2::uuid[]) AS wanted (at, id) JOIN audit_events e ON e.at = wanted.at AND e.id = wanted.id
-"""
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from idp.platform.audit_log import PreparedEvent
+from idp.platform.audit_log import COLUMN_LIST, PreparedEvent
 from idp.platform.database import Database
 
 MAX_BATCH = 128
@@ -45,14 +45,6 @@ class Rotation:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """A session was used."""
-
-    session_hash: bytes
-    at: datetime
-
-
 Write = GrantRow | Rotation | None
 
 
@@ -63,17 +55,21 @@ class _Entry:
     done: asyncio.Future[bool]
 
 
-FLUSH_EVENTS = """
-    INSERT INTO audit_events
-        (at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac)
-    SELECT at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac
-    FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[],
-                $10::bytea[], $11::bytea[], $12::text[], $13::bytea[])
-        AS e (at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac)
+EVENTS_FROM = "INTO audit_events (" + COLUMN_LIST + ") SELECT " + COLUMN_LIST + " FROM "  # noqa: S608 - constants alone
+EVENT_ARRAYS = """
+    $1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[],
+    $10::bytea[], $11::bytea[], $12::text[], $13::bytea[]
 """
+"""The columns of many audit rows, each as one array."""
+
+ROWS_WITH_NEEDS = "unnest(" + EVENT_ARRAYS + ", $14::uuid[]) AS e (" + COLUMN_LIST + ", needs)"
+"""The same, each with the grant that it is only written for."""
+
+FLUSH_EVENTS = "INSERT " + EVENTS_FROM + "unnest(" + EVENT_ARRAYS + ") AS e (" + COLUMN_LIST + ")"
 
 # A person who was banned, or a session that ended, between the code and its redemption inserts nothing.
-FLUSH_GRANTS = """
+FLUSH_GRANTS = (
+    """
     WITH new AS (
         INSERT INTO grants (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at)
         SELECT id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at
@@ -85,34 +81,35 @@ FLUSH_GRANTS = """
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ), events AS (
-        INSERT INTO audit_events
-            (at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac)
-        SELECT at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac
-        FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[],
-                    $10::bytea[], $11::bytea[], $12::text[], $13::bytea[], $14::uuid[])
-            AS e (at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac, needs)
+        INSERT
+    """  # noqa: S608 - constants alone
+    + EVENTS_FROM
+    + ROWS_WITH_NEEDS
+    + """
         WHERE e.needs IS NULL OR e.needs IN (SELECT id FROM new)
     )
     SELECT id FROM new
-"""
+    """
+)
 
-FLUSH_ROTATIONS = """
+FLUSH_ROTATIONS = (
+    """
     WITH turned AS (
         UPDATE grants SET generation = grants.generation + 1, rotated_at = r.at, graced = false
         FROM unnest($15::uuid[], $16::integer[], $17::timestamptz[]) AS r (id, generation, at)
         WHERE grants.id = r.id AND grants.generation = r.generation AND grants.ended_at IS NULL AND grants.expires_at > r.at
         RETURNING grants.id
     ), events AS (
-        INSERT INTO audit_events
-            (at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac)
-        SELECT at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac
-        FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[],
-                    $10::bytea[], $11::bytea[], $12::text[], $13::bytea[], $14::uuid[])
-            AS e (at, id, kind, result, actor, person_id, client_id, request_id, details, sealed_place, place_hash, key_id, mac, needs)
+        INSERT
+    """  # noqa: S608 - constants alone
+    + EVENTS_FROM
+    + ROWS_WITH_NEEDS
+    + """
         WHERE e.needs IS NULL OR e.needs IN (SELECT id FROM turned)
     )
     SELECT id FROM turned
-"""
+    """
+)
 
 TOUCH_SESSIONS = """
     UPDATE sessions SET last_seen_at = t.at
