@@ -16,6 +16,8 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "sign_in_delayed": 429,
     "sign_in_locked": 429,
     "resend_locked": 429,
+    "sending_locked": 429,
+    "sms_for_another": 429,
     "sms_too_soon": 429,
     "sms_limit_reached": 429,
     "sms_busy": 503,
@@ -39,7 +41,6 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "account_closed": 403,
     "account_deceased": 403,
     "account_pending": 403,
-    "account_unavailable": 403,
     # what the department asked
     "unknown_client": 400,
     "bad_redirect_uri": 400,

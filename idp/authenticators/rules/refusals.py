@@ -47,6 +47,18 @@ class ResendLocked(Refusal):
     code: ClassVar[str] = "resend_locked"
 
 
+class SendingLocked(Refusal):
+    """The lock of ``ResendLocked``, in a flow that had no code yet; ``minutes`` left, ``time`` when it opens."""
+
+    code: ClassVar[str] = "sending_locked"
+
+
+class SmsForAnother(Refusal):
+    """The last message to this phone is less than a minute old and belongs to another flow; ``seconds`` to wait."""
+
+    code: ClassVar[str] = "sms_for_another"
+
+
 class SmsTooSoon(Refusal):
     """The last message to this phone is less than a minute old; ``seconds`` to wait."""
 

@@ -42,11 +42,14 @@ class SignInPage:
         return [Route(PATH, self.show, methods=["GET"]), Route(PATH, self.submit, methods=["POST"])]
 
     async def show(self, request: Request) -> Response:
-        """Show the step that the flow stands at."""
+        """Show the step that the flow stands at; ``again=1`` begins anew with another account."""
         context = read_context(request)
         held: Held | None = None
         try:
             held = await self._interactions.read(request.query_params.get("i", ""), context.browser_cookie)
+            if request.query_params.get("again") == "1":
+                held = await self._sign_in.start_over(held)
+                return RedirectResponse(f"{PATH}?i={quote(held.interaction.id, safe='')}", 303)
             answer = await self._sign_in.look(held, read_visit(context))
         except Refusal as refusal:
             return self._refuse(context, held, refusal)

@@ -173,6 +173,17 @@ class SignIn:
             held = await self._interactions.replace(held, replace(held.interaction, sends=0 if unsent else 1))
         return AskCode(held, phone, self._refuse_message(verdict, unsent=unsent), unsent=unsent)
 
+    async def start_over(self, held: Held) -> Held:
+        """Forget who this flow is about, so that somebody else can sign in. Raises StepRepeated.
+
+        What a live session proved before does not count in this flow any more; the session itself ends when somebody else signs in.
+        """
+        now = self._clock()
+        forgotten = replace(
+            held.interaction, person_id=None, proved=(), sends=0, unreachable=False, login_hint=None, fresh_after=now
+        )
+        return await self._interactions.replace(held, forgotten)
+
     async def look_again(self, held: Held, visit: Visit) -> AskCode:
         """Return the code's page without sending anything, to show it with what was wrong. Raises StepRepeated."""
         _, phone = _require_code_step(await self._load(held.interaction, visit))
