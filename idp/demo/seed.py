@@ -12,6 +12,7 @@ from idp.kernel.levels import Acr
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
+from idp.platform.child_processes import write_private
 from idp.protocol.rules.client import Basis, Entitlement
 from idp.protocol.services.clients import ClientRegistration
 from idp.settings import Settings
@@ -121,8 +122,7 @@ async def _seed_client(services: Services, department: SampleDepartment, port: i
 
 def _write_secret(path: Path, secret: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(secret + "\n")
+    write_private(path, secret + "\n")
 
 
 async def _seed_person(services: Services, number: int) -> None:

@@ -1,7 +1,6 @@
 """Decides how the demo starts and ends: each part after the one it stands on, all of them stopped when one dies or somebody says so."""
 
 import asyncio
-import ctypes
 import fcntl
 import importlib.util
 import os
@@ -23,6 +22,7 @@ from idp.demo.seed import DEPARTMENTS, SampleDepartment, SecretLost, seed
 from idp.demo.site import describe_account
 from idp.kernel.clock import read_system_random
 from idp.kernel.ids import make_outward_id
+from idp.platform.child_processes import find_free_port, follow_parent, write_private
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.embedded_programs import EmbeddedPostgresFailed
 from idp.platform.migrations import MigrationFailed, migrate
@@ -33,8 +33,6 @@ PATIENCE = 60.0
 
 LAST_LINES = 12
 STOP_PATIENCE = 15.0
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 SETTINGS = """# Written anew at every start of the demo.
 environment = "demo"
@@ -54,8 +52,10 @@ key_encryption_key_file = "{folder}/key-encryption-key"
 [audit]
 checkpoint_file = "{folder}/audit-checkpoints.jsonl"
 
-# Whoever tries the demo signs in often, and nobody pays for these messages; the lock after five resends stays.
+# Whoever tries the demo signs in often, all from one address, and nobody pays for these messages; the lock after five resends stays.
 [sign_in]
+failures_per_network = 20000
+flows_per_network_and_minute = 60000
 sms_gap_seconds = 0
 sms_per_phone_and_hour = 2000
 sms_per_phone_and_day = 20000
@@ -111,7 +111,7 @@ class Demo:
         postgres.start()
         if postgres.area != postgres.folder:
             self._announce(f"data: {postgres.area}")
-        sms_port = _find_free_port()
+        sms_port = find_free_port()
         self._write_settings(postgres, sms_port)
         settings = load_settings(self._folder / "idp.toml", {})
         asyncio.run(migrate(settings.database.owner_dsn, settings.environment))
@@ -172,7 +172,7 @@ class Demo:
     def _write_settings(self, postgres: EmbeddedPostgres, sms_port: int) -> None:
         secret = self._folder / "sms-secret"
         if not secret.exists():
-            _write_private(secret, make_outward_id(read_system_random, 32) + "\n")
+            write_private(secret, make_outward_id(read_system_random, 32) + "\n")
         text = SETTINGS.format(
             port=self._port,
             issuer=f"http://127.0.0.1:{self._port}",
@@ -181,7 +181,7 @@ class Demo:
             folder=self._folder,
             sms_port=sms_port,
         )
-        _write_private(self._folder / "idp.toml", text)
+        write_private(self._folder / "idp.toml", text)
 
     def _launch_website(self, department: SampleDepartment) -> None:
         port = self._port + department.place
@@ -205,7 +205,7 @@ class Demo:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_follow_parent(os.getpid()),
+                preexec_fn=follow_parent(os.getpid(), signal.SIGTERM),
             )
         self._children.append((name, child))
         if health is not None:
@@ -277,28 +277,3 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise DemoFailed(f"The port {port} is in use; stop what uses it or choose another one with --port.") from None
-
-
-def _find_free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def _follow_parent(parent: int) -> Callable[[], None] | None:
-    """Return what a child runs before it becomes its program: ask the kernel for SIGTERM when the demo dies (Linux only)."""
-    if sys.platform != "linux":
-        return None
-
-    def follow() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return follow

@@ -1,17 +1,14 @@
 """Decides how PostgreSQL runs without an installation: the binaries of a wheel, one owner per data folder, never as root."""
 
-import ctypes
 import fcntl
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +18,7 @@ import asyncpg
 
 from idp.kernel.clock import Random, read_system_random
 from idp.kernel.ids import encode_base64url
+from idp.platform.child_processes import find_free_port, follow_parent, write_private
 from idp.platform.embedded_programs import ENVIRONMENT, MAJOR, EmbeddedPostgresFailed, find_account
 
 OWNER = "idp"
@@ -33,8 +31,6 @@ LEAVING_SECONDS = 15.0
 """How long the server of a supervisor that was killed may take to leave the folder."""
 
 RELOCATED = Path("/var/lib/yizheng-demo")
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 SERVER_SETTINGS = {"log_timezone": "UTC", "timezone": "UTC", "log_error_verbosity": "terse", "log_parameter_max_length_on_error": "0"}
 """Terse logs: the DETAIL of a violated constraint would repeat the row's values."""
@@ -204,7 +200,7 @@ class EmbeddedPostgres:
             return self.folder
         # The marker makes the place the folder's own: a new checkout at an old path never meets the old one's data.
         if not marker.exists():
-            _write_private(marker, encode_base64url(self._random(16)))
+            write_private(marker, encode_base64url(self._random(16)))
         area = RELOCATED / sha256(f"{self.folder}\0{marker.read_text()}".encode()).hexdigest()[:24]
         area.mkdir(parents=True, exist_ok=True)
         RELOCATED.chmod(0o711)
@@ -243,7 +239,7 @@ class EmbeddedPostgres:
                     f"The passwords of the cluster in {self.area} are missing: restore passwords.json or erase it."
                 )
             made = {role: encode_base64url(self._random(24)) for role in (OWNER, SERVICE)}
-            _write_private(path, json.dumps(made))
+            write_private(path, json.dumps(made))
         self._passwords = json.loads(path.read_text())
 
     def _make_cluster(self, binaries: Path) -> None:
@@ -252,7 +248,7 @@ class EmbeddedPostgres:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         password_file = self.area / "password.new"
-        _write_private(password_file, self._passwords[OWNER])
+        write_private(password_file, self._passwords[OWNER])
         self._account.give(fresh)
         self._account.give(password_file)
         try:
@@ -279,7 +275,7 @@ class EmbeddedPostgres:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         for attempt in range(5):
             # A server that was killed comes back at its address, where those who lost it look for it.
-            self._port = self._port if self._port and attempt == 0 else _find_free_port()
+            self._port = self._port if self._port and attempt == 0 else find_free_port()
             self._socket_folder = self._make_socket_folder()
             command = [str(binaries / "postgres"), "-D", str(self.area / "data"), "-h", "127.0.0.1", "-p", str(self._port)]
             command += ["-k", str(self._socket_folder)]
@@ -296,7 +292,7 @@ class EmbeddedPostgres:
                     env=ENVIRONMENT,
                     start_new_session=True,
                     pass_fds=(self._locks[1],),
-                    preexec_fn=_follow_parent(os.getpid()),
+                    preexec_fn=follow_parent(os.getpid(), signal.SIGINT),
                     user=self._account.uid,
                     group=self._account.gid,
                     extra_groups=self._account.groups,
@@ -319,7 +315,7 @@ class EmbeddedPostgres:
             folder = Path(tempfile.mkdtemp(prefix="idp-pg-", dir=parent))
             self._account.give(folder)
             if len(str(folder)) < 80 and self._account.can_enter(folder):
-                _write_private(note, str(folder))
+                write_private(note, str(folder))
                 return folder
             folder.rmdir()
         raise EmbeddedPostgresFailed("There is no temporary folder that the PostgreSQL server can enter.")
@@ -338,35 +334,3 @@ class EmbeddedPostgres:
                 return True
             time.sleep(0.01)
         return False
-
-
-def _follow_parent(parent: int) -> Callable[[], None] | None:
-    """Return what the child runs before it becomes the server: ask the kernel for SIGINT when the parent dies (Linux only).
-
-    It runs after the change of user, which would clear the request.
-    """
-    if sys.platform != "linux":
-        return None
-
-    def follow() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return follow
-
-
-def _find_free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -42,9 +42,6 @@ class IdentifierKind(StrEnum):
     PHONE = "phone"
 
 
-DOCUMENT_KINDS: Final = frozenset(IdentifierKind) - {IdentifierKind.PHONE}
-
-
 class Gender(StrEnum):
     """As OIDC Core §5.1 spells it."""
 

@@ -83,11 +83,6 @@ class Client:
     requires_pkce: bool
     secret_mac: bytes | None
 
-    @property
-    def entitled_claims(self) -> frozenset[str]:
-        """Every claim that some entitlement lists."""
-        return frozenset(claim for e in self.entitlements for claim in e.claims)
-
 
 class BadRegistration(ValueError):
     """A registered value is not acceptable; ``field`` is its metadata name, ``reason`` one sentence."""

@@ -18,7 +18,7 @@ PATHS = {
 }
 
 
-def describe_provider(issuer: str, algorithms: tuple[str, ...], service_documentation: str | None = None) -> dict[str, object]:
+def describe_provider(issuer: str, algorithms: tuple[str, ...]) -> dict[str, object]:
     """Return the metadata document of an issuer; every list is the table itself."""
     document: dict[str, object] = {"issuer": issuer}
     document.update({name: issuer + path for name, path in PATHS.items()})
@@ -44,6 +44,4 @@ def describe_provider(issuer: str, algorithms: tuple[str, ...], service_document
         ui_locales_supported=["zh-CN", "en"],
         authorization_response_iss_parameter_supported=True,
     )
-    if service_documentation:
-        document["service_documentation"] = service_documentation
     return document

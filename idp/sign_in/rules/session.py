@@ -12,7 +12,6 @@ from idp.kernel.levels import Factor, Proved
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 IDLE = timedelta(minutes=30)
-TOTAL = timedelta(hours=12)
 TOUCH_EVERY = timedelta(minutes=1)
 """``last_seen_at`` is written at most this often."""
 
