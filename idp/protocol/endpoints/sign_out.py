@@ -1,7 +1,7 @@
 """Decides how ``/sign-out`` speaks HTTP: the end-session endpoint for departments and the sign-out page for people."""
 
 import json
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +18,8 @@ from idp.protocol.endpoints.authorize import BROWSER_LIFE, refuse_parameters
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce
 from idp.protocol.services.sign_out import SignOut, SignOutPlan
+from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.refusals import InteractionExpired
 from idp.sign_in.services.interactions import Interactions
 
 KIND = "sign_out"
@@ -25,7 +27,7 @@ MAX_BODY = 32_768
 
 
 class SignOutPage:
-    """``GET`` and ``POST /sign-out`` (OpenID Connect RP-Initiated Logout §2) and ``GET /signed-out``."""
+    """``GET`` and ``POST /sign-out`` (OpenID Connect RP-Initiated Logout §2) ``GET /signed-out`` and ``GET /stayed``."""
 
     def __init__(self, pages: Pages, interactions: Interactions, sign_out: SignOut, random: Random) -> None:
         self._pages = pages
@@ -39,6 +41,7 @@ class SignOutPage:
             Route("/sign-out", self.show, methods=["GET"]),
             Route("/sign-out", self.submit, methods=["POST"]),
             Route("/signed-out", self.show_done, methods=["GET"]),
+            Route("/stayed", self.show_stayed, methods=["GET"]),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -67,15 +70,13 @@ class SignOutPage:
         if "csrf" not in parameters:
             return RedirectResponse("/sign-out?" + urlencode(parameters), status_code=303)
         form = Form(parameters)
-        held = await self._interactions.read(form.get("i", 64), context.browser_cookie)
-        require_csrf(context, form, held.interaction.csrf)
-        asked: dict[str, str] = json.loads(held.interaction.request)
-        plan = await self._sign_out.plan(asked, context.session_cookie)
-        await self._interactions.finish(held.interaction, done=False)
+        asking = await self._read(form.get("i", 64), context)
+        require_csrf(context, form, asking.csrf)
         if form.get("decision", 20) == "stay":
-            return self._pages.render(
-                context, "signed_out.html", signed_out=False, back_url=_find_return(plan), back_name=_name(plan, context)
-            )
+            # Nothing ends, the question neither: its page can be shown again, in the other language too.
+            return RedirectResponse(f"/stayed?i={quote(asking.id, safe='')}", status_code=303)
+        plan = await self._sign_out.plan(json.loads(asking.request), context.session_cookie)
+        await self._interactions.finish(asking, done=False)
         await self._sign_out.end(plan, context.request_id, Place(context.address, context.device))
         _clear(context)
         return_url = _find_return(plan)
@@ -86,6 +87,21 @@ class SignOutPage:
     async def show_done(self, request: Request) -> Response:
         """Say that the session is over."""
         return self._pages.render(read_context(request), "signed_out.html", signed_out=True, back_url="", back_name="")
+
+    async def show_stayed(self, request: Request) -> Response:
+        """Say that nothing ended, and lead back to the department that asked."""
+        context = read_context(request)
+        asking = await self._read(request.query_params.get("i", ""), context)
+        plan = await self._sign_out.plan(json.loads(asking.request), context.session_cookie)
+        if not isinstance(plan.decision, AskFirst):
+            return RedirectResponse("/signed-out", status_code=303)  # the session is over meanwhile
+        return self._pages.render(context, "signed_out.html", signed_out=False, back_url=_find_return(plan), back_name=_name(plan, context))
+
+    async def _read(self, interaction_id: str, context: RequestContext) -> Interaction:
+        interaction = (await self._interactions.read(interaction_id, context.browser_cookie)).interaction
+        if interaction.kind != KIND:
+            raise InteractionExpired(**interaction.way_back)
+        return interaction
 
     async def _ask(self, context: RequestContext, parameters: dict[str, str]) -> Response:
         browser = context.browser_cookie
