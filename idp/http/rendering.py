@@ -172,12 +172,16 @@ class Pages:
 
     @staticmethod
     def _find_switches(context: RequestContext, interaction: object) -> dict[str, str]:
+        """Return the addresses of this page in the other language and mode: a query alone, which keeps whatever path this is.
+
+        The path itself is what the visitor's address says; written into a link, ``//host`` would lead to another host.
+        """
         if context.method == "POST" or len(context.query) > MAX_SWITCH_QUERY:
             kept = [("i", str(interaction))] if interaction else []
         else:
             query = context.query.decode("utf-8", "replace")
             kept = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k not in ("lang", "elder")]
         return {
-            "language": f"{context.path}?{urlencode([*kept, ('lang', OTHER_LANGUAGE[context.language])])}",
-            "elder": f"{context.path}?{urlencode([*kept, ('elder', '0' if context.elder else '1')])}",
+            "language": f"?{urlencode([*kept, ('lang', OTHER_LANGUAGE[context.language])])}",
+            "elder": f"?{urlencode([*kept, ('elder', '0' if context.elder else '1')])}",
         }

@@ -1,13 +1,16 @@
 """The page that explains an error by its code: only codes of ours, and nothing else of the address gets into it."""
 
+import re
 from collections.abc import AsyncIterator
+from html import unescape
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import pytest_asyncio
 
 from idp.http.errors import REFUSAL_STATUS
 from idp.http.messages import load_messages
-from tests.support.provider import Provider, run_provider
+from tests.support.provider import ISSUER, Provider, run_provider
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -43,5 +46,18 @@ async def test_nothing_else_of_the_address_gets_into_the_page(provider: Provider
     assert 'lang="en"' in page.text
     for part in ("Synthetic", "synthetic.example", "999"):
         assert part not in page.text
-    assert "/error?code=busy&amp;lang=zh-CN" in page.text
+    assert 'href="?code=busy&amp;lang=zh-CN"' in page.text
     assert (await provider.browser.post("/error")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/x", "/%2Fevil.example/x", "/\\evil.example/x", "/%5Cevil.example", "/%09/evil.example", "/"]
+)
+async def test_the_switches_of_a_page_stay_on_it(provider: Provider, path: str) -> None:
+    address = f"{ISSUER}{path}"
+    page = await provider.browser.get(f"{address}?a=1")
+    for link in re.findall(r'<a [^>]*href="([^"]*(?:lang|elder)=[^"]*)"', page.text):
+        there = urlsplit(urljoin(f"{address}?a=1", unescape(link)))
+        assert there.netloc == urlsplit(ISSUER).netloc, link
+        assert not re.match(r"[/\\\s]", link), "no path of the visitor's own becomes a link"
+    assert path == "/" or "lang=" in page.text
