@@ -68,6 +68,9 @@ async def run_provider(
             "IDP_AUDIT__CHECKPOINT_FILE": str(folder / "checkpoints.jsonl"),
             "IDP_LOG__LEVEL": "error",
             "IDP_COOKIE_SUFFIX": "bench",
+            # All its people come from one address.
+            "IDP_SIGN_IN__FAILURES_PER_NETWORK": "1000000",
+            "IDP_SIGN_IN__FLOWS_PER_NETWORK_AND_MINUTE": "1000000",
         }
         target = await _seed(environ, port, algorithm, people)
         command = (

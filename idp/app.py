@@ -137,6 +137,7 @@ def build_app(
         before_lock=settings.sign_in.failures_before_lock,
         window=timedelta(seconds=settings.sign_in.lock_seconds),
         lock=timedelta(seconds=settings.sign_in.lock_seconds),
+        per_origin=settings.sign_in.failures_per_network,
     )
     code_limits = CodeLimits(timedelta(seconds=settings.sign_in.code_seconds), settings.sign_in.code_tries)
     sms_limits = SmsLimits(

@@ -88,6 +88,8 @@ class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     session_total_seconds: Positive = 43_200
     failures_before_delay: Positive = 5
     failures_before_lock: Positive = 10
+    failures_per_network: Positive = 100
+    flows_per_network_and_minute: Positive = 300
     lock_seconds: Positive = 900
     code_seconds: Positive = 300
     code_tries: Positive = 5
