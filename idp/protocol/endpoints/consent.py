@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from idp.http.forms import read_form
+from idp.http.forms import Form, read_form
 from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.protocol.services.consent import Consent, Question
+from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.interactions import Held, Interactions, require_step
 from idp.sign_in.services.sessions import Sessions
 
@@ -59,10 +60,16 @@ class ConsentPage:
         )
 
     async def submit(self, request: Request) -> Response:
-        """Record the answer and go on."""
+        """Record the answer and go on; an answer that comes too late is told so, with the way on."""
         context = read_context(request)
         form = await read_form(request)
         held = await self._interactions.read(form.get("i", 64), context.browser_cookie)
+        try:
+            return await self._take(context, form, held)
+        except StepRepeated as refusal:
+            return self._pages.refuse(context, refusal, back_url=_find_way_on(held))
+
+    async def _take(self, context: RequestContext, form: Form, held: Held) -> Response:
         require_csrf(context, form, held.interaction.csrf)
         require_step(held, form.get("step", 40))
         decision = form.get("decision", 10)
@@ -93,4 +100,8 @@ class ConsentPage:
 
 
 def _go_on(held: Held) -> Response:
-    return RedirectResponse(f"/continue?i={quote(held.interaction.id)}", status_code=303)
+    return RedirectResponse(_find_way_on(held), status_code=303)
+
+
+def _find_way_on(held: Held) -> str:
+    return f"/continue?i={quote(held.interaction.id)}"

@@ -1,7 +1,10 @@
 """Nobody is left on a page without a way on, and the department has its name in the language of the page."""
 
+import re
+from html import unescape
 from urllib.parse import urlencode
 
+from idp.protocol.rules.client import Basis, Entitlement
 from tests.support.protocol_samples import CHALLENGE
 from tests.support.provider import BACK, REDIRECT_URI, Provider
 from tests.support.web import Web, find_code
@@ -33,3 +36,18 @@ async def test_who_goes_back_after_signing_in_is_led_on_to_the_department(provid
         page = await web.get(f"/sign-in?i={i}&lang={language}")
         assert find_code(page) == "interaction_finished"
         assert f'id="back" href="{BACK}">{label}</a>' in page.text
+
+
+async def test_an_answer_about_consent_that_was_sent_twice_is_told_with_the_way_on(provider: Provider) -> None:
+    await provider.add_client("twice", entitlements=(Entitlement("查询", Basis.CONSENT, ("name",)),))
+    web = Web(provider)
+    await web.sign_in(await provider.add_person(), ask("twice", scope="openid profile"))
+    fields = web.fields()
+    assert (await web.client.post("/consent", data={**fields, "decision": "allow"})).status_code == 303
+    page = await web.client.post("/consent", data={**fields, "decision": "allow"})
+    assert (page.status_code, find_code(page)) == (409, "step_repeated")
+    way = re.search(r'id="back" href="([^"]+)">继续</a>', page.text)
+    assert way is not None
+    await web.get(unescape(way[1]))
+    assert web.left_to is not None
+    assert "code=" in web.left_to
