@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from idp.platform.database import Database, DatabaseUnavailable
+from tests.support.waiting import wait_until
 
 SLEEP = "SELECT pg_sleep($1)"
 WHO = "SELECT pg_backend_pid() AS pid"
@@ -42,12 +43,30 @@ async def find_idp_backends(owner: asyncpg.Connection) -> int:
     return count
 
 
-async def wait_until_nothing_sleeps(owner: asyncpg.Connection) -> None:
-    for _ in range(100):
-        if not await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query = $1 AND state = 'active'", SLEEP):
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("a statement that was given up still runs")
+async def find_running(owner: asyncpg.Connection, statement: str) -> int | None:
+    pid: int | None = await owner.fetchval("SELECT pid FROM pg_stat_activity WHERE query = $1 AND state = 'active'", statement)
+    return pid
+
+
+async def wait_until_it_runs(owner: asyncpg.Connection, statement: str, *, except_on: int | None = None) -> int:
+    """Return the backend, another one than ``except_on``, that works on the statement."""
+    found: list[int] = []
+
+    async def runs() -> bool:
+        pid = await find_running(owner, statement)
+        if pid is not None and pid != except_on:
+            found.append(pid)
+        return bool(found)
+
+    await wait_until(runs, 5)
+    return found[0]
+
+
+async def wait_until_nothing_runs(owner: asyncpg.Connection, statement: str = SLEEP) -> None:
+    async def ended() -> bool:
+        return await find_running(owner, statement) is None
+
+    await wait_until(ended, 2)
 
 
 async def terminate(owner: asyncpg.Connection, pid: int) -> None:
@@ -111,7 +130,7 @@ async def test_a_wrong_argument_is_a_fault_not_a_lost_connection(small: Database
 async def test_a_cancelled_waiter_loses_no_connection(small: Database) -> None:
     for moment in (0, 1, 2, 3):
         sleepers = [asyncio.ensure_future(small.fetch(SLEEP, 0.05)) for _ in range(2)]
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         waiters = [asyncio.ensure_future(small.fetch(WHO)) for _ in range(6)]
         await asyncio.sleep(0)
         if moment:
@@ -161,21 +180,24 @@ async def test_cancelling_first_and_releasing_in_the_same_turn_is_no_error(small
 async def test_a_cancelled_statement_leaves_the_database_usable(small: Database, owner: asyncpg.Connection) -> None:
     for _ in range(4):
         task = asyncio.ensure_future(small.fetch(SLEEP, 30))
-        await asyncio.sleep(0.02)
+        await wait_until_it_runs(owner, SLEEP)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     assert len(await asyncio.gather(*(small.fetch(WHO) for _ in range(4)))) == 4
-    await wait_until_nothing_sleeps(owner)
+    await wait_until_nothing_runs(owner)
     assert await find_idp_backends(owner) <= 2
+
+    written = asyncio.Event()
 
     async def hold() -> None:
         async with small.transaction() as tx:
             await tx.execute("INSERT INTO notes (id, text) VALUES (7, 'cancelled')")
+            written.set()
             await asyncio.sleep(30)
 
     holding = asyncio.ensure_future(hold())
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(written.wait(), 5)
     holding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await holding
@@ -196,23 +218,24 @@ async def test_a_statement_that_takes_too_long_is_ended(service_dsn: str, owner:
     with pytest.raises(DatabaseUnavailable, match="too long"):
         await database.fetch(SLEEP, 20)
     assert await database.fetch(WHO)
-    await wait_until_nothing_sleeps(owner)
+    await wait_until_nothing_runs(owner)
     await database.close()
 
 
 async def test_a_read_whose_connection_was_lost_is_retried_once(small: Database, owner: asyncpg.Connection) -> None:
     before = (await small.fetch(WHO))[0]["pid"]
-    reading = asyncio.ensure_future(small.fetch("SELECT pg_backend_pid() AS pid, pg_sleep($1)", 0.4))
-    await asyncio.sleep(0.1)
+    statement = "SELECT pg_backend_pid() AS pid, pg_sleep($1)"
+    reading = asyncio.ensure_future(small.fetch(statement, 0.4))
+    assert await wait_until_it_runs(owner, statement) == before
     await terminate(owner, before)
     assert (await reading)[0]["pid"] != before
 
 
 async def test_a_read_that_is_lost_twice_says_so(small: Database, owner: asyncpg.Connection) -> None:
     reading = asyncio.ensure_future(small.fetch(SLEEP, 3))
+    pid = None
     for _ in range(2):
-        await asyncio.sleep(0.15)
-        pid = await owner.fetchval("SELECT pid FROM pg_stat_activity WHERE query = $1 AND state = 'active'", SLEEP)
+        pid = await wait_until_it_runs(owner, SLEEP, except_on=pid)
         await terminate(owner, pid)
     with pytest.raises(DatabaseUnavailable, match="twice"):
         await reading
@@ -223,11 +246,11 @@ async def test_a_write_whose_connection_was_lost_is_not_repeated(small: Database
     before = (await small.fetch(WHO))[0]["pid"]
     statement = "INSERT INTO notes (id, text) SELECT 10, pg_sleep($1)::text RETURNING id"
     writing = asyncio.ensure_future(small.write(statement, 0.4))
-    await asyncio.sleep(0.1)
+    assert await wait_until_it_runs(owner, statement) == before
     await terminate(owner, before)
     with pytest.raises(DatabaseUnavailable, match="writing"):
         await writing
-    await asyncio.sleep(0.5)
+    await wait_until_nothing_runs(owner, statement)
     assert await small.fetch("SELECT id FROM notes WHERE id = 10") == []
 
 

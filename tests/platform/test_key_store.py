@@ -30,6 +30,7 @@ from keys import (
     make_key_encryption_key,
 )
 from tests.support.clocks import ManualClock
+from tests.support.waiting import wait_for_listener, wait_until
 
 PENDING = timedelta(minutes=10)
 RETIRING = timedelta(days=90)
@@ -233,11 +234,9 @@ async def test_a_serving_process_takes_up_a_new_key_within_a_second(
     current = CurrentRing(await read_ring(database, kek), database, kek)
     stop = asyncio.Event()
     following = asyncio.create_task(current.follow(stop))
-    await asyncio.sleep(0.2)
+    await wait_for_listener(database, key_store.CHANNEL)
     kid = await rotation.rotate("ES256", "operator")
-    async with asyncio.timeout(1):
-        while kid not in current.jwks.decode():  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: kid in current.jwks.decode(), 1)
     assert current.verify(current.sign("ES256", b"{}")) == {}
     assert current.algorithms == ("ES256", "RS256")
     stop.set()

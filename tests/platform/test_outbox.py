@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from idp.platform.outbox import LAST_BACKOFF, LEASE, DeliveryRefused, Outbox, Ou
 from idp.platform.outbox_delivery import OutboxDelivery
 from keys import Sealer
 from tests.support.clocks import ManualClock
+from tests.support.waiting import wait_for_listener, wait_until
 
 PHONE = "13800001234"
 PAYLOAD = {"phone": PHONE, "template": "sign_in_code", "parameters": {"code": "123456"}}
@@ -56,12 +57,6 @@ async def add_and_fail(database: Database, outbox: Outbox, clock: ManualClock) -
     async with database.transaction() as tx:
         await outbox.add(tx, "sms", PAYLOAD, clock() + LIFE)
         raise RuntimeError("the business changed its mind")
-
-
-async def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.01)
 
 
 async def read(database: Database) -> list[dict[str, Any]]:
@@ -229,7 +224,7 @@ async def test_the_worker_delivers_within_200_ms_of_the_commit(database: Databas
 
     stop = asyncio.Event()
     running = asyncio.create_task(OutboxDelivery(outbox, database, {"sms": note}, read_system_clock).run(stop))
-    await asyncio.sleep(0.2)
+    await wait_for_listener(database, "outbox")
     # The best of a few: a busy machine may spoil one, a poll every few seconds would spoil all.
     delays: list[float] = []
     while len(delays) < 5 and not (delays and delays[-1] < 0.2):
@@ -241,10 +236,11 @@ async def test_the_worker_delivers_within_200_ms_of_the_commit(database: Databas
 
 async def test_a_slow_call_does_not_hold_up_others_and_ends_before_the_stop(database: Database, random: Random) -> None:
     outbox = Outbox(Sealer({"o-1": b"o" * 32}, "o-1"), read_system_clock, random)
-    release = asyncio.Event()
+    begun, release = asyncio.Event(), asyncio.Event()
     calls: list[str] = []
 
     async def slow(_: dict[str, Any], __: MessageId) -> str:
+        begun.set()
         await release.wait()
         calls.append("slow")
         return "slow"
@@ -256,12 +252,13 @@ async def test_a_slow_call_does_not_hold_up_others_and_ends_before_the_stop(data
     await add(database, outbox, read_system_clock, "slow")
     stop = asyncio.Event()
     running = asyncio.create_task(OutboxDelivery(outbox, database, {"slow": slow, "quick": quick}, read_system_clock).run(stop))
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(begun.wait(), 10)
     await add(database, outbox, read_system_clock, "quick")
     await wait_until(lambda: "quick" in calls)
     assert "slow" not in calls
     stop.set()
-    await asyncio.sleep(0.05)
+    ended, _ = await asyncio.wait([running], timeout=0.05)
+    assert not ended, "it waits for the call in flight"
     release.set()
     await running
     assert {row["reference"] for row in await read(database)} == {"slow", "quick"}

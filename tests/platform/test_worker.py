@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.clock import Random, read_system_clock, read_system_random
 from idp.kernel.ids import MessageId, make_uuid7
 from idp.platform.audit_checkpoints import RingSigner
-from idp.platform.audit_verification import verify
+from idp.platform.audit_verification import AuditReport, verify
 from idp.platform.database import Database
 from idp.platform.outbox import DeliveryRefused
 from idp.settings import AuditSettings, DatabaseSettings, KeySettings, Settings, SmsSettings
 from idp.worker import make_sms_handler, run_worker
 from sms import Action, Receipt, ShortMessage, SmsRefused, SmsUnavailable, create_simulator
+from tests.support.waiting import wait_for_listener, wait_until
 
 PAYLOAD = {"phone": "+8613800138000", "template": "sign_in_code", "parameters": {"name": "张*", "code": "123456", "minutes": "5"}}
 
@@ -82,17 +83,11 @@ async def platform(settings: Settings) -> AsyncIterator[Platform]:
 async def worker(settings: Settings, platform: Platform) -> AsyncIterator[None]:
     stop = asyncio.Event()
     working = asyncio.create_task(run_worker(settings, read_system_clock, read_system_random, stop=stop))
-    await asyncio.sleep(0.3)
+    await wait_for_listener(platform.database, "outbox", "keys")
     yield
     stop.set()
     async with asyncio.timeout(10):
         await working
-
-
-async def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.02)
 
 
 async def read_codes(simulator: str) -> list[str]:
@@ -108,9 +103,10 @@ async def send(platform: Platform, code: str) -> None:
 
 
 async def wait_for_code(simulator: str, code: str, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while code not in await read_codes(simulator):  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.05)
+    async def arrived() -> bool:
+        return code in await read_codes(simulator)
+
+    await wait_until(arrived, seconds)
 
 
 @pytest.mark.usefixtures("worker")
@@ -119,13 +115,15 @@ async def test_a_code_reaches_the_phone_and_its_event_the_chain(settings: Settin
     await wait_for_code(simulator, "100001", 2)
     path = Path(settings.audit.checkpoint_file)
     signer = RingSigner(platform.ring)
-    async with asyncio.timeout(15):
-        while True:
-            report = await verify(platform.database, platform.data_keys.mac("audit"), path, signer)
-            if report.tail == 0 and report.checkpointed_to == report.chained > 0:
-                break
-            await asyncio.sleep(0.2)
-    assert report.ok, report.faults
+    reports: list[AuditReport] = []
+
+    async def marked() -> bool:
+        report = await verify(platform.database, platform.data_keys.mac("audit"), path, signer)
+        reports.append(report)
+        return report.tail == 0 and report.checkpointed_to == report.chained > 0
+
+    await wait_until(marked, 15)
+    assert reports[-1].ok, reports[-1].faults
 
 
 @pytest.mark.usefixtures("worker")
@@ -135,10 +133,11 @@ async def test_s27_the_worker_carries_out_a_rotation(platform: Platform) -> None
     assert kid in platform.ring.jwks.decode()
     assert json.loads(_decode_header(platform.ring.sign("ES256", b"{}")))["kid"] != kid
 
-    async with asyncio.timeout(15):
-        while json.loads(_decode_header(platform.ring.sign("ES256", b"{}")))["kid"] != kid:
-            await asyncio.sleep(0.2)
-            await platform.ring.reload()
+    async def signs() -> bool:
+        await platform.ring.reload()
+        return bool(json.loads(_decode_header(platform.ring.sign("ES256", b"{}")))["kid"] == kid)
+
+    await wait_until(signs, 15)
 
 
 @pytest.mark.usefixtures("worker")
@@ -147,10 +146,9 @@ async def test_a_lost_database_only_pauses_the_work(settings: Settings, platform
     await wait_for_code(simulator, "100002")
     owner = await asyncpg.connect(owner_dsn)
     await owner.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     await owner.close()
-    await asyncio.sleep(0.1)
     for attempt in range(20):  # our own pool was cut too
         try:
             await send(platform, "100003")

@@ -12,6 +12,7 @@ from joserfc.jwk import KeySet
 from idp.kernel.levels import Factor
 from idp.protocol.rules.client import AuthMethod, Basis, Entitlement
 from tests.support.provider import BACK, ISSUER, REDIRECT_URI, Provider
+from tests.support.waiting import wait_until
 
 ALL_GRANTS = ("authorization_code", "refresh_token", "client_credentials")
 
@@ -306,7 +307,13 @@ async def test_a_suspended_client_is_refused_everywhere_at_once(provider: Provid
     tokens = await provider.get_tokens("suspended", cookies)
     await provider.execute("UPDATE clients SET status = 'suspended', version = version + 1 WHERE client_id = 'suspended'")
     assert (await provider.read_userinfo(tokens["access_token"])).status_code == 401
-    await asyncio.sleep(0.2)  # the notice crosses
+
+    async def noticed() -> bool:
+        client = await provider.services.directory.find("suspended")
+        return client is not None and client.status == "suspended"
+
+    # The provider's clock stands still, so nothing but the notice makes it read the client again.
+    await wait_until(noticed, 5)
     landing = await provider.authorize("suspended", cookies)
     assert landing.response.status_code == 403
     assert (await provider.post("/token", {"grant_type": "client_credentials"}, "suspended")).json()["error"] == "invalid_client"
