@@ -220,10 +220,10 @@ def clients() -> None:
 
 
 def _parse_entitlement(text: str) -> Entitlement:
-    parts = text.split(":")
-    if len(parts) != 3 or parts[1] not in {b.value for b in Basis}:
-        raise click.BadParameter("write PURPOSE:statutory_duty|consent:claim,claim")
-    return Entitlement(parts[0], Basis(parts[1]), tuple(c for c in parts[2].split(",") if c))
+    purpose, basis, claims, english = (*text.split(":", 3), "", "", "")[:4]
+    if not claims or basis not in {b.value for b in Basis}:
+        raise click.BadParameter("write PURPOSE:statutory_duty|consent:claim,claim or, with the purpose in English, one :PART more")
+    return Entitlement(purpose, Basis(basis), tuple(c for c in claims.split(",") if c), purpose_en=english.strip())
 
 
 @clients.command("add")
@@ -235,7 +235,7 @@ def _parse_entitlement(text: str) -> Entitlement:
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
 @click.option("--grant-type", "grant_types", multiple=True, default=("authorization_code",), show_default=True)
 @click.option("--scope", "scopes", multiple=True, help="Beside openid.")
-@click.option("--entitlement", "entitlements", multiple=True, metavar="PURPOSE:BASIS:CLAIM,CLAIM")
+@click.option("--entitlement", "entitlements", multiple=True, metavar="PURPOSE:BASIS:CLAIM,CLAIM[:PURPOSE IN ENGLISH]")
 @click.option("--auth-method", type=click.Choice([m.value for m in AuthMethod]), default=AuthMethod.SECRET_BASIC.value, show_default=True)
 @click.option("--application-type", type=click.Choice([t.value for t in ApplicationType]), default="web", show_default=True)
 @click.option("--minimum-acr", type=click.Choice(["low", "substantial"]), default="low", show_default=True)

@@ -7,10 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import click
 import pytest
 from click.testing import CliRunner, Result
 
-from idp.cli import main
+from idp.cli import _parse_entitlement, main
+from idp.protocol.rules.client import Basis, Entitlement
 from tests.support.clusters import SharedCluster
 
 URI = "https://department.example/callback"
@@ -186,6 +188,25 @@ def test_clients_are_added_once_and_listed(operator: Operator) -> None:
     listed = operator.type("clients", "list")
     assert "land  live" in listed.output
     assert "client_secret_basic" in listed.output
+
+
+@pytest.mark.parametrize(
+    ("text", "claims", "english"),
+    [
+        ("办证:consent:name,birthdate", ("name", "birthdate"), ""),
+        ("办证:consent:name:Issuing a card", ("name",), "Issuing a card"),
+        ("办证:consent:name:Cards: issue and renewal", ("name",), "Cards: issue and renewal"),
+        ("办证:consent:name:", ("name",), ""),
+    ],
+)
+def test_an_entitlement_may_have_its_purpose_in_english(text: str, claims: tuple[str, ...], english: str) -> None:
+    assert _parse_entitlement(text) == Entitlement("办证", Basis.CONSENT, claims, purpose_en=english)
+
+
+@pytest.mark.parametrize("text", ["", "办证", "办证:consent", "办证:consent:", "办证:wish:name", "办证:consent::Issuing a card"])
+def test_an_entitlement_without_its_parts_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        _parse_entitlement(text)
 
 
 @pytest.mark.parametrize(
