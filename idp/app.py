@@ -50,6 +50,7 @@ from idp.protocol.services.continuation import AuthorizeContinuation
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.resources import Resources
 from idp.protocol.services.sign_out import SignOut
+from idp.protocol.services.standing_loss import StandingLoss
 from idp.protocol.services.tokens import Tokens
 from idp.protocol.stores.grants import GrantReads
 from idp.protocol.stores.standing import make_standing_reads
@@ -92,6 +93,8 @@ def build_services(platform: Platform) -> Services:
     limits = SessionLimits(
         idle=timedelta(seconds=settings.sign_in.session_idle_seconds), total=timedelta(seconds=settings.sign_in.session_total_seconds)
     )
+    sessions = Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits)
+    lose_standing = StandingLoss(sessions, audit, clock).end_everything
     return Services(
         platform=platform,
         metrics=metrics,
@@ -99,8 +102,8 @@ def build_services(platform: Platform) -> Services:
         directory=ClientDirectory(database, clock),
         clients=Clients(data_keys.mac("client_secrets"), audit, clock, random),
         passwords=passwords,
-        people=People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random),
-        sessions=Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits),
+        people=People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random, lose_standing),
+        sessions=sessions,
     )
 
 

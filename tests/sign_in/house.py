@@ -29,7 +29,7 @@ from idp.people.rules.identifiers import find_check_character, parse_id_number, 
 from idp.people.rules.person import Standing, Status
 from idp.people.services.directory import NewPerson, People
 from idp.platform.audit_log import AuditLog
-from idp.platform.database import Database
+from idp.platform.database import Database, Transaction
 from idp.platform.ledger import Ledger
 from idp.platform.outbox import Outbox, deliver_due
 from idp.platform.password_hashing import PasswordHashing
@@ -105,13 +105,17 @@ class House:
         self.outbox = Outbox(KEYS.sealer("outbox"), clock, random)
         self.ledger = Ledger(database)
         self.passwords = Passwords(database, HASHING)
-        self.people = People(database, KEYS.sealer("people"), index, self.passwords, self.audit, clock, random)
+        self.sessions = Sessions(database, self.ledger, self.audit, KEYS.sealer("places"), clock, random, session_limits or SessionLimits())
+
+        async def lose_standing(tx: Transaction, person_id: UUID, reason: str) -> None:
+            await self.sessions.end_all(tx, person_id, reason)
+
+        self.people = People(database, KEYS.sealer("people"), index, self.passwords, self.audit, clock, random, lose_standing)
         self.throttle = Throttle(database, self.transients, index, clock, ThrottleLimits())
         self.codes = Codes(
             database, self.transients, self.outbox, self.audit, KEYS.mac("codes"), index, clock, random, CodeLimits(), SmsLimits()
         )
         self.interactions = Interactions(self.transients, clock, random)
-        self.sessions = Sessions(database, self.ledger, self.audit, KEYS.sealer("places"), clock, random, session_limits or SessionLimits())
         self.sign_in = SignIn(
             database,
             self.interactions,

@@ -66,6 +66,10 @@ PERSON_TRANSITIONS = Transitions[Status, StatusEvent](
 )
 
 
+STANDING_LOST = frozenset({Status.BANNED, Status.FROZEN, Status.CLOSED, Status.DECEASED})
+"""Entering one of these ends every session and grant of the person at once; leaving it gives none of them back."""
+
+
 class AccountPending(Refusal):
     """The registration is not finished."""
 

@@ -1,5 +1,6 @@
 """Decides who an identifier belongs to, and what is read of a person; sealed values are opened here and nowhere else."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,13 +11,16 @@ from idp.kernel.clock import SHANGHAI, Clock, Random
 from idp.kernel.ids import PersonId, make_uuid7
 from idp.people.rules import profile as profiles
 from idp.people.rules.identifiers import Identifier, IdentifierKind, IdNumber, Phone, recognize
-from idp.people.rules.person import PERSON_TRANSITIONS, Standing, Status, StatusEvent
+from idp.people.rules.person import PERSON_TRANSITIONS, STANDING_LOST, Standing, Status, StatusEvent
 from idp.people.rules.profile import Profile, make_profile
 from idp.people.stores import identifiers, people
 from idp.people.stores.people import FoundPerson
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from keys import BlindIndex, Sealer, row_aad
+
+OnStandingLost = Callable[[Transaction, UUID, str], Awaitable[None]]
+"""Ends what somebody who lost their standing holds, in the caller's transaction; the text is the new status."""
 
 
 class IdentifierTaken(Exception):
@@ -53,7 +57,15 @@ class People:
     """The people of this installation."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, index: BlindIndex, passwords: Passwords, audit: AuditLog, clock: Clock, random: Random
+        self,
+        database: Database,
+        sealer: Sealer,
+        index: BlindIndex,
+        passwords: Passwords,
+        audit: AuditLog,
+        clock: Clock,
+        random: Random,
+        on_standing_lost: OnStandingLost,
     ) -> None:
         self._database = database
         self._sealer = sealer
@@ -62,6 +74,7 @@ class People:
         self._audit = audit
         self._clock = clock
         self._random = random
+        self._on_standing_lost = on_standing_lost
 
     def recognize(self, text: str) -> Identifier | None:
         """Return what ``text`` identifies a person by, today; None when it is no identifier."""
@@ -116,12 +129,19 @@ class People:
     async def change_status(self, tx: Transaction, person_id: UUID, before: Status, event: StatusEvent) -> Status:
         """Let ``event`` happen to an account in the caller's transaction, who also audits it.
 
+        An account that is banned, frozen, closed or reported dead loses every session and grant in the same transaction.
         Raises IllegalTransition when the table has no such row, UnknownPerson when the account is not ``before`` any more.
         """
         after = PERSON_TRANSITIONS.follow(before, event)
         if not await people.set_status(tx, person_id, before, after, self._clock()):
             raise UnknownPerson
+        if after in STANDING_LOST:
+            await self._on_standing_lost(tx, person_id, after.value)
         return after
+
+    async def hold_status(self, tx: Transaction, person_id: UUID) -> Status | None:
+        """Return the account's status, which nobody changes before the caller's transaction ends; None for an unknown id."""
+        return await people.hold_status(tx, person_id)
 
     async def _add_identifier(
         self, tx: Transaction, person_id: UUID, kind: IdentifierKind, value: str, matched_at: datetime | None, now: datetime

@@ -1,5 +1,6 @@
 """Decides how grants are read with all they rest on, and how they end."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,10 @@ READ_GRANT_WITH_PERSON = """
 
 END_GRANT = """
     UPDATE grants SET ended_at = $2, ended_reason = $3 WHERE id = $1 AND ended_at IS NULL RETURNING person_id, client_id
+"""
+
+END_GRANTS_OF_PERSON = """
+    UPDATE grants SET ended_at = $2, ended_reason = $3 WHERE person_id = $1 AND ended_at IS NULL RETURNING client_id
 """
 
 GRACE_GRANT = """
@@ -106,6 +111,11 @@ async def end(tx: Transaction, grant_id: UUID, now: datetime, reason: str) -> tu
     """End a grant; return its (person, client) or None when it had ended or does not exist."""
     row = await tx.fetchrow(END_GRANT, grant_id, now, reason)
     return None if row is None else (row["person_id"], row["client_id"])
+
+
+async def end_of_person(tx: Transaction, person_id: UUID, now: datetime, reason: str) -> dict[str, int]:
+    """End every grant of a person, offline ones included; return how many of which client."""
+    return Counter(row["client_id"] for row in await tx.fetch(END_GRANTS_OF_PERSON, person_id, now, reason))
 
 
 async def spend_grace(tx: Transaction, grant_id: UUID, generation: int) -> bool:

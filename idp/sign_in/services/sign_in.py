@@ -179,9 +179,7 @@ class SignIn:
         What a live session proved before does not count in this flow any more; the session itself ends when somebody else signs in.
         """
         now = self._clock()
-        forgotten = replace(
-            held.interaction, person_id=None, proved=(), sends=0, unreachable=False, login_hint=None, fresh_after=now
-        )
+        forgotten = replace(held.interaction, person_id=None, proved=(), sends=0, unreachable=False, login_hint=None, fresh_after=now)
         return await self._interactions.replace(held, forgotten)
 
     async def look_again(self, held: Held, visit: Visit) -> AskCode:
@@ -276,6 +274,9 @@ class SignIn:
         device_cookie = visit.device_cookie if known_device else encode_base64url(self._random(device.COOKIE_BYTES))
         device_hash = device.hash_device(device_cookie)
         async with self._database.transaction() as tx:
+            # Whoever changes the account's standing waits, and then ends this session with all others.
+            if await self._people.hold_status(tx, person_id) is not known.standing.status:
+                raise StepRepeated
             is_new = device_hash is not None and await known_devices.remember(tx, person_id, device_hash, self._clock())
             opened = await self._sessions.open(
                 tx,

@@ -178,12 +178,16 @@ async def test_s04_a_banned_person_sees_the_banned_page_only_after_password_and_
     assert "sign_in_succeeded" not in await house.audit_kinds(person.person_id)
 
 
-async def test_a_ban_stops_a_live_session_at_the_dispatcher(house: House) -> None:
+async def test_a_ban_ends_a_live_session(house: House) -> None:
     person, browser = await house.add_person(), house.browser()
     await browser.sign_in(person)
     async with house.database.transaction() as tx:
         await house.people.change_status(tx, person.person_id, Status.ACTIVE, StatusEvent.BAN)
+    assert await house.sessions.read(browser.session()) is None
     page = await browser.open(await browser.begin())
+    assert 'name="identifier"' in page.text, "as for anybody; only who proves everything learns of the ban"
+    await browser.submit(identifier=person.document, password=PASSWORD)
+    page = await browser.submit(code=await house.read_code())
     assert find_code(page) == "account_banned"
 
 
