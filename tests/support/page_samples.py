@@ -100,6 +100,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
             {
                 **FLOW,
                 "department": SHORT_DEPARTMENT,
+                "also": ("sub",),
                 "purposes": [{"purpose": "办理医疗费用报销", "claims": ["name", "id_document", "phone_number"]}],
             },
         ),
@@ -108,6 +109,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
             {
                 **FLOW,
                 "department": LONG_DEPARTMENT,
+                "also": ("sub", "locale", "updated_at", "real_name_verified", "ial"),
                 "purposes": [
                     {"purpose": "核对参保身份并计算城乡居民基本养老保险待遇", "claims": ["name", "id_document", "gender", "birthdate"]},
                     {"purpose": "通知办理进度", "claims": ["phone_number", "phone_number_verified"]},

@@ -56,6 +56,7 @@ class ConsentPage:
             step=held.step,
             department=client.name if chinese else client.name_en,
             shown=question.mark,
+            also=question.also,
             purposes=[{"purpose": e.purpose if chinese else e.purpose_en or e.purpose, "claims": e.claims} for e in question.entitlements],
         )
 

@@ -32,6 +32,16 @@ def select_claims(scope: Iterable[str], allowed: Iterable[Entitlement], known: M
     return {claim: known[claim] for claim in list_claims(names) if claim in known and (claim not in guarded or claim in entitled)}
 
 
+def list_unasked(scope: Iterable[str], client: Client, asked: Iterable[Entitlement]) -> tuple[str, ...]:
+    """Return what the scopes also release while ``asked`` is the consent question: ungated, by duty, or agreed to before."""
+    asked = tuple(asked)
+    shown = {claim for e in asked for claim in e.claims}
+    names = [name for name in scope if name in SCOPES]
+    guarded = {claim for name in names for claim in SCOPES[name].needs_entitlement}
+    entitled = {claim for e in client.entitlements if e not in asked for claim in e.claims}
+    return tuple(c for c in list_claims(names) if c not in shown and (c not in guarded or c in entitled))
+
+
 def list_releases(released: Iterable[str], allowed: Iterable[Entitlement]) -> tuple[Release, ...]:
     """Return, entitlement by entitlement, which of the released claims it covers; each claim is counted once."""
     left = list(released)

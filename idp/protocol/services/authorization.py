@@ -141,15 +141,18 @@ class Authorization:
             case _:
                 assert_never(decision)
 
-    async def find_decision(self, parameters: Mapping[str, str], session_hash: bytes | None, progress: Progress) -> tuple[Decision, Client]:
-        """Return the decision alone, for the consent page; raises what ``answer`` raises, and ProtocolError."""
+    async def find_decision(
+        self, parameters: Mapping[str, str], session_hash: bytes | None, progress: Progress
+    ) -> tuple[Decision, AuthorizationRequest, Client]:
+        """Return the decision alone, with what it is about, for the consent page; raises what ``answer`` raises, and ProtocolError."""
         client = await self._directory.find(parameters.get("client_id"))
         redirect_uri = find_return_address(parameters, client, self._usable)
         assert client is not None  # noqa: S101
         request = read_authorization_request(parameters, client, redirect_uri)
         now = self._clock()
         presence = await self._find_presence(session_hash, client, now)
-        return decide(request, client, presence.standing if presence else None, self._read_hint(request, client), progress, now), client
+        decision = decide(request, client, presence.standing if presence else None, self._read_hint(request, client), progress, now)
+        return decision, request, client
 
     async def _find_presence(self, session_hash: bytes | None, client: Client, now: datetime) -> Presence | None:
         if session_hash is None:

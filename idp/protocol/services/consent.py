@@ -11,6 +11,7 @@ from idp.kernel.ids import encode_base64url
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.protocol.rules.authorization import ConsentRequired
+from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Client, Entitlement
 from idp.protocol.services.authorization import Authorization
 from idp.protocol.services.continuation import read_parameters, read_progress, write_request
@@ -21,11 +22,15 @@ from idp.sign_in.rules.session import Session
 
 @dataclass(frozen=True)
 class Question:
-    """What one person is asked. ``mark`` names exactly this: person, purposes, versions and claims."""
+    """What one person is asked. ``mark`` names exactly this: person, purposes, versions and claims.
+
+    ``also`` are the claims that go to the client with it and that nobody is asked about.
+    """
 
     entitlements: tuple[Entitlement, ...]
     client: Client
     mark: str
+    also: tuple[str, ...] = ()
 
 
 def make_question(person_id: UUID, entitlements: tuple[Entitlement, ...], client: Client) -> Question:
@@ -45,10 +50,13 @@ class Consent:
 
     async def find_question(self, interaction: Interaction, session: Session) -> Question | None:
         """Return what to ask the person of this session; None when there is nothing to ask any more."""
-        decision, client = await self._authorization.find_decision(
+        decision, request, client = await self._authorization.find_decision(
             read_parameters(interaction), session.id_hash, read_progress(interaction, signed_in=True)
         )
-        return make_question(session.person_id, decision.entitlements, client) if isinstance(decision, ConsentRequired) else None
+        if not isinstance(decision, ConsentRequired):
+            return None
+        question = make_question(session.person_id, decision.entitlements, client)
+        return replace(question, also=list_unasked(request.scope, client, decision.entitlements))
 
     async def answer(
         self,

@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from idp.kernel.clock import SHANGHAI
 from idp.kernel.levels import Factor
 from idp.protocol.rules.client import AuthMethod, Basis, Entitlement
 from tests.support.provider import BACK, ISSUER, REDIRECT_URI, Provider
@@ -363,19 +365,27 @@ async def test_s20_one_sector_one_sub_and_different_sectors_different_subs(provi
 
 
 async def test_s56_tokens_of_two_sectors_share_nothing_that_correlates(provider: Provider) -> None:
+    """Two sectors' tokens for one person share only the issuer, levels, the protocol's own words and the data that was asked for.
+
+    ``auth_time`` may be equal: within one session it is one instant, and OpenID Connect Core §2 wants that instant for ``max_age``.
+    """
     for client in ("sector-x", "sector-y"):
         await provider.add_client(client, grant_types=ALL_GRANTS)
     cookies = await provider.open_session(await provider.add_person())
     seen: list[dict[str, Any]] = []
     for client in ("sector-x", "sector-y"):
-        tokens = await provider.get_tokens(client, cookies, nonce=f"nonce-{client}")
+        tokens = await provider.get_tokens(client, cookies, nonce=f"nonce-{client}", scope="openid profile real_name")
         claims = await verify_id_token(provider, tokens["id_token"])
         introspection = (await provider.post("/introspect", {"token": tokens["access_token"]}, client)).json()
         userinfo = (await provider.read_userinfo(tokens["access_token"])).json()
         seen.append({**introspection, **userinfo, **claims, **{k: tokens[k] for k in ("access_token", "refresh_token", "id_token")}})
         provider.clock.advance(7)
     shared = {name for name in seen[0] if seen[0][name] == seen[1].get(name)}
-    assert shared <= {"iss", "acr", "amr", "active", "token_type", "scope", "auth_time"}
+    asked = {"locale", "updated_at", "real_name_verified", "ial"}
+    assert shared <= {"iss", "acr", "amr", "active", "token_type", "scope", "auth_time"} | asked
+    assert asked <= shared, "they are released without an entitlement, so they must not tell one person from another"
+    updated_at = datetime.fromtimestamp(seen[0]["updated_at"], SHANGHAI)
+    assert (updated_at.hour, updated_at.minute, updated_at.second) == (0, 0, 0), "a day, not the second of an update"
     for value in ("sub", "sid", "aud", "access_token", "refresh_token"):
         assert seen[0][value] != seen[1][value]
 
