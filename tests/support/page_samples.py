@@ -6,7 +6,7 @@ from idp.http.cookies import CookieNames
 from idp.http.forms import FieldError
 from idp.http.languages import Language
 from idp.http.messages import Messages
-from idp.http.rendering import Way
+from idp.http.rendering import WAYS_ON, Way
 from idp.http.request_context import ContextRules, RequestContext
 
 LONG_DEPARTMENT = "示例省人力资源和社会保障厅城乡居民基本养老保险经办服务中心网上办事大厅（合成样例）"
@@ -100,6 +100,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
             {
                 **FLOW,
                 "department": SHORT_DEPARTMENT,
+                "shown": "sample-mark",
                 "also": ("sub",),
                 "purposes": [{"purpose": "办理医疗费用报销", "claims": ["name", "id_document", "phone_number"]}],
             },
@@ -109,6 +110,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
             {
                 **FLOW,
                 "department": LONG_DEPARTMENT,
+                "shown": "sample-mark",
                 "also": ("sub", "locale", "updated_at", "real_name_verified", "ial"),
                 "purposes": [
                     {"purpose": "核对参保身份并计算城乡居民基本养老保险待遇", "claims": ["name", "id_document", "gender", "birthdate"]},
@@ -129,7 +131,8 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
     }
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
     for code in codes:
-        samples[f"error-{code}"] = ("error.html", {"code": code, "department": "", "way": None})
+        way = Way("/", "重新开始 · Start again") if code in WAYS_ON else None
+        samples[f"error-{code}"] = ("error.html", {"code": code, "department": "", "way": way})
     samples["error-with-way-back"] = (
         "error.html",
         {
