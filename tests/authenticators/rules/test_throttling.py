@@ -13,6 +13,7 @@ from idp.authenticators.rules.throttling import (
     Limits,
     Locked,
     Way,
+    decide_origin,
     decide_throttle,
     find_delay,
     judge_failure,
@@ -95,3 +96,10 @@ def test_a_known_device_has_a_count_of_its_own_wherever_it_is() -> None:
     assert at_home != name_subject(Way.PASSWORD, "id", None, "192.0.2.1")
     assert at_home != name_subject(Way.CODE, "id", device, "192.0.2.1")
     assert at_home != name_subject(Way.PASSWORD, "other", device, "192.0.2.1")
+
+
+def test_an_origin_waits_until_its_window_ends() -> None:
+    ends = NOW + timedelta(minutes=3)
+    assert decide_origin(LIMITS.per_origin - 1, ends, NOW, LIMITS) == Allowed()
+    assert decide_origin(LIMITS.per_origin, ends, NOW, LIMITS) == Locked(ends)
+    assert decide_origin(LIMITS.per_origin, NOW, NOW, LIMITS) == Locked(NOW + timedelta(seconds=1)), "never open in the past"

@@ -14,6 +14,7 @@ from idp.people.rules.identifiers import (
     IdNumber,
     Phone,
     find_check_character,
+    has_form_of_resident_id,
     normalize,
     parse_id_number,
     parse_phone,
@@ -191,3 +192,13 @@ def test_identifiers_never_print_in_clear(write) -> None:
         assert "19500228" not in written
         assert "0013" not in written
     assert f"{phone:>12}" == " 138****8000"
+
+
+def test_a_refused_number_of_eighteen_characters_has_a_wrong_digit() -> None:
+    right = "110101195002280019"
+    wrong = right[:-1] + "8"
+    assert parse_id_number(wrong, TODAY) is None
+    assert has_form_of_resident_id(wrong)
+    assert has_form_of_resident_id(f" {right[:6]} {right[6:14]} {right[14:]} ")
+    for text in (right[:-1], right + "0", "A" + right[1:], "13800138000", ""):
+        assert not has_form_of_resident_id(text)

@@ -176,3 +176,8 @@ def test_an_id_token_hint_of_somebody_else_never_grants() -> None:
         decision = decide(request, CLIENT, make_standing(), "sub-8", progress, NOW)
         assert isinstance(decision, Denied)
         assert decision.error.error == "login_required"
+
+
+def test_prompt_none_grants_where_nothing_is_missing() -> None:
+    silent = make_request(prompts=frozenset({"none"}))
+    assert isinstance(decide(silent, CLIENT, make_standing(), None, FIRST_VISIT, NOW), Granted)

@@ -97,3 +97,8 @@ def test_state_and_nonce_are_kept_as_they_came() -> None:
     odd = " 省&=%20+\"'<>"
     request = read_authorization_request(make_parameters(state=odd, nonce=odd), CLIENT, URI)
     assert (request.state, request.nonce) == (odd, odd)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, None), ("0", 0), ("060", 60), ("999999999", 999_999_999)])
+def test_max_age_is_a_number_of_seconds(text: str | None, seconds: int | None) -> None:
+    assert read_authorization_request(make_parameters(max_age=text), CLIENT, URI).max_age == seconds

@@ -130,3 +130,8 @@ def test_a_loopback_address_is_plain(uri: str) -> None:
 def test_a_purpose_is_one_printable_line(purpose: str) -> None:
     with pytest.raises(BadRegistration):
         check_client(make_client(entitlements=(Entitlement(purpose, Basis.CONSENT, ("name",)),)))
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:8001/cb", "http://localhost/cb", "http://[::1]:8001/cb"])
+def test_a_loopback_address_may_go_without_tls(uri: str) -> None:
+    check_client(make_client(redirect_uris=(uri,)))

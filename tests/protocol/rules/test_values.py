@@ -8,7 +8,7 @@ import pytest
 from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import Factor, Proved
 from idp.protocol.rules.authorization_request import PROMPTS
-from idp.protocol.rules.claims import ClaimValue, find_allowed, list_amr, list_releases, select_claims
+from idp.protocol.rules.claims import ClaimValue, find_allowed, list_amr, list_releases, list_unasked, select_claims
 from idp.protocol.rules.client import Basis, Entitlement
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
 from idp.protocol.rules.metadata import PATHS, describe_provider
@@ -65,6 +65,19 @@ def test_each_released_claim_is_counted_for_one_purpose() -> None:
     second = Entitlement("b", Basis.CONSENT, ("name", "birthdate"))
     releases = list_releases(["name", "birthdate", "locale"], [first, second])
     assert [(r.purpose, r.claims) for r in releases] == [("a", ("name",)), ("b", ("birthdate",))]
+    assert [r.purpose for r in list_releases(["birthdate"], [first, second])] == ["b"], "an entitlement that releases nothing is not named"
+
+
+def test_what_is_released_beside_the_question_is_named_too() -> None:
+    duty = Entitlement("d", Basis.STATUTORY_DUTY, ("name", "gender"))
+    asked = Entitlement("c", Basis.CONSENT, ("gender", "birthdate"))
+    client = make_client(entitlements=(duty, asked))
+    unasked = list_unasked(("openid", "profile", "unknown"), client, [asked])
+    assert "name" in unasked, "by duty"
+    assert "locale" in unasked, "needs no entitlement"
+    assert not {"gender", "birthdate"} & set(unasked), "stand in the question itself"
+    assert "birthdate" not in list_unasked(("openid", "profile"), make_client(entitlements=(duty,)), []), "nobody may release it"
+    assert list_unasked(("openid",), client, [asked]) == tuple(list_claims(["openid"]))
 
 
 def test_amr_names_factors_and_mfa() -> None:
@@ -111,6 +124,12 @@ def test_ban_logout_suspension_and_end_hold_at_once(changes: dict[str, object]) 
     assert is_effective(make_grant(), NOW)
     assert not is_effective(make_grant(**changes), NOW)
     assert isinstance(decide_refresh(make_grant(**changes), 3, True, NOW), Ineffective)
+
+
+def test_a_clients_own_grant_needs_no_person_and_no_session() -> None:
+    own = {"person_id": None, "person_status": None, "session_alive": False, "subject": None, "lineage": None}
+    assert is_effective(make_grant(**own), NOW)
+    assert not is_effective(make_grant(**own, client_usable=False), NOW)
 
 
 def test_an_offline_grant_outlives_its_session_but_not_a_ban() -> None:

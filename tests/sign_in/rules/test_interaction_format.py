@@ -71,3 +71,10 @@ def test_only_its_own_browser_holds_it(interaction: Interaction, cookie: str, ot
     bound = Interaction(**{**interaction.__dict__, "browser_hash": hash_browser(cookie)})
     assert is_bound_to(bound, cookie)
     assert is_bound_to(bound, other) is (cookie == other)
+
+
+@given(interactions)
+def test_a_later_format_is_no_ending(interaction: Interaction) -> None:
+    raw = json.loads(write_ending(Ending(interaction.browser_hash, True, interaction.way_back)))
+    raw["v"] = 2
+    assert read_ending(json.dumps(raw).encode()) is None
