@@ -133,7 +133,7 @@ def build_app(
 
     # sign-in
     life = timedelta(seconds=settings.protocol.interaction_seconds)
-    interactions = Interactions(platform.transients, clock, random, life)
+    interactions = Interactions(platform.transients, clock, random, life, settings.sign_in.flows_per_network_and_minute)
     index = data_keys.index("index")
     throttle_limits = ThrottleLimits(
         before_delay=settings.sign_in.failures_before_delay,
@@ -190,7 +190,7 @@ def build_app(
         clock,
         random,
     )
-    authentication = ClientAuthentication(services.directory, services.clients, usable)
+    authentication = ClientAuthentication(services.directory, services.clients, usable, ledger, audit)
     tokens = Tokens(database, ledger, audit, grant_reads, values, id_tokens, lifetimes, clock, random)
     resources = Resources(ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
     continuations: dict[str, Continuation] = {AUTHORIZE: AuthorizeContinuation(authorization), PORTAL: portal}

@@ -20,6 +20,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "sms_for_another": 429,
     "sms_too_soon": 429,
     "sms_limit_reached": 429,
+    "too_many_flows": 429,
     "sms_busy": 503,
     "busy": 503,
     # the flow

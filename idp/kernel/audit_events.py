@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CONSENT_DENIED = "consent_denied"
     CLIENT_ADDED = "client_added"
     CLIENT_CHANGED = "client_changed"
+    CLIENT_REFUSED = "client_refused"
     PERSON_SEEDED = "person_seeded"
     KEY_CREATED = "key_created"
     KEY_ROTATED = "key_rotated"

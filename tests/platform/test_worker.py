@@ -27,9 +27,10 @@ from idp.kernel.ids import MessageId, make_uuid7
 from idp.platform.audit_checkpoints import RingSigner
 from idp.platform.audit_verification import AuditReport, verify
 from idp.platform.database import Database
+from idp.platform.jobs import JobState
 from idp.platform.outbox import DeliveryRefused
 from idp.settings import AuditSettings, DatabaseSettings, KeySettings, Settings, SmsSettings
-from idp.worker import make_sms_handler, run_worker
+from idp.worker import make_jobs, make_sms_handler, run_worker
 from sms import Action, Receipt, ShortMessage, SmsRefused, SmsUnavailable, create_simulator
 from tests.support.waiting import wait_for_listener, wait_until
 
@@ -156,6 +157,19 @@ async def test_a_lost_database_only_pauses_the_work(settings: Settings, platform
         except Exception:
             assert attempt < 19
     await wait_for_code(simulator, "100003", 15)
+
+
+async def test_the_cleaning_goes_on_at_once_while_something_is_left(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idp.worker.CLEANING_BATCH", 10)
+    monkeypatch.setattr("idp.worker.CLEANING_BATCHES", 2)
+    await platform.database.write("DELETE FROM transients")
+    await platform.database.write(
+        """INSERT INTO transients (kind, key, value, version, expires_at)
+           SELECT 'old', n::text::bytea, '', 1, '2020-01-01T00:00:00Z' FROM generate_series(1, 25) AS n"""
+    )
+    (clean,) = [job for job in make_jobs(platform) if job.kind == "transient_cleanup"]
+    assert await clean.run(JobState()) == JobState(progress="20 removed", again=True)
+    assert await clean.run(JobState()) == JobState(progress="5 removed")
 
 
 def test_a_signal_ends_it_in_order(settings: Settings) -> None:

@@ -104,5 +104,6 @@ class AuthorizeEndpoint:
             language=context.language,
             fresh_after=decision.fresh_after if isinstance(decision, SignInRequired) else None,
             login_hint=undecided.request.login_hint,
+            address=context.address,
         )
         return f"/continue?i={interaction.id}"

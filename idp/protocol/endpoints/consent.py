@@ -14,6 +14,7 @@ from idp.http.request_context import RequestContext, read_context
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.protocol.services.consent import Consent, Question
+from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.interactions import Held, Interactions, require_step
 from idp.sign_in.services.sessions import Sessions
@@ -43,7 +44,7 @@ class ConsentPage:
     async def show(self, request: Request) -> Response:
         """Ask, or go on when there is nothing to ask any more."""
         context = read_context(request)
-        held = await self._interactions.read(request.query_params.get("i", ""), context.browser_cookie)
+        held = await self._interactions.read(request.query_params.get("i", ""), context.browser_cookie, AUTHORIZE)
         question = await self._find_question(held, context)
         if question is None:
             return _go_on(held)
@@ -64,7 +65,7 @@ class ConsentPage:
         """Record the answer and go on; an answer that comes too late is told so, with the way on."""
         context = read_context(request)
         form = await read_form(request)
-        held = await self._interactions.read(form.get("i", 64), context.browser_cookie)
+        held = await self._interactions.read(form.get("i", 64), context.browser_cookie, AUTHORIZE)
         try:
             return await self._take(context, form, held)
         except StepRepeated as refusal:

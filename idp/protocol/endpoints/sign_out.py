@@ -19,10 +19,9 @@ from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce
 from idp.protocol.services.sign_out import SignOut, SignOutPlan
 from idp.sign_in.rules.interaction import Interaction
-from idp.sign_in.rules.refusals import InteractionExpired
-from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.interactions import SIGN_OUT, Interactions
 
-KIND = "sign_out"
+KIND = SIGN_OUT
 MAX_BODY = 32_768
 
 
@@ -98,17 +97,16 @@ class SignOutPage:
         return self._pages.render(context, "signed_out.html", signed_out=False, back_url=_find_return(plan), back_name=_name(plan, context))
 
     async def _read(self, interaction_id: str, context: RequestContext) -> Interaction:
-        interaction = (await self._interactions.read(interaction_id, context.browser_cookie)).interaction
-        if interaction.kind != KIND:
-            raise InteractionExpired(**interaction.way_back)
-        return interaction
+        return (await self._interactions.read(interaction_id, context.browser_cookie, KIND)).interaction
 
     async def _ask(self, context: RequestContext, parameters: dict[str, str]) -> Response:
         browser = context.browser_cookie
         if not browser or len(browser) > 64:
             browser = make_outward_id(self._random)
             context.set_cookie(context.cookie_names.set(context.cookie_names.browser, browser, BROWSER_LIFE))
-        interaction = await self._interactions.begin(KIND, browser, request=json.dumps(parameters), language=context.language)
+        interaction = await self._interactions.begin(
+            KIND, browser, request=json.dumps(parameters), language=context.language, address=context.address
+        )
         return self._pages.render(context, "sign_out.html", i=interaction.id, csrf=interaction.csrf)
 
 

@@ -6,7 +6,9 @@ from idp.http.errors import find_protocol_status, write_protocol_error, write_pr
 from idp.http.forms import FORM_TYPE, read_body
 from idp.http.request_context import RequestContext, read_context
 from idp.http.responses import NO_STORE, Header, send_json
+from idp.kernel.audit_events import Place
 from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.client import Client
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.services.client_authentication import ClientAuthentication
 from idp.protocol.services.resources import Resources
@@ -31,6 +33,16 @@ async def read_client_form(context: RequestContext, receive: Receive) -> dict[st
         raise ProtocolError("invalid_request", f"The parameters cannot be read: {error.reason}{name}.", redirectable=False) from None
 
 
+async def authenticate_client(authentication: ClientAuthentication, context: RequestContext, parameters: dict[str, str]) -> Client:
+    """Return the client that proves to ask. Raises ProtocolError ``invalid_client``."""
+    return await authentication.authenticate(
+        context.header(b"authorization"),
+        parameters,
+        request_id=context.request_id,
+        place=lambda: Place(context.address, context.device),
+    )
+
+
 async def send_protocol_error(send: Send, error: ProtocolError) -> None:
     """Answer with the JSON of RFC 6749 §5.2."""
     status = find_protocol_status(error)
@@ -49,7 +61,7 @@ class TokenEndpoint:
         context = read_context(scope)
         try:
             parameters = await read_client_form(context, receive)
-            client = await self._authentication.authenticate(context.header(b"authorization"), parameters)
+            client = await authenticate_client(self._authentication, context, parameters)
             body = await self._tokens.answer(parameters, client, context.request_id)
         except ProtocolError as error:
             await send_protocol_error(send, error)
@@ -69,7 +81,7 @@ class IntrospectionEndpoint:
         context = read_context(scope)
         try:
             parameters = await read_client_form(context, receive)
-            caller = await self._authentication.authenticate(context.header(b"authorization"), parameters)
+            caller = await authenticate_client(self._authentication, context, parameters)
             if caller.secret_mac is None:
                 raise ProtocolError("invalid_client", "Only a client with a secret may introspect.", redirectable=False)
             body = await self._resources.introspect(parameters, caller)

@@ -2,10 +2,13 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote_to_bytes
 
+from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.errors import ProtocolError
+from idp.platform.audit_log import AuditLog
+from idp.platform.ledger import Ledger
 from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.services.clients import ClientDirectory, Clients
 
@@ -15,22 +18,50 @@ MAX_AUTHORIZATION = 4_096
 class ClientAuthentication:
     """Authenticates the client of a request at the token and introspection endpoints."""
 
-    def __init__(self, directory: ClientDirectory, clients: Clients, usable: frozenset[str]) -> None:
+    def __init__(self, directory: ClientDirectory, clients: Clients, usable: frozenset[str], ledger: Ledger, audit: AuditLog) -> None:
         self._directory = directory
         self._usable = usable
         self._clients = clients
+        self._ledger = ledger
+        self._audit = audit
 
-    async def authenticate(self, authorization: bytes | None, parameters: Mapping[str, str]) -> Client:
-        """Return the client that the request proves to come from; raise ProtocolError ``invalid_client`` for anything else."""
+    async def authenticate(
+        self,
+        authorization: bytes | None,
+        parameters: Mapping[str, str],
+        *,
+        request_id: str = "",
+        place: Callable[[], Place] | None = None,
+    ) -> Client:
+        """Return the client that the request proves to come from; raise ProtocolError ``invalid_client`` for anything else.
+
+        Whoever fails to be a client that exists is recorded, with the ``place`` they asked from.
+        """
         method, client_id, secret = _read_credentials(authorization, parameters)
         client = await self._directory.find(client_id)
-        if client is None or client.auth_method is not method:
-            raise _refuse("unknown client" if client is None else f"registered for {client.auth_method.value}, not {method.value}")
-        if method is not AuthMethod.NONE and not self._clients.is_secret(client, secret):
-            raise _refuse("wrong secret")
-        if client.status not in self._usable:
-            raise _refuse(f"status {client.status}")
+        if client is None:
+            raise _refuse("unknown client")
+        fault = self._find_fault(client, method, secret)
+        if fault is not None:
+            event = AuditEvent(
+                Kind.CLIENT_REFUSED,
+                Result.REFUSED,
+                actor="visitor",
+                client_id=client.client_id,
+                request_id=request_id,
+                details={"reason": fault},
+                place=place() if place is not None else None,
+            )
+            await self._ledger.record(self._audit.prepare(event))
+            raise _refuse(fault)
         return client
+
+    def _find_fault(self, client: Client, method: AuthMethod, secret: str) -> str | None:
+        if client.auth_method is not method:
+            return f"registered for {client.auth_method.value}, not {method.value}"
+        if method is not AuthMethod.NONE and not self._clients.is_secret(client, secret):
+            return "wrong secret"
+        return None if client.status in self._usable else f"status {client.status}"
 
 
 def _refuse(hint: str) -> ProtocolError:

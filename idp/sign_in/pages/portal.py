@@ -35,5 +35,5 @@ class PortalPage:
         if not browser_cookie:
             browser_cookie = self._interactions.make_browser_cookie()
             context.set_cookie(names.set(names.browser, browser_cookie))
-        interaction = await self._portal.begin(browser_cookie)
+        interaction = await self._portal.begin(browser_cookie, context.address)
         return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)

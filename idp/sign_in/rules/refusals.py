@@ -29,6 +29,12 @@ class StepRepeated(Refusal):
     code: ClassVar[str] = "step_repeated"
 
 
+class TooManyFlows(Refusal):
+    """So many flows were begun from this network in the last minute that no more is; ``seconds`` to wait."""
+
+    code: ClassVar[str] = "too_many_flows"
+
+
 class LevelUnreachable(Refusal):
     """This account cannot reach the level that the department asks for."""
 

@@ -4,6 +4,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from idp.authenticators.rules.throttling import name_origin
 from idp.kernel.clock import Clock, Random
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import encode_base64url, make_outward_id
@@ -11,13 +12,19 @@ from idp.kernel.levels import Acr
 from idp.platform.transients import Transients
 from idp.sign_in.rules.interaction import Ending, Interaction, hash_browser, is_bound_to
 from idp.sign_in.rules.interaction_format import read_ending, read_interaction, write_ending, write_interaction
-from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated
+from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated, TooManyFlows
 
 KIND = "interaction"
 ENDING = "finished_interaction"
 REMEMBERED = 2
 """A flow is kept for so many of its lives: a page that was open for too long still knows its department."""
 MAX_ID = 64
+
+BEGINNINGS = "flows_of_network"
+MINUTE = 60.0
+
+SIGN_OUT = "sign_out"
+"""The one kind of flow that signs nobody in: only the page that began it may read it."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,14 @@ class Held:
 class Interactions:
     """Flows on the way; they may be lost, then the person starts again."""
 
-    def __init__(self, transients: Transients, clock: Clock, random: Random, life: timedelta = timedelta(hours=1)) -> None:
+    def __init__(
+        self, transients: Transients, clock: Clock, random: Random, life: timedelta = timedelta(hours=1), per_network: int = 300
+    ) -> None:
         self._transients = transients
         self._clock = clock
         self._random = random
         self._life = life
+        self._per_network = per_network
 
     def make_browser_cookie(self) -> str:
         """Return a fresh browser-binding cookie, for a browser that has none."""
@@ -60,8 +70,14 @@ class Interactions:
         language: str | None = None,
         fresh_after: datetime | None = None,
         login_hint: str | None = None,
+        address: str | None = None,
     ) -> Interaction:
-        """Begin a flow for this browser. ``request`` is the kind's own text, at most some kilobytes."""
+        """Begin a flow for this browser. ``request`` is the kind's own text, at most some kilobytes.
+
+        ``address``: whose request begins it, so that nobody fills the store by asking. Raises TooManyFlows.
+        """
+        if address is not None:
+            await self._require_room(address)
         interaction = Interaction(
             id=make_outward_id(self._random),
             kind=kind,
@@ -82,8 +98,14 @@ class Interactions:
         await self._transients.put(KIND, interaction.id, write_interaction(interaction), ttl)
         return interaction
 
-    async def read(self, interaction_id: str, browser_cookie: str | None) -> Held:
-        """Return the flow.
+    async def _require_room(self, address: str) -> None:
+        counted = await self._transients.count(BEGINNINGS, name_origin(address), MINUTE)
+        if counted.number > self._per_network:
+            seconds = -int((self._clock() - counted.expires_at).total_seconds() // 1)
+            raise TooManyFlows(seconds=min(max(1, seconds), int(MINUTE)))
+
+    async def read(self, interaction_id: str, browser_cookie: str | None, kind: str | None = None) -> Held:
+        """Return the flow, of this ``kind``; without one, of any that signs people in. Another kind counts as gone.
 
         Raises InteractionExpired when it is gone, InteractionFinished when it ended well, ForeignBrowser when another browser began it.
         """
@@ -95,6 +117,8 @@ class Interactions:
             raise await self.explain_end(interaction_id, browser_cookie)
         if browser_cookie is None or not is_bound_to(interaction, browser_cookie):
             raise ForeignBrowser(**interaction.way_back)
+        if interaction.kind == SIGN_OUT if kind is None else interaction.kind != kind:
+            raise InteractionExpired(**interaction.way_back)
         if self._clock() - interaction.created_at >= self._life:
             raise InteractionExpired(**interaction.way_back)
         return Held(interaction, stored.version)

@@ -44,9 +44,9 @@ class Portal:
         profile = await self._people.read_profile(session.person_id)
         return SignedIn(session.person_id, mask_name(profile.name))
 
-    async def begin(self, browser_cookie: str) -> Interaction:
-        """Begin the flow that ends on the front page."""
-        return await self._interactions.begin(PORTAL, browser_cookie, home_url=FRONT_PAGE)
+    async def begin(self, browser_cookie: str, address: str) -> Interaction:
+        """Begin the flow that ends on the front page. Raises TooManyFlows."""
+        return await self._interactions.begin(PORTAL, browser_cookie, home_url=FRONT_PAGE, address=address)
 
     async def decide(
         self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place

@@ -7,8 +7,8 @@ import pytest
 
 from idp.kernel.levels import Acr
 from idp.platform.database import Database
-from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated
-from idp.sign_in.services.interactions import Held, require_step
+from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated, TooManyFlows
+from idp.sign_in.services.interactions import Held, Interactions, require_step
 from tests.sign_in.house import NAMES, House
 from tests.support.clocks import ManualClock
 
@@ -105,3 +105,33 @@ async def test_s49_a_flow_that_is_lost_under_a_move_is_gone_not_repeated(house: 
     await house.database.write("DELETE FROM transients")
     with pytest.raises(InteractionExpired):
         await house.interactions.replace(held, replace(begun, sends=1))
+
+
+async def test_a_flow_of_another_kind_counts_as_gone(house: House) -> None:
+    cookie = house.interactions.make_browser_cookie()
+    for begun, asked in (("sign_out", None), ("sign_out", "authorize"), ("authorize", "sign_out"), ("portal", "authorize")):
+        interaction = await house.interactions.begin(begun, cookie)
+        with pytest.raises(InteractionExpired):
+            await house.interactions.read(interaction.id, cookie, asked)
+        assert (await house.interactions.read(interaction.id, cookie, begun)).interaction == interaction
+    for kind in ("authorize", "portal"):
+        interaction = await house.interactions.begin(kind, cookie)
+        assert (await house.interactions.read(interaction.id, cookie)).interaction == interaction
+
+
+async def test_one_network_begins_so_many_flows_in_a_minute(house: House) -> None:
+    flows = Interactions(house.transients, house.clock, house.random, per_network=3)
+    cookie = flows.make_browser_cookie()
+    before = await house.database.fetch("SELECT count(*) AS n FROM transients WHERE kind = 'interaction'")
+    for number in range(3):
+        await flows.begin("authorize", cookie, address=f"2001:db8:9:9::{number}")
+    house.clock.advance(20)
+    for number in range(5):
+        with pytest.raises(TooManyFlows) as refused:
+            await flows.begin("authorize", cookie, address=f"2001:db8:9:9:1::{number}")
+        assert refused.value.facts["seconds"] == 40
+    after = await house.database.fetch("SELECT count(*) AS n FROM transients WHERE kind = 'interaction'")
+    assert after[0]["n"] - before[0]["n"] == 3
+    await flows.begin("authorize", cookie, address="2001:db8:9:a::1")
+    house.clock.advance(40)
+    await flows.begin("authorize", cookie, address="2001:db8:9:9::1")

@@ -1,0 +1,86 @@
+"""What nobody proved to be anybody for may cost: flows of one network, flows of another kind, and who asks too often."""
+
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import pytest
+import pytest_asyncio
+
+from tests.support.provider import REDIRECT_URI, Provider, run_provider
+from tests.support.web import Web, find_code
+
+
+def ask(client: str) -> str:
+    query = {
+        "client_id": client,
+        "redirect_uri": REDIRECT_URI,
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge": "A" * 43,
+        "code_challenge_method": "S256",
+    }
+    return f"/authorize?{urlencode(query)}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def provider(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provider]:
+    async with run_provider(service_dsn, tmp_path_factory.mktemp("bounds"), IDP_SIGN_IN__FLOWS_PER_NETWORK_AND_MINUTE="4") as running:
+        yield running
+
+
+async def test_who_begins_too_many_flows_waits_and_is_told_how_long(provider: Provider) -> None:
+    await provider.add_client("bounded")
+    greedy, neighbour = Web(provider, "192.0.2.70"), Web(provider, "192.0.2.71")
+    for path in (ask("bounded"), ask("bounded"), "/", "/"):
+        assert (await greedy.client.get(path)).status_code == 303
+    for path in (ask("bounded"), "/"):
+        page = await greedy.client.get(path)
+        assert (page.status_code, find_code(page)) == (429, "too_many_flows")
+        assert page.headers["retry-after"] == "60"
+    assert (await neighbour.get(ask("bounded"))).status_code == 200
+    provider.clock.advance(60)
+    assert (await greedy.get(ask("bounded"))).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/consent", "/continue", "/stayed"])
+@pytest.mark.parametrize("begun", ["/", "/sign-out", "authorize"])
+async def test_a_flow_of_another_kind_is_none(provider: Provider, begun: str, path: str) -> None:
+    if "kinds" not in provider.secrets:
+        await provider.add_client("kinds")
+    web = Web(provider)
+    provider.clock.advance(60)
+    if begun == "/sign-out":  # only whoever is signed in is asked
+        (cookie,) = (await provider.open_session(await provider.add_person())).items()
+        web.client.cookies.set(*cookie, domain="127.0.0.1")
+    await web.get(ask("kinds") if begun == "authorize" else begun)
+    fields = web.fields()
+    own = {"/": ("/sign-in", "/continue"), "authorize": ("/sign-in", "/continue", "/consent"), "/sign-out": ("/stayed",)}[begun]
+    page = await web.client.get(f"{path}?i={fields['i']}")
+    if path in own:
+        assert page.status_code in (200, 303)
+    else:
+        assert (page.status_code, find_code(page)) == (410, "interaction_expired")
+    if path in ("/sign-in", "/consent") and path not in own:
+        answers = {**fields, "decision": "allow", "identifier": "x", "password": "y", "step": fields.get("step", "0")}
+        page = await web.client.post(path, data=answers)
+        assert (page.status_code, find_code(page)) == (410, "interaction_expired")
+    if begun != "/sign-out":
+        page = await web.client.post("/sign-out", data={**fields, "decision": "leave"})
+        assert (page.status_code, find_code(page)) == (410, "interaction_expired")
+
+
+async def test_who_fails_to_be_a_client_is_recorded_with_the_place(provider: Provider) -> None:
+    await provider.add_client("guarded")
+    form = {"grant_type": "authorization_code", "code": "x", "redirect_uri": REDIRECT_URI}
+    assert (await provider.post("/token", form, "guarded", "a-wrong-secret")).status_code == 401
+    assert (await provider.post("/introspect", {"token": "x"}, "guarded", "a-wrong-secret")).status_code == 401
+    assert (await provider.post("/token", {**form, "client_id": "guarded"})).status_code == 401
+    assert (await provider.post("/token", {**form, "client_id": "unknown"})).status_code == 401
+    events = [e for e in await provider.read_events("client_refused") if e["client_id"] == "guarded"]
+    reasons = [json.loads(e["details"])["reason"].partition(" for ")[0] for e in events]
+    assert sorted(reasons) == ["registered", "wrong secret", "wrong secret"]
+    assert {(e["result"], e["actor"]) for e in events} == {("refused", "visitor")}
+    assert all(e["sealed_place"] and e["request_id"] for e in events)
+    assert not [e for e in await provider.read_events("client_refused") if e["client_id"] != "guarded"]
+    assert "a-wrong-secret" not in repr(events)
