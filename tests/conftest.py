@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from idp.kernel.clock import Random, read_system_random
 from idp.platform.database import Database
@@ -13,6 +14,10 @@ from keys import DATA_KEY_PURPOSES, DataKey, DataKeys
 from tests.support.clocks import ManualClock
 from tests.support.clusters import SharedCluster
 from tests.support.redis_server import RedisServer
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("suite", parent=settings.default, deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
