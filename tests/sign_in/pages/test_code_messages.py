@@ -56,6 +56,7 @@ async def test_a_second_page_within_the_minute_does_not_send_to_the_message_of_t
     assert await house.count_sms() == 1
     house.clock.advance(60)
     assert SENT in (await second.post(resend="1")).text
+    assert await house.count_sms() == 1
 
 
 async def test_a_wrong_code_asks_for_the_message_of_this_page(house: House) -> None:
