@@ -25,7 +25,8 @@ def ask(client: str) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def provider(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provider]:
-    async with run_provider(service_dsn, tmp_path_factory.mktemp("bounds"), IDP_SIGN_IN__FLOWS_PER_NETWORK_AND_MINUTE="4") as running:
+    limits = {"IDP_SIGN_IN__FLOWS_PER_NETWORK_AND_MINUTE": "4", "IDP_SIGN_IN__FAILURES_PER_NETWORK": "3"}
+    async with run_provider(service_dsn, tmp_path_factory.mktemp("bounds"), **limits) as running:
         yield running
 
 
@@ -84,3 +85,15 @@ async def test_who_fails_to_be_a_client_is_recorded_with_the_place(provider: Pro
     assert all(e["sealed_place"] and e["request_id"] for e in events)
     assert not [e for e in await provider.read_events("client_refused") if e["client_id"] != "guarded"]
     assert "a-wrong-secret" not in repr(events)
+
+
+async def test_one_password_for_many_people_is_stopped_at_its_network_and_nobody_else_is(provider: Provider) -> None:
+    await provider.add_client("sprayed")
+    people = [await provider.add_person() for _ in range(5)]
+    spray, neighbour = Web(provider, "192.0.2.80"), Web(provider, "192.0.2.81")
+    await spray.get(ask("sprayed"))
+    statuses = [(await spray.submit("/sign-in", identifier=p.document, password="a wrong one")).status_code for p in people]
+    assert statuses == [422, 422, 422, 429, 429]
+    assert (await neighbour.sign_in(people[4], ask("sprayed"))).status_code == 200
+    details = [json.loads(e["details"]) for e in await provider.read_events("sign_in_failed")]
+    assert [d["reason"] for d in details].count("locked") == 1
