@@ -58,28 +58,6 @@ async def test_what_cannot_be_answered_at_the_client_is_a_page(
     assert '="https://evil' not in page.text
 
 
-async def test_error_pages_name_the_department_in_the_language_of_the_page(provider: Provider) -> None:
-    await provider.add_client("named", name="命名部门（样例）", name_en="Named department (sample)")
-    for language, name, other in (("zh-CN", "命名部门", "Named"), ("en", "Named department", "命名部门")):
-        page = await Web(provider, language=language).get(ask("named", redirect_uri="https://evil.example/"))
-        assert name in page.text
-        assert other not in page.text
-
-
-async def test_who_goes_back_after_signing_in_is_led_on_to_the_department(provider: Provider) -> None:
-    await provider.add_client("onward", name="前行部门（样例）", name_en="Onward department (sample)")
-    web = Web(provider)
-    await web.get(ask("onward"))
-    i = web.fields()["i"]
-    await web.sign_in(await provider.add_person(), ask("onward"))
-    await web.get(f"/continue?i={i}")
-    assert "code" in read_answer(web), "the first tab goes on by itself"
-    for language, label in (("zh-CN", "到前行部门（样例）继续"), ("en", "Continue at Onward department (sample)")):
-        page = await web.get(f"/sign-in?i={i}&lang={language}")
-        assert find_code(page) == "interaction_finished"
-        assert f'id="back" href="{BACK}">{label}</a>' in page.text
-
-
 @pytest.mark.parametrize("query", ["client_id=pages&client_id=pages", "state=%FF", "state=%00", "&".join(f"a{i}=1" for i in range(50))])
 async def test_unreadable_parameters_are_a_page(provider: Provider, query: str) -> None:
     page = await Web(provider).get("/authorize?" + query)
