@@ -20,6 +20,14 @@ settings.register_profile("suite", parent=settings.default, deadline=None)
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module in one process: its tests share a database, and some read what an earlier one wrote."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[SharedCluster]:
     """One PostgreSQL for the process (each xdist worker has its own); ``IDP_TEST_POSTGRES`` names another server by a superuser's DSN."""

@@ -60,6 +60,7 @@ async def refuse(settings: Settings, clock: ManualClock, random: Random) -> str:
 
 
 async def test_a_lost_key_file_is_never_replaced(settings: Settings, clock: ManualClock, random: Random, tmp_path: Path) -> None:
+    await (await open_platform(settings, clock, random)).close()  # the database has keys now
     lost = msgspec.structs.replace(settings, keys=KeySettings(key_encryption_key_file=str(tmp_path / "kek")))
     assert "key-encryption key" in await refuse(lost, clock, random)
     assert not (tmp_path / "kek").exists()
@@ -68,6 +69,7 @@ async def test_a_lost_key_file_is_never_replaced(settings: Settings, clock: Manu
 async def test_another_key_file_is_refused(settings: Settings, clock: ManualClock, random: Random, tmp_path: Path) -> None:
     from keys import make_key_encryption_key
 
+    await (await open_platform(settings, clock, random)).close()
     make_key_encryption_key(tmp_path / "kek", random)
     other = msgspec.structs.replace(settings, keys=KeySettings(key_encryption_key_file=str(tmp_path / "kek")))
     assert "data key" in await refuse(other, clock, random)
