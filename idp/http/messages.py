@@ -70,12 +70,14 @@ class Messages:
 
 
 def load_messages(directory: Path = LOCALES) -> Messages:
-    """Return the texts of ``<directory>/<language>.toml``; raise ValueError when a file is not a flat table of texts."""
+    """Return the texts of ``<directory>/<language>/*.toml``; raise ValueError for what is no text and for a key that two files hold."""
     texts: dict[Language, Mapping[str, str]] = {}
     for language in LANGUAGES:
-        table = tomllib.loads((directory / f"{language}.toml").read_text(encoding="utf-8"))
-        wrong = [key for key, value in table.items() if not isinstance(value, str)]
-        if wrong:
-            raise ValueError(f"{language}.toml: {wrong[0]} is not a text")
+        table: dict[str, str] = {}
+        for path in sorted((directory / language).glob("*.toml")):
+            for key, value in tomllib.loads(path.read_text(encoding="utf-8")).items():
+                if not isinstance(value, str) or key in table:
+                    raise ValueError(f"{language}/{path.name}: {key} is not a text, or another file has it")
+                table[key] = value
         texts[language] = table
     return Messages(texts)
