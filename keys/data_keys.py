@@ -15,7 +15,19 @@ from keys.mac import Mac
 DATA_KEY_SIZE = 32
 """Bytes of material a new data key is made of."""
 
-DATA_KEY_PURPOSES = ("people", "outbox", "transients", "bearer", "index", "audit", "client_secrets", "codes", "places", "drafts", "evidence")
+DATA_KEY_PURPOSES = (
+    "people",
+    "outbox",
+    "transients",
+    "bearer",
+    "index",
+    "audit",
+    "client_secrets",
+    "codes",
+    "places",
+    "drafts",
+    "evidence",
+)
 """Every purpose; a database is complete when each has a key."""
 
 
