@@ -45,6 +45,42 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
             "您的登录验证码是${code}，${minutes}分钟内有效。请勿告诉他人。",
             ("code", "minutes"),
         ),
+        MessageTemplate(
+            "registration_code",
+            "SMS_100000003",
+            "${name}，您注册账号的验证码是${code}，${minutes}分钟内有效。不是本人操作请勿理会，请勿告诉他人。",
+            ("name", "code", "minutes"),
+        ),
+        MessageTemplate(
+            "recovery_code",
+            "SMS_100000004",
+            "${name}，您找回密码的验证码是${code}，${minutes}分钟内有效。不是本人操作请勿告诉他人，并拨打服务热线。",
+            ("name", "code", "minutes"),
+        ),
+        MessageTemplate(
+            "registered",
+            "SMS_100000005",
+            "${name}，您的账号已开通，可用本人证件号码登录。如不是本人办理，请拨打服务热线或到政务服务窗口。",
+            ("name",),
+        ),
+        MessageTemplate(
+            "registration_resumed",
+            "SMS_100000006",
+            "${name}，您注册账号时未能完成的核验已恢复，请在72小时内回到原来的页面继续，已填写的内容不用再填。",
+            ("name",),
+        ),
+        MessageTemplate(
+            "password_changed",
+            "SMS_100000007",
+            "${name}，您的账号密码已于${time}修改。如不是本人操作，请立即拨打服务热线冻结账号，或到政务服务窗口。",
+            ("name", "time"),
+        ),
+        MessageTemplate(
+            "account_frozen",
+            "SMS_100000008",
+            "${name}，您的账号已于${time}冻结，暂时不能登录。解冻请带本人有效身份证件到政务服务窗口。",
+            ("name", "time"),
+        ),
     )
 }
 """Name → template. The name in ``sign_in_code`` is masked by whoever asks for the message."""

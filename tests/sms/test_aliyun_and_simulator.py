@@ -143,7 +143,7 @@ def test_no_template_holds_a_link_or_an_unknown_parameter() -> None:
     for template in TEMPLATES.values():
         assert "http" not in template.text
         assert "." not in template.text
-        assert {name for name in ("name", "code", "minutes") if f"${{{name}}}" in template.text} == set(template.parameters)
+        assert {name for name in ("name", "code", "minutes", "time") if f"${{{name}}}" in template.text} == set(template.parameters)
 
 
 @pytest.mark.parametrize(

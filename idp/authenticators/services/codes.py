@@ -62,14 +62,15 @@ COMPARISONS = 8
 class CodeRequest:
     """Who asks for a code, for what and from where. ``phone`` is E.164; ``binding`` the interaction or session it is for.
 
-    ``after_password`` opens the half of the phone's quota that is kept for those who already proved something.
+    ``person_id`` is None for a visitor who has no account yet. ``after_password`` opens the half of the phone's quota that is kept for
+    those who already proved something.
     """
 
     purpose: str
     binding: str
     phone: str
     masked_name: str
-    person_id: UUID
+    person_id: UUID | None
     address: str
     device: str = ""
     device_hash: bytes | None = None
@@ -207,7 +208,7 @@ class Codes:
         event = AuditEvent(
             kind,
             result,
-            actor=f"person:{request.person_id}",
+            actor=f"person:{request.person_id}" if request.person_id else "visitor",
             person_id=request.person_id,
             client_id=request.client_id,
             request_id=request.request_id,
