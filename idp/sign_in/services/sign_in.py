@@ -8,14 +8,15 @@ from uuid import UUID
 
 from idp.authenticators.rules import refusals
 from idp.authenticators.rules.sms_code import CodeDead, CodeGone, CodeRight, CodeWrong, normalize_code
-from idp.authenticators.rules.sms_limits import Limit, Wait
+from idp.authenticators.rules.sms_limits import Wait
 from idp.authenticators.rules.throttling import Delayed, Locked, Way
+from idp.authenticators.rules.waits import refuse_message, say_when
 from idp.authenticators.services.codes import CodeRequest, Codes
 from idp.authenticators.services.passwords import NOBODY, Passwords
 from idp.authenticators.services.throttle import Throttle, Ticket, TurnedAway
 from idp.authenticators.stores import known_devices
 from idp.kernel.audit_events import AuditEvent, Detail, Kind, Result
-from idp.kernel.clock import SHANGHAI, Clock, Random
+from idp.kernel.clock import Clock, Random
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Factor, Proved
@@ -171,7 +172,7 @@ class SignIn:
         if unsent or verdict.limit is Limit.RESENDS:
             # Still nothing is on its way; or the count begins anew when the lock opens.
             held = await self._interactions.replace(held, replace(held.interaction, sends=0 if unsent else 1))
-        return AskCode(held, phone, self._refuse_message(verdict, unsent=unsent), unsent=unsent)
+        return AskCode(held, phone, refuse_message(verdict, self._clock(), unsent=unsent), unsent=unsent)
 
     async def start_over(self, held: Held) -> Held:
         """Forget who this flow is about, so that somebody else can sign in. Raises StepRepeated.
@@ -197,7 +198,7 @@ class SignIn:
         if isinstance(verdict, Wait):
             # Nothing is on its way: whoever opens the page when the wait is over gets the code then.
             held = await self._interactions.replace(held, replace(held.interaction, sends=0))
-            return AskCode(held, phone, self._refuse_message(verdict, unsent=True), unsent=True)
+            return AskCode(held, phone, refuse_message(verdict, self._clock(), unsent=True), unsent=True)
         return AskCode(held, phone)
 
     async def _load(self, interaction: Interaction, visit: Visit) -> _State:
@@ -366,26 +367,7 @@ class SignIn:
     def _refuse(self, verdict: Delayed | Locked) -> Refusal:
         if isinstance(verdict, Delayed):
             return refusals.SignInDelayed(seconds=verdict.seconds)
-        return refusals.SignInLocked(**self._say_when(verdict.until))
-
-    def _refuse_message(self, verdict: Wait, *, unsent: bool) -> Refusal:
-        """Return why no code is sent. ``unsent``: none was sent in this flow, so nothing that the person has can be used in it."""
-        when = self._say_when(verdict.until)
-        match verdict.limit:
-            case Limit.RESENDS:
-                return refusals.SendingLocked(**when) if unsent else refusals.ResendLocked(**when)
-            case Limit.PHONE_MINUTE:
-                return refusals.SmsForAnother(seconds=when["seconds"]) if unsent else refusals.SmsTooSoon(seconds=when["seconds"])
-            case Limit.BUDGET:
-                return refusals.SmsBusy()
-            case Limit.PHONE_HOUR | Limit.PHONE_DAY | Limit.ADDRESS_HOUR | Limit.DEVICE_DAY:
-                return refusals.SmsLimitReached(**when)
-        assert_never(verdict.limit)
-
-    def _say_when(self, until: datetime) -> dict[str, str | int]:
-        """Return the facts of a wait: whole seconds and minutes left, and the time of day in Shanghai."""
-        seconds = max(1, -int((self._clock() - until).total_seconds() // 1))
-        return {"seconds": seconds, "minutes": -(-seconds // 60), "time": f"{until.astimezone(SHANGHAI):%H:%M}"}
+        return refusals.SignInLocked(**say_when(verdict.until, self._clock()))
 
 
 _CODE_REASONS: Mapping[type, str] = {CodeWrong: "wrong", CodeDead: "dead", CodeGone: "gone"}
