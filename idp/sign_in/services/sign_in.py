@@ -8,7 +8,7 @@ from uuid import UUID
 
 from idp.authenticators.rules import refusals
 from idp.authenticators.rules.sms_code import CodeDead, CodeGone, CodeRight, CodeWrong, normalize_code
-from idp.authenticators.rules.sms_limits import Wait
+from idp.authenticators.rules.sms_limits import Limit, Wait
 from idp.authenticators.rules.throttling import Delayed, Locked, Way
 from idp.authenticators.rules.waits import refuse_message, say_when
 from idp.authenticators.services.codes import CodeRequest, Codes
