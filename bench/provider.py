@@ -18,7 +18,8 @@ from idp.http.cookies import CookieNames
 from idp.kernel.audit_events import Place
 from idp.kernel.clock import read_system_clock, read_system_random
 from idp.kernel.levels import Factor, Proved
-from idp.people.rules.identifiers import find_check_character, parse_id_number
+from idp.people.rules.documents import find_check_character
+from idp.people.rules.identifiers import parse_id_number
 from idp.people.services.directory import NewPerson
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.migrations import migrate

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from idp.people.rules.identifiers import find_check_character
+from idp.people.rules.documents import find_check_character
 
 REGISTERED = 4
 """The first people have accounts; everybody after them is unregistered."""

@@ -8,7 +8,8 @@ import pytest
 
 from idp.http.cookies import CookieNames
 from idp.kernel.levels import Acr
-from idp.people.rules.identifiers import find_check_character, parse_id_number, parse_phone
+from idp.people.rules.documents import find_check_character
+from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.services.directory import NewPerson
 from idp.protocol.rules.client import Basis, Entitlement
 from tests.support.dumps import disguise, dump_database, find_clear

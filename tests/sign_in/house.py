@@ -25,7 +25,8 @@ from idp.http.static import StaticFiles
 from idp.kernel.audit_events import Place
 from idp.kernel.clock import read_system_random
 from idp.kernel.levels import Acr, find_aal, find_acr, meets
-from idp.people.rules.identifiers import find_check_character, parse_id_number, parse_phone
+from idp.people.rules.documents import find_check_character
+from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Standing, Status
 from idp.people.services.directory import NewPerson, People
 from idp.platform.audit_log import AuditLog

@@ -19,7 +19,8 @@ from idp.kernel.audit_events import Place
 from idp.kernel.clock import read_system_random
 from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Factor, Proved
-from idp.people.rules.identifiers import find_check_character, parse_id_number, parse_phone
+from idp.people.rules.documents import find_check_character
+from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
 from idp.protocol.services.clients import ClientRegistration

@@ -30,7 +30,8 @@ from idp.app import Services, build_services
 from idp.composition import open_platform
 from idp.http.cookies import CookieNames
 from idp.kernel.clock import read_system_clock, read_system_random
-from idp.people.rules.identifiers import find_check_character, parse_id_number, parse_phone
+from idp.people.rules.documents import find_check_character
+from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.services.directory import NewPerson
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.migrations import migrate

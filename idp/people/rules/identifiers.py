@@ -6,30 +6,28 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from idp.people.rules.documents import (
+    DocumentSlip,
+    FindSlip,
+    find_card_check_digit,
+    find_foreign_resident_2017_slip,
+    find_foreign_resident_slip,
+    find_hk_macao_travel_slip,
+    find_hmt_residence_slip,
+    find_passport_slip,
+    find_resident_id_slip,
+    find_taiwan_travel_slip,
+    list_birthdates,
+)
 from idp.people.rules.masking import mask_document, mask_phone
 
 MAX_TEXT: Final = 64
 """Longer text is no identifier, whatever it holds."""
 
-OLDEST: Final = 130
-"""Years; nobody alive is older, so an older birth date is a slip of the pen."""
-
-WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-CHECK_CHARACTERS: Final = "10X98765432"
-
-_EIGHTEEN = re.compile(r"[1-9][0-9]{16}[0-9X]")
-_HMT_RESIDENCE = re.compile(r"8[123]0000")
-_HK_MACAO_TRAVEL = re.compile(r"[HM][0-9]{8}(?:[0-9]{2})?")
-_TAIWAN_TRAVEL = re.compile(r"[0-9]{8}")
+_RESIDENT_FORM = re.compile(r"[1-9][0-9]{16}[0-9X]")
 _MOBILE = re.compile(r"(?:\+?86)?(1(?:3[0-9]|4[57]|5[0-35-9]|6[2567]|7[0-35-8]|8[0-9]|9[0-35-9])[0-9]{8})")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SEPARATORS = dict.fromkeys(map(ord, " \t\u3000\u00a0\u2002\u2003\u2009\u200b-\uff0d\u2010\u2011\u2013\u2014"), None)
-
-PROVINCES: Final = frozenset(
-    [str(n) for block in ((11, 15), (21, 23), (31, 37), (41, 46), (50, 54), (61, 65), (81, 83)) for n in range(block[0], block[1] + 1)]
-    + ["71", "91"]
-)
-"""First two digits of a resident ID. County codes are those at issue, so they are never refused (abolished ones stay valid)."""
 
 
 class IdentifierKind(StrEnum):
@@ -39,7 +37,24 @@ class IdentifierKind(StrEnum):
     HMT_RESIDENCE_PERMIT = "hmt_residence_permit"
     HK_MACAO_TRAVEL_PERMIT = "hk_macao_travel_permit"
     TAIWAN_TRAVEL_PERMIT = "taiwan_travel_permit"
+    FOREIGN_PERMANENT_RESIDENT = "foreign_permanent_resident"
+    FOREIGN_PERMANENT_RESIDENT_2017 = "foreign_permanent_resident_2017"
+    PASSPORT = "passport"
     PHONE = "phone"
+
+
+_FIND_SLIP: Final[dict[IdentifierKind, FindSlip]] = {
+    IdentifierKind.RESIDENT_ID: find_resident_id_slip,
+    IdentifierKind.HMT_RESIDENCE_PERMIT: find_hmt_residence_slip,
+    IdentifierKind.HK_MACAO_TRAVEL_PERMIT: find_hk_macao_travel_slip,
+    IdentifierKind.TAIWAN_TRAVEL_PERMIT: find_taiwan_travel_slip,
+    IdentifierKind.FOREIGN_PERMANENT_RESIDENT: find_foreign_resident_slip,
+    IdentifierKind.FOREIGN_PERMANENT_RESIDENT_2017: find_foreign_resident_2017_slip,
+    IdentifierKind.PASSPORT: find_passport_slip,
+}
+
+DOCUMENT_KINDS: Final = tuple(_FIND_SLIP)
+"""What a person may register with, in the order to offer it; a text of unknown kind is read as the first that it fits."""
 
 
 class Gender(StrEnum):
@@ -67,15 +82,30 @@ class IdNumber:
 
     @property
     def birthdate(self) -> date | None:
-        """Return the birth date that the number carries, None for permits that carry none."""
+        """Return the birth date that the number states in full, None when it states none or only two digits of the year."""
         return date(int(self.value[6:10]), int(self.value[10:12]), int(self.value[12:14])) if len(self.value) == 18 else None
+
+    def list_birthdates(self, today: date) -> tuple[date, ...]:
+        """Return the birth dates that the number allows, the likeliest first; more than one when the century is uncertain."""
+        if self.kind is IdentifierKind.FOREIGN_PERMANENT_RESIDENT_2017:
+            return list_birthdates(self.value[7:13], today)
+        return (self.birthdate,) if self.birthdate is not None else ()
+
+    def find_birthdate(self, today: date) -> date | None:
+        """Return the likeliest birth date that the number allows, None for numbers that carry none."""
+        return next(iter(self.list_birthdates(today)), None)
 
     @property
     def gender(self) -> Gender | None:
-        """Return the gender that the number carries (17th digit: odd = male), None for permits that carry none."""
-        if len(self.value) != 18:
+        """Return the gender that the number carries (17th digit: odd = male); None where it carries none, or none that is published."""
+        if self.kind not in {IdentifierKind.RESIDENT_ID, IdentifierKind.HMT_RESIDENCE_PERMIT}:
             return None
         return Gender.MALE if int(self.value[16]) % 2 else Gender.FEMALE
+
+    @property
+    def doubtful(self) -> bool:
+        """Tell whether the number breaks a rule that is not published with certainty: its source decides (formats.md §3.1)."""
+        return self.kind is IdentifierKind.FOREIGN_PERMANENT_RESIDENT_2017 and find_card_check_digit(self.value[:14]) != self.value[14]
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,40 +148,26 @@ def normalize(text: str) -> str:
     return text.translate(_FULL_WIDTH).translate(_SEPARATORS).upper()
 
 
-def find_check_character(seventeen: str) -> str:
-    """Return the 18th character of GB 11643 (ISO 7064 MOD 11-2) for 17 digits."""
-    return CHECK_CHARACTERS[sum(w * int(d) for w, d in zip(WEIGHTS, seventeen, strict=True)) % 11]
+def parse_document(kind: IdentifierKind, text: str, today: date) -> IdNumber | DocumentSlip:
+    """Return the number of a document of this kind, or why ``text`` is none. ``today`` is the Asia/Shanghai day."""
+    value = normalize(text)
+    if not value:
+        return DocumentSlip.WRONG_LENGTH if len(text) > MAX_TEXT else DocumentSlip.EMPTY
+    if kind not in _FIND_SLIP:
+        return DocumentSlip.NOT_THIS_KIND
+    slip = _FIND_SLIP[kind](value, today)
+    return IdNumber(kind, value) if slip is None else slip
 
 
 def parse_id_number(text: str, today: date) -> IdNumber | None:
-    """Return the document that ``text`` is, None when its form, check character or birth date is wrong."""
-    value = normalize(text)
-    if _EIGHTEEN.fullmatch(value):
-        return _parse_eighteen(value, today)
-    if _HK_MACAO_TRAVEL.fullmatch(value):
-        return IdNumber(IdentifierKind.HK_MACAO_TRAVEL_PERMIT, value)
-    if _TAIWAN_TRAVEL.fullmatch(value):
-        return IdNumber(IdentifierKind.TAIWAN_TRAVEL_PERMIT, value)
-    return None
-
-
-def _parse_eighteen(value: str, today: date) -> IdNumber | None:
-    if find_check_character(value[:17]) != value[17] or value[:2] not in PROVINCES:
-        return None
-    try:
-        born = date(int(value[6:10]), int(value[10:12]), int(value[12:14]))
-    except ValueError:
-        return None
-    if born > today or today.year - born.year > OLDEST:
-        return None
-    if value[:2] in {"81", "82", "83"}:
-        return IdNumber(IdentifierKind.HMT_RESIDENCE_PERMIT, value) if _HMT_RESIDENCE.match(value) else None
-    return IdNumber(IdentifierKind.RESIDENT_ID, value)
+    """Return the document that ``text`` is, None when it fits no kind. A permit goes before a passport of the same characters."""
+    found = (parse_document(kind, text, today) for kind in DOCUMENT_KINDS)
+    return next((number for number in found if isinstance(number, IdNumber)), None)
 
 
 def has_form_of_resident_id(text: str) -> bool:
     """Tell whether ``text`` is as long as an ID number and written like one; when it is refused all the same, a digit is wrong."""
-    return _EIGHTEEN.fullmatch(normalize(text)) is not None
+    return _RESIDENT_FORM.fullmatch(normalize(text)) is not None
 
 
 def parse_phone(text: str) -> Phone | None:
@@ -170,3 +186,10 @@ def recognize(text: str, today: date) -> Identifier | None:
         return Identifier(IdentifierKind.PHONE, phone.value)
     document = parse_id_number(text, today)
     return Identifier(document.kind, document.value) if document is not None else None
+
+
+def list_readings(identifier: Identifier) -> tuple[Identifier, ...]:
+    """Return everything that the same characters may be, ``identifier`` first: a travel permit's may be a passport's as well."""
+    if identifier.kind in {IdentifierKind.HK_MACAO_TRAVEL_PERMIT, IdentifierKind.TAIWAN_TRAVEL_PERMIT} and len(identifier.value) < 10:
+        return identifier, Identifier(IdentifierKind.PASSPORT, identifier.value)
+    return (identifier,)

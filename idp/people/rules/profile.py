@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from idp.kernel.clock import SHANGHAI
 from idp.people.rules.identifiers import Gender, IdentifierKind, IdNumber, Phone
 from idp.people.rules.masking import mask_name
 
@@ -34,9 +35,9 @@ class Profile:
 
 
 def make_profile(name: str, document: IdNumber | None, phone: Phone | None, updated_at: datetime, locale: str = "zh-CN") -> Profile:
-    """Return the profile whose birth date and gender are those of the document."""
+    """Return the profile whose birth date and gender are those of the document, the likeliest century when it states none."""
     gender = document.gender if document else None
-    birthdate = document.birthdate if document else None
+    birthdate = document.find_birthdate(updated_at.astimezone(SHANGHAI).date()) if document else None
     return Profile(name, document, phone, gender, birthdate, locale, updated_at)
 
 

@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idp.people.rules.documents import CHECK_CHARACTERS, PROVINCES, find_check_character
 from idp.people.rules.identifiers import (
-    CHECK_CHARACTERS,
-    PROVINCES,
     Gender,
     IdentifierKind,
     IdNumber,
     Phone,
-    find_check_character,
     has_form_of_resident_id,
     normalize,
     parse_id_number,
@@ -22,7 +20,7 @@ from idp.people.rules.identifiers import (
 )
 
 TODAY = date(2026, 3, 2)
-RESIDENTS = sorted(PROVINCES - {"81", "82", "83"})
+RESIDENTS = sorted(PROVINCES)
 
 VALID_IDS = [
     "110101195002280019",
