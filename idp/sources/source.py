@@ -28,7 +28,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer. ``reference`` is the authority's own number for it, ``retry_after`` seconds, ``signature`` that of its reply."""
+    """The answer. ``reference`` is the authority's own number for it, ``retry_after`` seconds, ``signature`` that of its reply.
+
+    ``reason`` is one of our own words for an UNAVAILABLE, for logs and figures; it never holds what an authority wrote.
+    """
 
     result: CheckResult
     source: str = ""
@@ -38,6 +41,7 @@ class Outcome:
     as_of: datetime | None = None
     signature: str = ""
     mismatched: tuple[str, ...] = field(default=())
+    reason: str = ""
 
 
 class Source(Protocol):
