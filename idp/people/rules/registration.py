@@ -1,0 +1,141 @@
+"""Decides the steps of a registration: what each one needs, what it leaves undone, and what going back forgets (domain.md §1)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from idp.kernel.checks import CheckKind, CheckResult
+from idp.people.rules.identifiers import IdNumber, Phone
+from idp.people.rules.masking import mask_name
+from idp.people.rules.proofing import CheckAnswer, Proved, judge_items, list_matched
+
+LIFE: Final = timedelta(hours=72)
+"""How long a registration waits for its person (domain.md, account status ``pending``)."""
+
+FINISHED_LIFE: Final = timedelta(minutes=10)
+"""How long a finished registration still leads to the session that it earned, should the answer have been lost."""
+
+CLAIM: Final = timedelta(seconds=20)
+"""How long one request may be busy asking authorities, a little longer than its deadline."""
+
+
+class Step(StrEnum):
+    """One page of the registration."""
+
+    IDENTITY = "identity"
+    CODE = "code"
+    CHECK = "check"
+    ITEMS = "items"
+    PASSWORD = "password"  # noqa: S105 - a step's name
+    AGREEMENT = "agreement"
+    DONE = "done"
+
+
+@dataclass(frozen=True, repr=False)
+class Draft:
+    """A registration on its way. It prints masked.
+
+    ``flow`` is the interaction it was last seen in and ``origin`` what the person came for, both opaque here. ``pending`` are typed
+    items whose authority has not answered; ``correcting`` says that the register did not agree with name and number.
+    ``raising``: the person has an account (``person_id``) and only adds items to it.
+    """
+
+    id: UUID
+    language: str
+    flow: str
+    origin: str
+    created_at: datetime
+    name: str
+    document: IdNumber
+    phone: Phone
+    sends: int = 0
+    phone_proved_at: datetime | None = None
+    answers: tuple[CheckAnswer, ...] = ()
+    pending: Mapping[CheckKind, str] = field(default_factory=lambda: MappingProxyType({}))
+    correcting: bool = False
+    bank_names_phone: bool = False
+    verifier: str | None = None
+    password_at: datetime | None = None
+    person_id: UUID | None = None
+    raising: bool = False
+
+    def __repr__(self) -> str:
+        return f"Draft({self.id}, {mask_name(self.name)}, {self.document}, {self.phone})"
+
+    __str__ = __repr__
+
+    @property
+    def identity_matched(self) -> bool:
+        """Tell whether the register agreed with name and document number."""
+        return CheckKind.IDENTITY in list_matched(self.answers)
+
+    @property
+    def matched(self) -> frozenset[CheckKind]:
+        """Return the items that matched."""
+        return list_matched(self.answers)
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One row of the step table: ``done`` tells whether the draft has passed it, ``undo`` forgets it and nothing before it."""
+
+    step: Step
+    done: Callable[[Draft], bool]
+    undo: Callable[[Draft], Draft]
+
+
+def _forget_check(draft: Draft) -> Draft:
+    return replace(draft, answers=tuple(a for a in draft.answers if a.kind is not CheckKind.IDENTITY))
+
+
+def _forget_items(draft: Draft) -> Draft:
+    return replace(draft, answers=tuple(a for a in draft.answers if a.kind is CheckKind.IDENTITY), pending=MappingProxyType({}))
+
+
+STEPS: Final = (
+    StepRow(Step.IDENTITY, lambda d: not d.correcting, lambda d: replace(d, correcting=True)),
+    StepRow(Step.CODE, lambda d: d.phone_proved_at is not None, lambda d: replace(d, phone_proved_at=None, sends=0)),
+    StepRow(Step.CHECK, lambda d: d.identity_matched, _forget_check),
+    StepRow(
+        Step.ITEMS, lambda d: isinstance(judge_items(d.answers, d.pending, bank_names_phone=d.bank_names_phone), Proved), _forget_items
+    ),
+    StepRow(Step.PASSWORD, lambda d: d.verifier is not None, lambda d: replace(d, verifier=None, password_at=None)),
+    StepRow(Step.AGREEMENT, lambda d: d.person_id is not None, lambda d: d),
+)
+"""The steps of the online registration, in order. A step may be entered when every one before it is done."""
+
+RAISING: Final = (StepRow(Step.ITEMS, lambda d: False, _forget_items),)
+"""Somebody who has an account adds items; what is enough is decided with the evidence of the account."""
+
+
+def find_step(draft: Draft) -> Step:
+    """Return the step that the draft stands at: the first that is not done."""
+    return next((row.step for row in (RAISING if draft.raising else STEPS) if not row.done(draft)), Step.DONE)
+
+
+def undo_from(draft: Draft, step: Step) -> Draft:
+    """Return the draft as it was before ``step``: that step and every later one undone, what was typed before it kept."""
+    rows = [row.step for row in STEPS]
+    for row in reversed(STEPS[rows.index(step) :]):
+        draft = row.undo(draft)
+    return draft
+
+
+def change_applicant(draft: Draft, name: str, document: IdNumber, phone: Phone) -> Draft:
+    """Return the draft of somebody who typed the first step again. What does not depend on a changed value stays proved."""
+    if phone != draft.phone:
+        draft = undo_from(draft, Step.CODE)
+    elif (name, document) != (draft.name, draft.document):
+        draft = undo_from(draft, Step.CHECK)
+    return replace(draft, name=name, document=document, phone=phone, correcting=False)
+
+
+def add_answers(draft: Draft, answers: tuple[CheckAnswer, ...]) -> Draft:
+    """Return the draft with what authorities said; an authority that did not answer leaves its item pending."""
+    said = tuple(a for a in answers if a.result is not CheckResult.UNAVAILABLE)
+    pending = {kind: value for kind, value in draft.pending.items() if kind not in {a.kind for a in said}}
+    return replace(draft, answers=draft.answers + said, pending=MappingProxyType(pending))

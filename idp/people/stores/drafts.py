@@ -1,0 +1,133 @@
+"""Decides how registrations on their way are kept: one row a browser, sealed, moved on by one request at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from idp.platform.database import Database, Row, Transaction
+
+ADD_DRAFT = """
+    INSERT INTO registration_drafts (id, cookie_hash, claim_index, step, version, sealed, person_id, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8)
+"""
+
+FIND_DRAFT = """
+    SELECT id, version, sealed, checking_until FROM registration_drafts WHERE cookie_hash = $1 AND expires_at > $2
+"""
+
+# Whoever typed the same person and proved the same phone meets the older registration again.
+FIND_CLAIMS = """
+    SELECT id, version, sealed, checking_until FROM registration_drafts
+    WHERE claim_index = ANY($1::bytea[]) AND id <> $2 AND expires_at > $3 AND person_id IS NULL
+    ORDER BY created_at DESC LIMIT 8
+"""
+
+SAVE_DRAFT = """
+    UPDATE registration_drafts
+    SET version = version + 1, claim_index = $3, step = $4, sealed = $5, checking_until = $6, awaited = $7, person_id = $8, expires_at = $9
+    WHERE id = $1 AND version = $2
+    RETURNING version
+"""
+
+DROP_DRAFT = "DELETE FROM registration_drafts WHERE id = $1"
+
+DROP_EXPIRED = """
+    DELETE FROM registration_drafts WHERE id IN (
+        SELECT id FROM registration_drafts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, step
+"""
+
+LIST_AWAITED = "SELECT DISTINCT awaited FROM registration_drafts WHERE awaited IS NOT NULL"
+
+LIST_AWAITING = """
+    SELECT id, version, sealed, checking_until FROM registration_drafts WHERE awaited = $1 AND id > $2 AND expires_at > $3
+    ORDER BY id LIMIT $4
+"""
+
+STOP_AWAITING = "UPDATE registration_drafts SET awaited = NULL WHERE id = $1 AND awaited = $2 RETURNING id"
+
+
+@dataclass(frozen=True, repr=False)
+class StoredDraft:
+    """One row; ``checking_until``: somebody is asking authorities for it until then."""
+
+    id: UUID
+    version: int
+    sealed: bytes
+    checking_until: datetime | None
+
+
+async def add(
+    tx: Transaction,
+    draft_id: UUID,
+    cookie_hash: bytes,
+    claim_index: bytes,
+    step: str,
+    sealed: bytes,
+    person_id: UUID | None,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    """Add a registration."""
+    await tx.execute(ADD_DRAFT, draft_id, cookie_hash, claim_index, step, sealed, person_id, now, expires_at)
+
+
+async def find_by_cookie(database: Database, cookie_hash: bytes, now: datetime) -> StoredDraft | None:
+    """Return the live registration of a browser."""
+    rows = await database.fetch(FIND_DRAFT, cookie_hash, now)
+    return _read(rows[0]) if rows else None
+
+
+async def find_by_claim(database: Database, claim_indexes: Sequence[bytes], but: UUID, now: datetime) -> list[StoredDraft]:
+    """Return the live registrations of the same person and phone in other browsers, newest first, at most 8."""
+    return [_read(row) for row in await database.fetch(FIND_CLAIMS, claim_indexes, but, now)]
+
+
+async def save(
+    tx: Transaction,
+    draft_id: UUID,
+    version: int,
+    claim_index: bytes,
+    step: str,
+    sealed: bytes,
+    checking_until: datetime | None,
+    awaited: str | None,
+    person_id: UUID | None,
+    expires_at: datetime,
+) -> int | None:
+    """Store the next version and return its number; None, and nothing stored, when another request moved it first."""
+    found: int | None = await tx.fetchval(
+        SAVE_DRAFT, draft_id, version, claim_index, step, sealed, checking_until, awaited, person_id, expires_at
+    )
+    return found
+
+
+async def drop(tx: Transaction, draft_id: UUID) -> None:
+    """Forget a registration."""
+    await tx.execute(DROP_DRAFT, draft_id)
+
+
+async def drop_expired(tx: Transaction, now: datetime, limit: int) -> list[tuple[UUID, str]]:
+    """Forget at most ``limit`` registrations whose time is over; return their ids and the steps they had reached."""
+    return [(row["id"], row["step"]) for row in await tx.fetch(DROP_EXPIRED, now, limit)]
+
+
+async def list_awaited(database: Database) -> list[str]:
+    """Return the kinds whose silent authority somebody waits for."""
+    return [row["awaited"] for row in await database.fetch(LIST_AWAITED)]
+
+
+async def list_awaiting(database: Database, kind: str, after: UUID, now: datetime, limit: int) -> list[StoredDraft]:
+    """Return registrations that wait for ``kind``, by id behind ``after``."""
+    return [_read(row) for row in await database.fetch(LIST_AWAITING, kind, after, now, limit)]
+
+
+async def stop_awaiting(tx: Transaction, draft_id: UUID, kind: str) -> bool:
+    """Note that the person is told; tell False when somebody else did."""
+    return await tx.fetchval(STOP_AWAITING, draft_id, kind) is not None
+
+
+def _read(row: Row) -> StoredDraft:
+    return StoredDraft(row["id"], row["version"], row["sealed"], row["checking_until"])
