@@ -1,5 +1,18 @@
 """Decides how much of a person's data the owner's own page shows (formats.md §6; GB/T 35273 §7.2)."""
 
+import re
+from typing import Final
+
+_DOUBLE: Final = (
+    "欧阳司马上官诸葛东方皇甫尉迟公孙慕容令狐宇文长孙司徒司空夏侯端木百里东郭南宫独孤呼延轩辕闻人申屠太史澹台"
+    "公冶宗政濮阳淳于单于钟离鲜于闾丘亓官拓跋夹谷宰父谷梁段干万俟赫连第五"
+)
+DOUBLE_SURNAMES: Final = frozenset(_DOUBLE[place : place + 2] for place in range(0, len(_DOUBLE), 2))
+"""Surnames of two characters; of a longer name that begins with one both are hidden."""
+
+_NOT_CHINESE: Final = re.compile("[^\u2e80-\U0003ffff]")
+"""The middle dot, letters, spaces: which part of such a name is the surname cannot be told."""
+
 
 def mask_document(number: str) -> str:
     """Return an 18-character number as first 3, 11 stars, last 4, so the birth date is hidden; shorter ones keep less."""
@@ -7,6 +20,12 @@ def mask_document(number: str) -> str:
         return number[:3] + "*" * 11 + number[-4:]
     kept = 2 if len(number) >= 8 else 0
     return number[:1] + "*" * (len(number) - 1 - kept) + number[len(number) - kept :] if kept else "*" * len(number)
+
+
+def mask_item(number: str) -> str:
+    """Return four stars and the last 4 of a card's or an account's number; the last 2 when it has fewer than 9 characters."""
+    kept = 4 if len(number) > 8 else 2
+    return "****" + number[-kept:] if len(number) > 4 else "****"
 
 
 def mask_phone(number: str) -> str:
@@ -18,9 +37,13 @@ def mask_phone(number: str) -> str:
 
 
 def mask_name(name: str) -> str:
-    """Return the name with the surname hidden (``*三``); names with ``·`` keep only the last character; one character → ``*``."""
+    """Return the name with the surname hidden (``*三``).
+
+    Names with ``·`` and foreign ones keep only the last character; one character becomes ``*``.
+    """
     if len(name) <= 1:
         return "*"
-    if "·" in name:
+    if _NOT_CHINESE.search(name):
         return "*" * (len(name) - 1) + name[-1]
-    return "*" + name[1:]
+    surname = 2 if len(name) > 2 and name[:2] in DOUBLE_SURNAMES else 1
+    return "*" * surname + name[surname:]
