@@ -12,6 +12,9 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "code_wrong": 422,
     "code_dead": 422,
     "code_gone": 422,
+    "password_length": 422,
+    "password_personal": 422,
+    "password_common": 422,
     # what time heals
     "sign_in_delayed": 429,
     "sign_in_locked": 429,

@@ -75,3 +75,21 @@ class SmsBusy(Refusal):
     """The installation's own budget of this minute is used up."""
 
     code: ClassVar[str] = "sms_busy"
+
+
+class PasswordLength(Refusal):
+    """A new password is shorter than ``shortest`` or longer than ``longest`` characters."""
+
+    code: ClassVar[str] = "password_length"
+
+
+class PasswordPersonal(Refusal):
+    """A new password is nothing but the person's own name, document number or phone, or parts of them."""
+
+    code: ClassVar[str] = "password_personal"
+
+
+class PasswordCommon(Refusal):
+    """A new password is one that many people have, or a pattern that anybody tries."""
+
+    code: ClassVar[str] = "password_common"

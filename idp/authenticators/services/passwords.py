@@ -3,7 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
+from idp.authenticators.rules.password_policy import LONGEST, SHORTEST, PasswordSlip, Personal, check_password
+from idp.authenticators.rules.refusals import PasswordCommon, PasswordLength, PasswordPersonal
 from idp.authenticators.rules.throttling import name_origin
+from idp.authenticators.services.common_passwords import CommonPasswords, load_common_passwords
 from idp.authenticators.stores import passwords
 from idp.platform.database import Database, Transaction
 from idp.platform.password_hashing import Overloaded, PasswordHashing
@@ -15,9 +18,30 @@ NOBODY = UUID(int=0)
 class Passwords:
     """Passwords of people."""
 
-    def __init__(self, database: Database, hashing: PasswordHashing) -> None:
+    def __init__(self, database: Database, hashing: PasswordHashing, common: CommonPasswords | None = None) -> None:
         self._database = database
         self._hashing = hashing
+        self._common = load_common_passwords() if common is None else common
+
+    def find_slip(self, password: str, personal: Personal) -> PasswordSlip | None:
+        """Return why a password may not be chosen, None when it may: what the rules say, else whether it is a common one."""
+        slip = check_password(password, personal)
+        return PasswordSlip.COMMON if slip is None and self._common.holds(password) else slip
+
+    async def choose(self, password: str, personal: Personal) -> str:
+        """Return the verifier of a password that a person chose: the one way in for what is typed on a page.
+
+        Raises PasswordLength, PasswordPersonal, PasswordCommon; Overloaded.
+        """
+        match self.find_slip(password, personal):
+            case PasswordSlip.LENGTH:
+                raise PasswordLength(shortest=SHORTEST, longest=LONGEST)
+            case PasswordSlip.PERSONAL:
+                raise PasswordPersonal
+            case PasswordSlip.COMMON:
+                raise PasswordCommon
+            case None:
+                return await self._hashing.hash(password)
 
     async def verify(self, person_id: UUID | None, password: str, *, known_device: bool = False, address: str = "") -> bool:
         """Tell whether ``password`` is this person's; ``None`` is an unknown identifier. Raises Overloaded.
@@ -31,7 +55,7 @@ class Passwords:
         return verification.fits
 
     async def hash(self, password: str) -> str:
-        """Return the verifier of a new password. Raises Overloaded, ValueError when it is too long."""
+        """Return the verifier of a password that nobody typed on a page. Raises Overloaded; ValueError when it is too long."""
         return await self._hashing.hash(password)
 
     async def set(self, tx: Transaction, person_id: UUID, verifier: str, now: datetime) -> None:

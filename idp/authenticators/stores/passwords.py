@@ -9,7 +9,8 @@ FIND_VERIFIER = "SELECT verifier FROM passwords WHERE person_id = $1"
 
 SET_VERIFIER = """
     INSERT INTO passwords (person_id, verifier, changed_at) VALUES ($1, $2, $3)
-    ON CONFLICT (person_id) DO UPDATE SET verifier = excluded.verifier, changed_at = excluded.changed_at
+    ON CONFLICT (person_id) DO UPDATE
+    SET verifier = excluded.verifier, changed_at = excluded.changed_at, must_change = false
 """
 
 UPGRADE_VERIFIER = "UPDATE passwords SET verifier = $3 WHERE person_id = $1 AND verifier = $2"
