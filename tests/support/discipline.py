@@ -1,6 +1,7 @@
 """Decides what no test may do: open a socket beyond this machine, or be skipped where CI promises that everything runs.
 
-Tests marked ``browser``, ``redis`` or ``apache`` are skipped where the program is not installed; they ask ``find_program`` for its path.
+Tests marked ``browser``, ``redis``, ``apache`` or ``node`` are skipped where the program, or what it must have beside it, is not
+installed; they ask ``find_program`` for its path.
 """
 
 import os
@@ -8,6 +9,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,14 +18,30 @@ PROGRAMS = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
     "redis": ("redis-server",),
     "apache": ("apache2", "httpd"),
+    "node": ("node", "nodejs"),
 }
 """Names of the program that a marked test needs, by marker; the first found is taken."""
+
+APACHE_MODULE_FOLDERS = ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules")
+NODE_PACKAGES = Path(__file__).resolve().parent.parent / "relying_parties" / "node_modules"
+"""Where scripts/setup-node installs what tests/relying_parties/package-lock.json names."""
 
 
 def find_program(marker: str) -> str | None:
     """Return the path of the program that tests of this marker need, or None when it is not installed."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     return next((found for name in PROGRAMS[marker] if (found := shutil.which(name, path=path))), None)
+
+
+def find_lack(marker: str) -> str | None:
+    """Return what tests of this marker lack here, in words, or None when they can run."""
+    if find_program(marker) is None:
+        return f"{PROGRAMS[marker][0]}, which is not installed"
+    if marker == "apache" and not any((Path(folder) / "mod_auth_openidc.so").exists() for folder in APACHE_MODULE_FOLDERS):
+        return "Apache's mod_auth_openidc, which is not installed"
+    if marker == "node" and not (NODE_PACKAGES / ".stamp").exists():
+        return "the packages that scripts/setup-node installs"
+    return None
 
 
 class OutsideAddress(AssertionError):
@@ -88,9 +106,9 @@ def skips_fail() -> bool:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose program is not installed."""
-    for marker, names in PROGRAMS.items():
-        if item.get_closest_marker(marker) and find_program(marker) is None:
-            pytest.skip(f"needs {names[0]}, which is not installed")
+    for marker in PROGRAMS:
+        if item.get_closest_marker(marker) and (lack := find_lack(marker)) is not None:
+            pytest.skip(f"needs {lack}")
 
 
 @pytest.hookimpl(hookwrapper=True)
