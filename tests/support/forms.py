@@ -9,6 +9,9 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 
+ACCEPT = {"accept": "text/html, */*;q=0.1"}
+"""What every browser sends; some sites answer 401 instead of leading to the sign-in when nobody asks for HTML."""
+
 
 @dataclass
 class Form:
@@ -95,7 +98,7 @@ class FormsBrowser:
         for _ in range(20):
             self.hops.append(f"{'POST' if body is not None else 'GET'} {url.partition('?')[0]}")
             try:
-                response = self._opener.open(urllib.request.Request(url, body), timeout=20)
+                response = self._opener.open(urllib.request.Request(url, body, ACCEPT), timeout=20)
             except urllib.error.HTTPError as error:
                 response = error
             with response:
