@@ -16,6 +16,10 @@ FIND_DRAFT = """
     SELECT id, version, sealed, checking_until FROM registration_drafts WHERE cookie_hash = $1 AND expires_at > $2
 """
 
+FIND_DRAFT_BY_ID = """
+    SELECT id, version, sealed, checking_until FROM registration_drafts WHERE id = $1 AND expires_at > $2
+"""
+
 # Whoever typed the same person and proved the same phone meets the older registration again.
 FIND_CLAIMS = """
     SELECT id, version, sealed, checking_until FROM registration_drafts
@@ -77,6 +81,12 @@ async def add(
 async def find_by_cookie(database: Database, cookie_hash: bytes, now: datetime) -> StoredDraft | None:
     """Return the live registration of a browser."""
     rows = await database.fetch(FIND_DRAFT, cookie_hash, now)
+    return _read(rows[0]) if rows else None
+
+
+async def find_by_id(database: Database, draft_id: UUID, now: datetime) -> StoredDraft | None:
+    """Return a live registration."""
+    rows = await database.fetch(FIND_DRAFT_BY_ID, draft_id, now)
     return _read(rows[0]) if rows else None
 
 

@@ -1,0 +1,149 @@
+"""Decides how a registration is held between two requests: sealed, bound to one browser by a cookie, moved on by one request at a time."""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from idp.kernel.clock import Clock, Random
+from idp.kernel.ids import encode_base64url, make_uuid7
+from idp.people.rules.identifiers import IdNumber, Phone
+from idp.people.rules.refusals import DraftMoved, StillChecking
+from idp.people.rules.registration import CLAIM, FINISHED_LIFE, LIFE, Draft, Step, find_step
+from idp.people.rules.registration_format import read_draft, write_draft
+from idp.people.stores import drafts
+from idp.people.stores.drafts import StoredDraft
+from idp.platform.database import Database, Transaction
+from keys import BlindIndex, Sealer, Unsealable, row_aad
+
+COOKIE_BYTES = 32
+MAX_COOKIE = 128
+CLAIM_KIND = "registration_claim"
+
+
+@dataclass(frozen=True)
+class HeldDraft:
+    """A registration as it was read. ``checking``: another request is asking authorities for it at this moment."""
+
+    draft: Draft
+    version: int
+    checking: bool = False
+
+    @property
+    def step(self) -> Step:
+        """Return the step that the registration stands at."""
+        return find_step(self.draft)
+
+    @property
+    def step_token(self) -> str:
+        """Return the text of the hidden field ``step``: it changes with every move."""
+        return f"{self.version:x}"
+
+
+class Drafts:
+    """Registrations on their way."""
+
+    def __init__(self, database: Database, sealer: Sealer, index: BlindIndex, clock: Clock, random: Random) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._index = index
+        self._clock = clock
+        self._random = random
+
+    def make_id(self) -> UUID:
+        """Return the id of a new draft."""
+        return make_uuid7(self._clock, self._random)
+
+    async def add(self, tx: Transaction, draft: Draft) -> tuple[HeldDraft, str]:
+        """Store a new registration; return it with the cookie that binds it to the browser."""
+        cookie = encode_base64url(self._random(COOKIE_BYTES))
+        now = self._clock()
+        step = find_step(draft).value
+        await drafts.add(tx, draft.id, _hash(cookie), self._claim(draft), step, self._seal(draft), draft.person_id, now, now + LIFE)
+        return HeldDraft(draft, 1), cookie
+
+    async def find(self, cookie: str | None) -> HeldDraft | None:
+        """Return this browser's registration, None when there is none, its time is over, or it is of a later release."""
+        if not cookie or len(cookie) > MAX_COOKIE:
+            return None
+        stored = await drafts.find_by_cookie(self._database, _hash(cookie), self._clock())
+        return self.open(stored) if stored is not None else None
+
+    async def read(self, draft_id: UUID) -> HeldDraft | None:
+        """Return the registration as it stands now, None when it is gone."""
+        stored = await drafts.find_by_id(self._database, draft_id, self._clock())
+        return self.open(stored) if stored is not None else None
+
+    async def find_claims(self, held: HeldDraft) -> list[HeldDraft]:
+        """Return unfinished registrations of the same document and phone in other browsers, newest first."""
+        draft = held.draft
+        claims = self._index.index_all(CLAIM_KIND, _name_claim(draft.document, draft.phone))
+        stored = await drafts.find_by_claim(self._database, claims, draft.id, self._clock())
+        return [opened for row in stored if (opened := self.open(row)) is not None]
+
+    def open(self, stored: StoredDraft) -> HeldDraft | None:
+        """Return the registration of a row."""
+        try:
+            plain = self._sealer.open(stored.sealed, _aad(stored.id))
+        except Unsealable:
+            return None
+        draft = read_draft(stored.id, plain)
+        if draft is None:
+            return None
+        checking = stored.checking_until is not None and stored.checking_until > self._clock()
+        return HeldDraft(draft, stored.version, checking)
+
+    async def move(self, held: HeldDraft, draft: Draft, *, claim: bool = False, awaited: str | None = None) -> HeldDraft:
+        """Store the next state in a transaction of its own: see ``move_in``."""
+        async with self._database.transaction() as tx:
+            return await self.move_in(tx, held, draft, claim=claim, awaited=awaited)
+
+    async def move_in(
+        self, tx: Transaction, held: HeldDraft, draft: Draft, *, claim: bool = False, awaited: str | None = None
+    ) -> HeldDraft:
+        """Store the next state in the caller's transaction; of any number of simultaneous requests one does.
+
+        ``claim``: this request goes on to ask authorities, so nobody else may for a moment. Raises DraftMoved for the others.
+        """
+        now = self._clock()
+        until = now + CLAIM if claim else None
+        finished = draft.person_id is not None and not draft.raising
+        expires_at = now + FINISHED_LIFE if finished else draft.created_at + LIFE
+        sealed = self._seal(draft)
+        step = find_step(draft).value
+        version = await drafts.save(
+            tx, draft.id, held.version, self._claim(draft), step, sealed, until, awaited, draft.person_id, expires_at
+        )
+        if version is None:
+            raise DraftMoved
+        return HeldDraft(draft, version)
+
+    async def drop(self, draft: Draft) -> None:
+        """Forget a registration."""
+        async with self._database.transaction() as tx:
+            await drafts.drop(tx, draft.id)
+
+    def _claim(self, draft: Draft) -> bytes:
+        return self._index.index(CLAIM_KIND, _name_claim(draft.document, draft.phone))
+
+    def _seal(self, draft: Draft) -> bytes:
+        return self._sealer.seal(write_draft(draft), _aad(draft.id), self._random)
+
+
+def require_idle(held: HeldDraft, *steps: Step) -> None:
+    """Raise StillChecking while authorities are being asked, DraftMoved unless the registration stands at one of ``steps``."""
+    if held.checking:
+        raise StillChecking
+    if held.step not in steps:
+        raise DraftMoved
+
+
+def _hash(cookie: str) -> bytes:
+    return hashlib.sha256(b"draft:" + cookie.encode("utf-8", "surrogatepass")).digest()
+
+
+def _name_claim(document: IdNumber, phone: Phone) -> str:
+    return f"{document.kind.value}\0{document.value}\0{phone.value}"
+
+
+def _aad(draft_id: UUID) -> bytes:
+    return row_aad("registration_drafts", "sealed", draft_id.bytes)
