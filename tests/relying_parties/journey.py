@@ -107,6 +107,8 @@ def walk(provider: RealProvider, site: Site, citizen: Citizen) -> Told:
     if site.program.silent:
         page = browser.get(site.home + site.program.silent)
         assert json.loads(page.texts["userinfo"])["sub"] == userinfo["sub"], "who is signed in enters with prompt=none"
+    copied = FormsBrowser()
+    copied.jar.set_cookie(next(cookie for cookie in browser.jar if cookie.name == provider.cookie_names.session))
     hops = sign_out(browser, site)
     silent = ""
     if site.program.silent:
@@ -114,9 +116,10 @@ def walk(provider: RealProvider, site: Site, citizen: Citizen) -> Told:
         assert "id-token" not in page.texts
         silent = page.texts["error"].strip()
         assert site.program.refusal in silent
-    page = browser.get(site.home + site.program.entrance)
-    assert page.url.startswith(provider.issuer + "/sign-in"), "after the sign-out the person must sign in again"
-    assert page.find_form("password").fields["identifier"] == ""
+    for visitor in (browser, copied):  # it is the session that ended, not only this browser's cookie
+        page = visitor.get(site.home + site.program.entrance)
+        assert page.url.startswith(provider.issuer + "/sign-in"), "after the sign-out the person must sign in again"
+        assert page.find_form("password").fields["identifier"] == ""
     return Told(site.program.read_version(), id_token, userinfo, hops, silent)
 
 

@@ -73,8 +73,9 @@ class FormsBrowser:
     """One browser. ``hops`` are the addresses that it was led over since the last ``hops.clear()``."""
 
     def __init__(self) -> None:
-        jar = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(_NoRedirect(), urllib.request.HTTPCookieProcessor(jar), urllib.request.ProxyHandler({}))
+        self.jar = http.cookiejar.CookieJar()
+        cookies = urllib.request.HTTPCookieProcessor(self.jar)
+        self._opener = urllib.request.build_opener(_NoRedirect(), cookies, urllib.request.ProxyHandler({}))
         self.hops: list[str] = []
         self.page: Page | None = None
 
