@@ -1,0 +1,123 @@
+"""The step table: each step needs the ones before it, going back forgets what follows, and a draft survives being written."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+from uuid import UUID
+
+import pytest
+
+from idp.kernel.checks import CheckKind, CheckResult
+from idp.people.rules.identifiers import IdentifierKind, IdNumber, Phone, parse_document, parse_phone
+from idp.people.rules.proofing import CheckAnswer
+from idp.people.rules.registration import STEPS, Draft, Step, add_answers, change_applicant, find_step, undo_from
+from idp.people.rules.registration_format import read_draft, write_draft
+
+NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+DRAFT_ID = UUID("0195e000-0000-7000-8000-000000000001")
+
+
+def read_document(text: str) -> IdNumber:
+    found = parse_document(IdentifierKind.RESIDENT_ID, text, date(2026, 3, 2))
+    assert isinstance(found, IdNumber)
+    return found
+
+
+def read_phone(text: str) -> Phone:
+    found = parse_phone(text)
+    assert found is not None
+    return found
+
+
+DOCUMENT = read_document("110101195002280019")
+OTHER = read_document("310104200109301246")
+PHONE = read_phone("13800138000")
+
+
+def match(kind: CheckKind) -> CheckAnswer:
+    return CheckAnswer(kind, CheckResult.MATCH, NOW)
+
+
+STARTED = Draft(DRAFT_ID, "zh-CN", "flow", "origin", NOW, "测试甲", DOCUMENT, PHONE)
+PROVED = replace(STARTED, phone_proved_at=NOW, sends=1)
+KNOWN = replace(PROVED, answers=(match(CheckKind.IDENTITY),))
+MATCHED = replace(KNOWN, answers=(*KNOWN.answers, match(CheckKind.PHONE), match(CheckKind.BANK_CARD)))
+SET = replace(MATCHED, verifier="verifier", password_at=NOW)
+DONE = replace(SET, person_id=DRAFT_ID)
+COURSE = [
+    (replace(STARTED, correcting=True), Step.IDENTITY),
+    (STARTED, Step.CODE),
+    (PROVED, Step.CHECK),
+    (KNOWN, Step.ITEMS),
+    (MATCHED, Step.PASSWORD),
+    (SET, Step.AGREEMENT),
+    (DONE, Step.DONE),
+]
+
+
+@pytest.mark.parametrize("draft,step", COURSE)
+def test_a_registration_stands_at_the_first_step_that_is_not_done(draft: Draft, step: Step) -> None:
+    assert find_step(draft) is step
+
+
+def test_nothing_later_makes_up_for_an_earlier_step() -> None:
+    assert find_step(replace(SET, phone_proved_at=None)) is Step.CODE
+    assert find_step(replace(SET, answers=())) is Step.CHECK
+    assert find_step(replace(SET, answers=(match(CheckKind.IDENTITY), match(CheckKind.PHONE)))) is Step.ITEMS, "S34"
+    assert find_step(replace(SET, correcting=True)) is Step.IDENTITY
+
+
+@pytest.mark.parametrize("row", STEPS[:-1], ids=lambda row: row.step.value)
+def test_going_back_leads_to_that_step_and_forgets_what_follows(row: object) -> None:
+    step = row.step  # type: ignore[attr-defined]
+    back = undo_from(SET, step)
+    assert find_step(back) is step
+    later = list(STEPS[:-1])[[r.step for r in STEPS].index(step) :]
+    assert not any(r.done(back) for r in later)
+    assert (back.name, back.document, back.phone) == (SET.name, SET.document, SET.phone), "what was typed stays"
+
+
+def test_a_corrected_name_keeps_the_proved_phone_and_asks_the_register_again() -> None:
+    changed = change_applicant(replace(SET, correcting=True), "测试乙", DOCUMENT, PHONE)
+    assert find_step(changed) is Step.CHECK
+    assert changed.verifier is None
+    assert find_step(change_applicant(SET, "测试甲", OTHER, PHONE)) is Step.CHECK
+
+
+def test_another_phone_begins_with_its_code() -> None:
+    changed = change_applicant(SET, "测试甲", DOCUMENT, read_phone("13900139000"))
+    assert find_step(changed) is Step.CODE
+    assert changed.sends == 0
+    assert changed.answers == ()
+
+
+def test_the_same_again_changes_nothing() -> None:
+    assert change_applicant(SET, "测试甲", DOCUMENT, PHONE) == SET
+
+
+def test_an_unanswered_item_stays_pending_and_is_no_answer() -> None:
+    asking = replace(KNOWN, pending=MappingProxyType({CheckKind.BANK_CARD: "6214", CheckKind.PHONE: "+86"}))
+    after = add_answers(asking, (match(CheckKind.PHONE), CheckAnswer(CheckKind.BANK_CARD, CheckResult.UNAVAILABLE, NOW)))
+    assert after.pending == {CheckKind.BANK_CARD: "6214"}
+    assert after.matched == {CheckKind.IDENTITY, CheckKind.PHONE}
+
+
+def test_somebody_with_an_account_only_adds_items() -> None:
+    assert find_step(replace(DONE, raising=True)) is Step.ITEMS
+
+
+@pytest.mark.parametrize("draft", [draft for draft, _ in COURSE])
+def test_a_draft_reads_as_it_was_written(draft: Draft) -> None:
+    kept = replace(draft, pending=MappingProxyType({CheckKind.BANK_CARD: "6214830000000000015"}), created_at=NOW - timedelta(hours=1))
+    assert read_draft(kept.id, write_draft(kept)) == kept
+
+
+def test_a_later_releases_draft_is_not_read() -> None:
+    assert read_draft(DRAFT_ID, b'{"v":2}') is None
+
+
+def test_a_draft_prints_masked() -> None:
+    for text in (repr(SET), str(SET)):
+        assert "测试甲" not in text
+        assert DOCUMENT.value not in text
+        assert "0013" not in text
