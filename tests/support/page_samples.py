@@ -8,13 +8,22 @@ from idp.http.languages import Language
 from idp.http.messages import Messages
 from idp.http.rendering import WAYS_ON, Way
 from idp.http.request_context import ContextRules, RequestContext
+from tests.support.registration_samples import list_registration_samples
 
 LONG_DEPARTMENT = "示例省人力资源和社会保障厅城乡居民基本养老保险经办服务中心网上办事大厅（合成样例）"
 LONG_NAME = "*" * 38 + "·阿卜杜热合曼"
 """As long as a name may be, with its first part masked."""
 SHORT_DEPARTMENT = "示例省医疗保障局（合成样例）"
 FLOW = {"i": "sample-interaction", "csrf": "sample-token", "step": "sample-step"}
-REFUSAL_FACTS: dict[str, str | int] = {"seconds": 30, "minutes": 15, "time": "14:35", "tries": 3}
+REFUSAL_FACTS: dict[str, str | int] = {
+    "seconds": 30,
+    "minutes": 15,
+    "time": "14:35",
+    "tries": 3,
+    "missing": 1,
+    "shortest": 8,
+    "longest": 128,
+}
 RULES = ContextRules(CookieNames("http://127.0.0.1:8000", "preview"))
 
 
@@ -129,6 +138,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
         "accessibility": ("accessibility.html", {}),
         "privacy": ("privacy.html", {}),
     }
+    samples |= list_registration_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
     for code in codes:
         way = Way("/", "重新开始 · Start again") if code in WAYS_ON else None

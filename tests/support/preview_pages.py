@@ -25,8 +25,8 @@ MEASURE = """() => {
   const root = document.documentElement, problems = [];
   if (root.scrollWidth > root.clientWidth) problems.push(`scrolls sideways: ${root.scrollWidth} > ${root.clientWidth}`);
   const least = root.classList.contains("elder") ? 60 : 44;
-  for (const e of document.querySelectorAll("a:not(.skip), button, input:not([type=hidden]), summary")) {
-    const box = e.getBoundingClientRect();
+  for (const e of document.querySelectorAll("a:not(.skip), button, input:not([type=hidden]), select, summary")) {
+    const box = (e.closest(".tick label") ?? e).getBoundingClientRect();
     if (box.width && !e.closest(".summary") && box.height < least - 0.5) problems.push(`${e.tagName} ${e.id} is ${box.height} px high`);
     if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline") problems.push(`${e.tagName} ${e.id} is cut off`);
   }

@@ -1,0 +1,128 @@
+"""Every page of the registration with a context that is synthetic: states and errors as people meet them."""
+
+from typing import Any
+
+from idp.http.forms import FieldError
+
+KINDS = (
+    "resident_id",
+    "hmt_residence_permit",
+    "hk_macao_travel_permit",
+    "taiwan_travel_permit",
+    "foreign_permanent_resident",
+    "foreign_permanent_resident_2017",
+    "passport",
+)
+NOTHING_TYPED = {"name": "", "document_kind": "resident_id", "id_number": "", "phone": ""}
+STEPS = {"identity": 1, "code": 2, "waiting": 2, "items": 3, "password": 4, "agreement": 5}
+AGREEMENT = {
+    "title": "服务协议（样例）",
+    "version": "2026-01",
+    "sections": [
+        {
+            "heading": "一、本协议是什么",
+            "paragraphs": ["这是合成的样例文字，长度与真实协议的一段相当，用来检查排版在各种宽度下是否清楚易读。"],
+        },
+        {"heading": "二、您的权利", "paragraphs": ["您可以随时查询、更正自己的信息。", "您可以随时注销账号，注销不比注册更难。"]},
+    ],
+}
+
+
+def make_item(kind: str, **changes: Any) -> dict[str, Any]:
+    """Return one item as the page gets it."""
+    digits = kind in ("bank_card", "driver_license_file_number")
+    return {
+        "kind": kind,
+        "field": "phone_check" if kind == "phone" else kind,
+        "value": "",
+        "chosen": kind == "phone",
+        "inputmode": "numeric" if digits else "text",
+        "further": "",
+        "further_value": "",
+        **changes,
+    }
+
+
+def list_registration_samples(
+    flow: dict[str, str], department: str, long_department: str, long_name: str
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return sample name → (template, context)."""
+    samples: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def add(name: str, page: str, /, **values: Any) -> None:
+        at = STEPS[page]
+        frame = {
+            **flow,
+            "department": department,
+            "at": at,
+            "then_step": at + 1 if at < 5 else 0,
+            "back": f"/register/sample?i={flow['i']}" if at > 1 else "",
+        }
+        samples[name] = (f"register_{page}.html", {**frame, **values})
+
+    items = [make_item(k) for k in ("phone", "social_security_card", "bank_card", "housing_fund_account", "driver_license_file_number")]
+    shown = {"phone": "138****8000", "items": items, "done": [], "count": 0, "wanted": 2, "enough": False, "waiting": []}
+    add("register-identity", "identity", typed=NOTHING_TYPED, kinds=KINDS)
+    add(
+        "register-identity-errors",
+        "identity",
+        department=long_department,
+        kinds=KINDS,
+        typed={"name": "王小明Wang", "document_kind": "resident_id", "id_number": "11010119000101001", "phone": "1380013800"},
+        errors=[
+            FieldError("name", "name_mixed_scripts"),
+            FieldError("id_number", "id_number_wrong_length_resident_id", {"typed": 17}),
+            FieldError("phone", "phone_malformed"),
+        ],
+    )
+    add(
+        "register-identity-mismatch",
+        "identity",
+        kinds=KINDS,
+        typed={"name": "王小明", "document_kind": "passport", "id_number": "E00000000", "phone": "13800138000"},
+        errors=[FieldError("", "identity_mismatch")],
+    )
+    add("register-code", "code", phone="138****8000", minutes=5, resent=False)
+    add(
+        "register-code-errors",
+        "code",
+        phone="138****8000",
+        minutes=5,
+        resent=False,
+        errors=[FieldError("code", "code_wrong", {"tries": 3})],
+    )
+    add("register-waiting", "waiting", authority="identity")
+    add("register-items", "items", **shown)
+    add(
+        "register-items-errors",
+        "items",
+        **{**shown, "items": [*items[:2], make_item("bank_card", value="6214830000000000016", further="bank_phone"), *items[3:]]},
+        errors=[FieldError("bank_card", "bank_card_wrong_check_digit"), FieldError("bank_phone", "bank_phone_empty")],
+    )
+    add("register-items-too-few", "items", **shown, errors=[FieldError("", "items_too_few")])
+    add("register-items-insufficient", "items", **{**shown, "count": 1}, errors=[FieldError("", "items_insufficient", {"missing": 1})])
+    add("register-items-silent", "items", **{**shown, "items": items[1:], "done": ["phone"], "count": 1, "waiting": ["bank_card"]})
+    add("register-items-enough", "items", **{**shown, "items": items[3:], "done": ["phone", "bank_card"], "count": 2, "enough": True})
+    add("register-password", "password")
+    add("register-password-errors", "password", errors=[FieldError("password", "password_common")])
+    read_back = {
+        "name": "*小明",
+        "document_kind": "resident_id",
+        "id_number": "110*** ******** 0010",
+        "phone": "138****8000",
+        "done": ["phone", "bank_card"],
+        "agreement": AGREEMENT,
+    }
+    add("register-agreement", "agreement", **read_back)
+    add(
+        "register-agreement-errors",
+        "agreement",
+        **{**read_back, "name": long_name, "document_kind": "foreign_permanent_resident"},
+        errors=[FieldError("agreement", "agreement_unticked")],
+    )
+    resume = {**flow, "department": department, "name": "*小明", "at": 3}
+    samples["register-resume"] = ("register_resume.html", resume)
+    samples["register-resume-long"] = ("register_resume.html", {**resume, "name": long_name, "department": long_department})
+    samples["register-checking"] = ("register_checking.html", {"department": department, "look": "/sample"})
+    samples["register-exists"] = ("register_exists.html", {"i": flow["i"], "department": department})
+    return samples
