@@ -12,7 +12,7 @@ from idp.kernel.audit_events import Place
 from idp.kernel.clock import Clock, Random
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import make_outward_id
-from idp.protocol.rules.authorization import SignInRequired
+from idp.protocol.rules.authorization import ProofRequired, SignInRequired
 from idp.protocol.rules.client import find_home
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.services.authorization import Answer, Authorization, Undecided, Unreachable
@@ -100,7 +100,7 @@ class AuthorizeEndpoint:
             department=client.name,
             department_en=client.name_en,
             home_url=find_home(client),
-            wanted=decision.wanted if isinstance(decision, SignInRequired) else client.minimum_acr,
+            wanted=decision.wanted if isinstance(decision, SignInRequired | ProofRequired) else client.minimum_acr,
             language=context.language,
             fresh_after=decision.fresh_after if isinstance(decision, SignInRequired) else None,
             login_hint=undecided.request.login_hint,

@@ -15,6 +15,9 @@ UNMET = ProtocolError("unmet_authentication_requirements", "The person cannot re
 OFFERED = (Factor.PASSWORD, Factor.SMS)
 """The ways of signing in that exist: what a person could still prove."""
 
+RAISED_IAL = 3
+"""What items lead to (domain.md "Levels")."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -60,6 +63,13 @@ class ConsentRequired:
 
 
 @dataclass(frozen=True)
+class ProofRequired:
+    """The person is too little known for ``wanted``, and proving more of the identity leads there: the page that raises ``ial``."""
+
+    wanted: Acr
+
+
+@dataclass(frozen=True)
 class LevelUnreachable:
     """No factor of this person leads to the client's minimum: the person is told by a page, then the client by ``error``."""
 
@@ -73,18 +83,22 @@ class Denied:
     error: ProtocolError
 
 
-Decision = Granted | SignInRequired | ConsentRequired | LevelUnreachable | Denied
+Decision = Granted | SignInRequired | ProofRequired | ConsentRequired | LevelUnreachable | Denied
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What already happened in this flow: nothing on a first visit (``began`` is False); later its own time and answers."""
+    """What already happened in this flow: nothing on a first visit (``began`` is False); later its own time and answers.
+
+    ``declined``: the person does not want to, or cannot, prove more of the identity now.
+    """
 
     began: bool = True
     fresh_after: datetime | None = None
     signed_in: bool = False
     consented: bool = False
     denied: bool = False
+    declined: bool = False
 
 
 FIRST_VISIT = Progress(began=False)
@@ -108,6 +122,8 @@ def decide(
             return step
         case SignInRequired():
             return Denied(ProtocolError("login_required", "The person has to sign in."))
+        case ProofRequired():
+            return Denied(ProtocolError("login_required", "The person has to prove more of the identity."))
         case ConsentRequired():
             return Denied(ProtocolError("consent_required", "The person has to be asked first."))
         case LevelUnreachable():
@@ -139,6 +155,11 @@ def _find_step(
     reached = find_acr(standing.ial, aal)
     if reached is None or not meets(reached, wanted):
         attainable = find_acr(standing.ial, find_aal([Proved(f, now) for f in OFFERED], standing.phone_matched_at, now))
+        if not progress.declined and not meets(attainable, wanted) and _is_raisable(standing, wanted, now):
+            target = min(wanted, attainable, key=ACR_ORDER.index) if attainable is not None else None
+            if target is not None and not meets(reached, target):
+                return SignInRequired(wanted, fresh_after)  # the best that can be proved today, then the page that raises the rest
+            return ProofRequired(wanted)
         if attainable is None or not meets(attainable, client.minimum_acr):
             return LevelUnreachable(UNMET)
         target = min(wanted, attainable, key=ACR_ORDER.index)
@@ -149,6 +170,11 @@ def _find_step(
     if missing or (asks_again and list_consent_entitlements(request, client)):
         return ConsentRequired(missing or list_consent_entitlements(request, client))
     return Granted(standing, reached, aal, proved)
+
+
+def _is_raisable(standing: Standing, wanted: Acr, now: datetime) -> bool:
+    """Tell whether items that bind the phone would lead there: level 3, and a code that counts as a factor again."""
+    return meets(find_acr(max(standing.ial, RAISED_IAL), find_aal([Proved(f, now) for f in OFFERED], now, now)), wanted)
 
 
 def _find_freshness(request: AuthorizationRequest, standing: Standing | None, progress: Progress, now: datetime) -> datetime | None:

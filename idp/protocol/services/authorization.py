@@ -21,6 +21,7 @@ from idp.protocol.rules.authorization import (
     Granted,
     LevelUnreachable,
     Progress,
+    ProofRequired,
     SignInRequired,
     decide,
 )
@@ -67,7 +68,7 @@ class Unreachable:
 class Undecided:
     """A person has to do something first."""
 
-    decision: SignInRequired | ConsentRequired | LevelUnreachable
+    decision: SignInRequired | ProofRequired | ConsentRequired | LevelUnreachable
     request: AuthorizationRequest
     client: Client
 
@@ -136,7 +137,7 @@ class Authorization:
                 person_id = presence.session.person_id if presence is not None else None
                 told = await self._refuse(decision.error, redirect_uri, request.state, client, person_id, request_id, place)
                 return Unreachable(told.url, client)
-            case SignInRequired() | ConsentRequired() | LevelUnreachable():
+            case SignInRequired() | ProofRequired() | ConsentRequired() | LevelUnreachable():
                 return Undecided(decision, request, client)
             case _:
                 assert_never(decision)

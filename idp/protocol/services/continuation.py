@@ -7,7 +7,7 @@ from typing import assert_never
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.people.rules.person import Standing as PersonStanding
-from idp.protocol.rules.authorization import ConsentRequired, LevelUnreachable, Progress, SignInRequired
+from idp.protocol.rules.authorization import ConsentRequired, LevelUnreachable, Progress, ProofRequired, SignInRequired
 from idp.protocol.rules.authorization_request import PARAMETERS
 from idp.protocol.services.authorization import Answer, Authorization, Unreachable
 from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step
@@ -31,7 +31,13 @@ def read_parameters(interaction: Interaction) -> dict[str, str]:
 def read_progress(interaction: Interaction, *, signed_in: bool) -> Progress:
     """Return what happened in this flow so far."""
     stored = json.loads(interaction.request)
-    return Progress(fresh_after=interaction.fresh_after, signed_in=signed_in, consented=stored["consented"], denied=stored["denied"])
+    return Progress(
+        fresh_after=interaction.fresh_after,
+        signed_in=signed_in,
+        consented=stored["consented"],
+        denied=stored["denied"],
+        declined=interaction.declined,
+    )
 
 
 class AuthorizeContinuation:
@@ -61,6 +67,8 @@ class AuthorizeContinuation:
         match outcome.decision:
             case SignInRequired():
                 return SignInNeeded()
+            case ProofRequired():
+                return PageNeeded("/raise")
             case ConsentRequired():
                 return PageNeeded("/consent")
             case LevelUnreachable():

@@ -38,6 +38,7 @@ def write_interaction(interaction: Interaction) -> bytes:
             "unreachable": interaction.unreachable,
             "department_en": interaction.department_en,
             "home_url": interaction.home_url,
+            "declined": interaction.declined,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -68,6 +69,7 @@ def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
         unreachable=raw.get("unreachable", False),
         department_en=raw.get("department_en", ""),
         home_url=raw.get("home_url", ""),
+        declined=raw.get("declined", False),
     )
 
 

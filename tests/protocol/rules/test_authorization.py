@@ -13,6 +13,7 @@ from idp.protocol.rules.authorization import (
     Granted,
     LevelUnreachable,
     Progress,
+    ProofRequired,
     SignInRequired,
     decide,
 )
@@ -51,19 +52,37 @@ def test_s16_too_little_is_a_step_up_and_with_prompt_none_login_required() -> No
     assert decision.error.error == "login_required"
 
 
-def test_a_person_who_cannot_reach_the_wish_gets_the_true_lower_class() -> None:
-    decision = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, make_standing(ial=2), None, FIRST_VISIT, NOW)
+def test_a_person_too_little_known_is_led_to_prove_more_before_anything_is_lowered() -> None:
+    for request, client in ((make_request(wanted=Acr.SUBSTANTIAL), CLIENT), (make_request(), SUBSTANTIAL)):
+        assert decide(request, client, make_standing(ial=2), None, FIRST_VISIT, NOW) == ProofRequired(Acr.SUBSTANTIAL)
+        silent = decide(replace(request, prompts=frozenset({"none"})), client, make_standing(ial=2), None, FIRST_VISIT, NOW)
+        assert isinstance(silent, Denied)
+        assert silent.error.error == "login_required"
+
+
+def test_what_can_be_proved_today_comes_before_the_page_that_raises_the_rest() -> None:
+    nothing_fresh = Progress(fresh_after=NOW, signed_in=True)
+    asked = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, make_standing(ial=2, age=60), None, nothing_fresh, NOW)
+    assert isinstance(asked, SignInRequired)
+    assert decide(make_request(), SUBSTANTIAL, make_standing(ial=1), None, FIRST_VISIT, NOW) == ProofRequired(Acr.SUBSTANTIAL)
+
+
+def test_what_items_cannot_lead_to_is_not_asked_for() -> None:
+    decision = decide(make_request(wanted=Acr.HIGH), CLIENT, make_standing(ial=2), None, FIRST_VISIT, NOW)
     assert isinstance(decision, Granted)
     assert decision.acr is Acr.LOW
 
 
-def test_a_person_who_cannot_reach_the_clients_minimum_is_never_lowered() -> None:
-    decision = decide(make_request(), SUBSTANTIAL, make_standing(ial=2), None, FIRST_VISIT, NOW)
+def test_a_person_who_declines_gets_the_true_lower_class() -> None:
+    decision = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, make_standing(ial=2), None, Progress(declined=True), NOW)
+    assert isinstance(decision, Granted)
+    assert decision.acr is Acr.LOW
+
+
+def test_a_person_who_declines_the_clients_minimum_is_never_lowered() -> None:
+    decision = decide(make_request(), SUBSTANTIAL, make_standing(ial=2), None, Progress(declined=True), NOW)
     assert isinstance(decision, LevelUnreachable)
     assert decision.error.error == "unmet_authentication_requirements"
-    silent = decide(make_request(prompts=frozenset({"none"})), SUBSTANTIAL, make_standing(ial=2), None, FIRST_VISIT, NOW)
-    assert isinstance(silent, Denied)
-    assert silent.error.error == "unmet_authentication_requirements"
 
 
 def test_a_wish_beyond_reach_asks_for_the_best_that_can_be_reached() -> None:
@@ -95,10 +114,11 @@ def test_high_is_not_reached_here_and_counts_as_a_wish() -> None:
 
 def test_an_old_phone_match_makes_the_code_no_second_factor() -> None:
     stale = make_standing(phone_matched_at=NOW - timedelta(days=90))
-    lowered = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, stale, None, FIRST_VISIT, NOW)
+    assert decide(make_request(), SUBSTANTIAL, stale, None, FIRST_VISIT, NOW) == ProofRequired(Acr.SUBSTANTIAL)
+    lowered = decide(make_request(wanted=Acr.SUBSTANTIAL), CLIENT, stale, None, Progress(declined=True), NOW)
     assert isinstance(lowered, Granted)
     assert (lowered.acr, lowered.aal) == (Acr.LOW, 1)
-    assert isinstance(decide(make_request(), SUBSTANTIAL, stale, None, FIRST_VISIT, NOW), LevelUnreachable)
+    assert isinstance(decide(make_request(), SUBSTANTIAL, stale, None, Progress(declined=True), NOW), LevelUnreachable)
 
 
 @pytest.mark.parametrize("prompt", ["login", "select_account"])
