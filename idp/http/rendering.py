@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from idp.http.languages import LANGUAGES, Language
 from idp.http.messages import Fact, Messages
 from idp.http.request_context import RequestContext
 from idp.http.static import StaticFiles
+from idp.kernel.clock import SHANGHAI
 from idp.kernel.errors import Refusal
 
 PACKAGE = Path(__file__).parent.parent
@@ -58,6 +60,11 @@ class ShownError:
     text: str
 
 
+def _localize(at: datetime) -> datetime:
+    """Return an instant as the people here read it: every time on a page is Asia/Shanghai."""
+    return at.astimezone(SHANGHAI)
+
+
 def _find_department(language: Language, known: Mapping[str, Fact]) -> str:
     name, english = str(known.get("department", "")), str(known.get("department_en", ""))
     return name if language == "zh-CN" else english or name
@@ -90,6 +97,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals["static"] = static.find_path
+        self._environment.filters["local"] = _localize
         self._templates = {name: self._environment.get_template(name) for name in self._environment.list_templates(extensions=["html"])}
         self._texts: dict[Language, Callable[..., str]] = {language: partial(messages.text, language) for language in LANGUAGES}
         self._has = {language: partial(messages.has, language) for language in LANGUAGES}
