@@ -93,6 +93,9 @@ def open_sources(
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> Sources:
     """Return the sources of these authorities over one shared HTTP client; ``transport`` replaces the network in tests."""
+    known = list(authorities)
+    if not known:
+        return Sources(clock=clock)  # a client costs a store of certificates
     client = make_client(transport)
-    sources = [HttpSource(authority, client, clock, random) for authority in authorities]
+    sources = [HttpSource(authority, client, clock, random) for authority in known]
     return Sources(sources, clock=clock, limits=limits, in_flight=in_flight, pages=pages, client=client)
