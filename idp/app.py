@@ -63,6 +63,7 @@ from idp.sign_in.services.portal import Portal
 from idp.sign_in.services.sessions import Limits as SessionLimits
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL, SignIn
+from idp.sources.observers import make_observer
 
 LOG = "idp.http"
 CLIENT_CHANGES = "clients"
@@ -89,6 +90,7 @@ def build_services(platform: Platform) -> Services:
     database, data_keys, audit = platform.database, platform.data_keys, platform.audit_log
     metrics = Metrics()
     ledger = Ledger(database, metrics.count_flush)
+    platform.sources.add_observer(make_observer(metrics.count_question, metrics.count_breaker_opening, get_logger("idp.sources")))
     passwords = Passwords(database, PasswordHashing(settings.sign_in.hash_threads, settings.sign_in.hash_queue, random))
     limits = SessionLimits(
         idle=timedelta(seconds=settings.sign_in.session_idle_seconds), total=timedelta(seconds=settings.sign_in.session_total_seconds)

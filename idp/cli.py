@@ -74,7 +74,7 @@ def _run(work: Coroutine[Any, Any, Value]) -> Value:
 
 
 async def _with_platform(settings: Settings) -> Platform:
-    return await open_platform(settings, read_system_clock, read_system_random)
+    return await open_platform(settings, read_system_clock, read_system_random, with_sources=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

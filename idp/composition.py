@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import httpx2
+
 from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.checks import CheckKind
 from idp.kernel.clock import Clock, Random
 from idp.platform import key_store
 from idp.platform.audit_log import AuditLog
@@ -16,7 +19,11 @@ from idp.platform.outbox import Outbox
 from idp.platform.transients import Transients
 from idp.platform.transients.postgres import PostgresTransients
 from idp.platform.transients.redis import RedisTransients, connect_redis
-from idp.settings import Settings
+from idp.settings import Settings, SourceSettings
+from idp.sources.breaker import BreakerLimits
+from idp.sources.directory import Sources, open_sources
+from idp.sources.http import Authority
+from idp.sources.signatures import PartnerKey
 from keys import (
     DataKeys,
     KeyEncryptionKey,
@@ -58,29 +65,43 @@ class Platform:
     audit_log: AuditLog
     outbox: Outbox
     key_rotation: KeyRotation
+    sources: Sources
 
     async def close(self) -> None:
-        """Close the connections to the database and to Redis."""
+        """Close the connections to the authorities, to Redis and to the database."""
+        await self.sources.close()
         if isinstance(self.transients, RedisTransients):
             await self.transients.close()
         await self.database.close()
 
 
-async def open_platform(settings: Settings, clock: Clock, random: Random) -> Platform:
+async def open_platform(
+    settings: Settings,
+    clock: Clock,
+    random: Random,
+    *,
+    with_sources: bool = True,
+    source_transport: httpx2.AsyncBaseTransport | None = None,
+) -> Platform:
     """Check the algorithms, the environment and the keys, create the keys that do not exist yet, and return the whole.
 
+    A command that asks no authority opens without them and needs none of their secrets. ``source_transport`` stands in for the network.
     Raises StartRefused; SettingRefused where the operator has to change a setting.
     """
     try:
-        run_self_test()
+        tested = run_self_test()
     except SelfTestFailed as error:
         raise StartRefused(f"The cryptographic self-test failed ({error}); nothing is served.") from None
     if not settings.database.dsn:
         raise SettingRefused("The setting database.dsn is empty; name the PostgreSQL database to use.")
+    if with_sources and settings.sources.authorities and "SM3" in tested.unavailable:
+        raise StartRefused("This machine's cryptography has no SM3, which signs what the authorities of sources.authorities are asked.")
+    sources = _open_sources(settings.sources if with_sources else SourceSettings(), clock, random, source_transport)
     database = Database(settings.database.dsn, size=settings.database.pool_size)
     try:
-        return await _open(settings, clock, random, database)
+        return await _open(settings, clock, random, database, sources)
     except BaseException as error:
+        await sources.close()
         await database.close()
         if isinstance(error, (MigrationFailed, key_store.UntrustedDataKey)):
             raise StartRefused(_as_sentence(str(error))) from error
@@ -96,7 +117,7 @@ async def open_platform(settings: Settings, clock: Clock, random: Random) -> Pla
         raise
 
 
-async def _open(settings: Settings, clock: Clock, random: Random, database: Database) -> Platform:
+async def _open(settings: Settings, clock: Clock, random: Random, database: Database, sources: Sources) -> Platform:
     await check_environment(database, settings.environment)
     await _check_connections(settings, database)
     async with database.transaction() as tx:
@@ -129,6 +150,34 @@ async def _open(settings: Settings, clock: Clock, random: Random, database: Data
         audit_log=audit_log,
         outbox=Outbox(data_keys.sealer("outbox"), clock, random),
         key_rotation=rotation,
+        sources=sources,
+    )
+
+
+def _open_sources(settings: SourceSettings, clock: Clock, random: Random, transport: httpx2.AsyncBaseTransport | None) -> Sources:
+    authorities, pages = [], {}
+    for name, authority in settings.authorities.items():
+        try:
+            secret = Path(authority.secret_file).read_bytes().strip()
+        except OSError as error:
+            raise SettingRefused(f"The secret of sources.authorities.{name} (secret_file) cannot be read: {error.strerror}.") from None
+        try:
+            key = PartnerKey(authority.app_key, secret)
+        except ValueError as error:
+            raise SettingRefused(f"The secret of sources.authorities.{name} (secret_file) cannot be used: {error}.") from None
+        kinds = frozenset(authority.kinds)
+        limits = (authority.time_limit_seconds, authority.connect_seconds)
+        authorities.append(Authority(name, kinds, authority.endpoint, key, *limits))
+        if authority.page:
+            pages[CheckKind.REAL_PERSON] = authority.page
+    breaker = BreakerLimits(
+        calls=settings.breaker_calls,
+        share=settings.breaker_failure_percent / 100,
+        window=timedelta(seconds=settings.breaker_window_seconds),
+        rest=timedelta(seconds=settings.breaker_rest_seconds),
+    )
+    return open_sources(
+        authorities, clock=clock, random=random, limits=breaker, in_flight=settings.in_flight, pages=pages, transport=transport
     )
 
 

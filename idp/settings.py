@@ -2,15 +2,19 @@
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from idp.http.cookies import CookieNames
+from idp.kernel.checks import CheckKind
+from idp.sources.addresses import find_fault
+from idp.sources.signatures import is_app_key
 from sms import TEMPLATES
 
 JWKS_LIFE = 300
@@ -81,6 +85,29 @@ class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     templates: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+class AuthoritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An authority that speaks our contract. ``page``: where a person goes for ``real_person``. Time limit 0: the contract's."""
+
+    kinds: list[CheckKind]
+    endpoint: str
+    app_key: str
+    secret_file: str
+    page: str = ""
+    time_limit_seconds: Annotated[float, msgspec.Meta(ge=0, le=30)] = 0
+    connect_seconds: Annotated[float, msgspec.Meta(gt=0, le=10)] = 1.0
+
+
+class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The verification authorities by name, and when one of them is left alone (formats.md §5.2)."""
+
+    authorities: dict[str, AuthoritySettings] = msgspec.field(default_factory=dict)
+    breaker_calls: Positive = 20
+    breaker_failure_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+    breaker_window_seconds: Positive = 30
+    breaker_rest_seconds: Positive = 15
+    in_flight: Positive = 50
+
+
 class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Sessions and throttling; figures of domain.md §1."""
 
@@ -133,6 +160,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     keys: KeySettings = KeySettings()
     audit: AuditSettings = AuditSettings()
     sms: SmsSettings = SmsSettings()
+    sources: SourceSettings = SourceSettings()
     sign_in: SignInSettings = SignInSettings()
     protocol: ProtocolSettings = ProtocolSettings()
     log: LogSettings = LogSettings()
@@ -177,6 +205,17 @@ def _check_keys(raw: Mapping[str, Any], struct: type[msgspec.Struct], prefix: st
             if not isinstance(value, dict):
                 raise SettingsError(f"The setting {prefix}{key} must be a table, written as [{key}].")
             _check_keys(value, kind, f"{prefix}{key}.")
+        elif (inner := _find_inner(kind)) is not None and isinstance(value, dict):
+            for name, table in value.items():
+                if not isinstance(table, dict):
+                    raise SettingsError(f"The setting {prefix}{key}.{name} must be a table, written as [{prefix}{key}.{name}].")
+                _check_keys(table, inner, f"{prefix}{key}.{name}.")
+
+
+def _find_inner(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the Struct of a setting that is a table of named tables, or None."""
+    inner = get_args(kind)[1:] if get_origin(kind) is dict else ()
+    return inner[0] if inner and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct) else None
 
 
 def _name_unknown(name: str, known: list[str]) -> str:
@@ -200,11 +239,23 @@ def _overlay(raw: dict[str, Any], variable: str, value: str) -> None:
             raise SettingsError(f"{variable} names a file that is not UTF-8 text; write the value into it as plain text.") from None
         path[-1] = path[-1].removesuffix("_file")
     elif variable not in known:
+        table = next((name for name in known if variable.startswith(f"{name}__")), None)
+        if table is not None:
+            raise SettingsError(
+                f"There is no setting {variable}; {table} takes the whole table as JSON, {table}_FILE a file that holds it."
+            )
         raise SettingsError(_name_unknown(variable, known))
-    target = raw
+    target, kind = raw, Settings
     for part in path[:-1]:
-        target = target.setdefault(part, {})
-    target[path[-1]] = value
+        target, kind = target.setdefault(part, {}), _fields(kind)[part]
+    target[path[-1]] = _read_table(variable, value) if get_origin(_fields(kind)[path[-1]]) is dict else value
+
+
+def _read_table(variable: str, value: str) -> Any:
+    try:
+        return msgspec.json.decode(value, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        raise SettingsError(f"{variable} must hold a table as JSON: an object in braces.") from None
 
 
 def _check_sense(settings: Settings) -> None:
@@ -222,6 +273,7 @@ def _check_sense(settings: Settings) -> None:
         raise SettingsError(f"keys.pending_seconds must be at least {2 * JWKS_LIFE}: clients keep keys for {JWKS_LIFE} seconds.")
     if settings.sms.gateway == "aliyun":
         _check_aliyun(settings.sms, settings.environment)
+    _check_authorities(settings.sources, settings.environment)
 
 
 def _check_issuer(issuer: str) -> bool:
@@ -256,6 +308,29 @@ def _check_aliyun(sms: SmsSettings, environment: str) -> None:
     # Outside production nothing is registered with the vendor, so the simulator's own codes serve where none are named.
     if (environment == "production" or sms.templates) and (missing := sorted(set(TEMPLATES) - set(sms.templates))):
         raise SettingsError(f"sms.templates names no template code for {', '.join(missing)}; write the registered ones there.")
+
+
+def _check_authorities(sources: SourceSettings, environment: str) -> None:
+    served: dict[CheckKind, str] = {}
+    for name, authority in sources.authorities.items():
+        path = f"sources.authorities.{name}"
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+            raise SettingsError(f"The name of {path} must be 1 to 40 small letters, digits and hyphens.")
+        if not authority.kinds:
+            raise SettingsError(f"{path}.kinds is empty; write which of {', '.join(CheckKind)} it answers.")
+        for kind in authority.kinds:
+            if kind in served:
+                raise SettingsError(f"{path}.kinds names {kind.value}, which sources.authorities.{served[kind]} answers already.")
+            served[kind] = name
+        for key, address in (("endpoint", authority.endpoint), ("page", authority.page)):
+            if (key == "endpoint" or address) and (fault := find_fault(address, loopback_only=environment != "production")):
+                raise SettingsError(f"{path}.{key} {fault}.")
+        if authority.page and CheckKind.REAL_PERSON not in authority.kinds:
+            raise SettingsError(f"{path}.page is for real_person only, which it does not answer.")
+        if not is_app_key(authority.app_key):
+            raise SettingsError(f"{path}.app_key must be 1 to 64 letters, digits, dots, underscores and hyphens.")
+        if not authority.secret_file:
+            raise SettingsError(f"{path}.secret_file is empty; name the file that holds the secret shared with that authority.")
 
 
 def read_settings(path: str | None = None) -> Settings:

@@ -26,6 +26,12 @@ class Metrics:
         self.flushes = Counter("idp_ledger_flushes", "Flushes of the ledger.", ("result",), registry=self.registry)
         self.flush_rows = Histogram("idp_ledger_flush_rows", "Rows in a flush.", buckets=FLUSH_ROWS, registry=self.registry)
         self.flush_seconds = Histogram("idp_ledger_flush_seconds", "Seconds of a flush.", buckets=FLUSH_SECONDS, registry=self.registry)
+        questions = ("source", "kind", "result", "reason")
+        self.questions = Counter("idp_source_questions", "Questions to authorities.", questions, registry=self.registry)
+        self.question_seconds = Histogram(
+            "idp_source_seconds", "Seconds of a question.", ("source",), buckets=REQUEST_SECONDS, registry=self.registry
+        )
+        self.openings = Counter("idp_source_breaker_openings", "Authorities left alone.", ("source",), registry=self.registry)
         self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -43,6 +49,15 @@ class Metrics:
         self.flushes.labels("failed" if failed else "written").inc()
         self.flush_rows.observe(rows)
         self.flush_seconds.observe(seconds)
+
+    def count_question(self, source: str, kind: str, result: str, reason: str, seconds: float) -> None:
+        """Record one question to an authority; ``reason`` says why it was unavailable."""
+        self.questions.labels(source, kind, result, reason).inc()
+        self.question_seconds.labels(source).observe(seconds)
+
+    def count_breaker_opening(self, source: str) -> None:
+        """Record that an authority is left alone for a while."""
+        self.openings.labels(source).inc()
 
     def write_exposition(self, shared_folder: Path | None = None) -> bytes:
         """Return the exposition: of this process, or of every worker that shares ``shared_folder`` (PROMETHEUS_MULTIPROC_DIR)."""

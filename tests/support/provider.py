@@ -25,6 +25,7 @@ from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
 from idp.protocol.services.clients import ClientRegistration
 from idp.settings import load_settings
+from tests.support.authorities import Authorities, simulate_authorities
 from tests.support.clocks import ManualClock
 
 ISSUER = "http://127.0.0.1:8000"
@@ -53,6 +54,7 @@ class Provider:
     browser: httpx2.AsyncClient
     secrets: dict[str, str] = field(default_factory=dict)
     made: int = 0
+    authorities: Authorities = field(kw_only=True)
 
     async def add_client(self, client_id: str, **changes: Any) -> str:
         """Register a client (sector: its own id unless given); return its id."""
@@ -182,7 +184,12 @@ def _write_cookies(cookies: dict[str, str] | None) -> dict[str, str]:
 
 @asynccontextmanager
 async def run_provider(service_dsn: str, folder: Path, **environ: str) -> AsyncIterator[Provider]:
-    """Open a platform on a migrated database of environment ``demo`` and build the application on it."""
+    """Open a platform on a migrated database of environment ``demo`` and build the application on it.
+
+    ``provider.authorities`` are its simulated authorities, in process; ``IDP_SOURCES__AUTHORITIES="{}"`` leaves them out.
+    """
+    clock = ManualClock()
+    authorities = simulate_authorities(clock)
     settings = load_settings(
         None,
         {
@@ -191,16 +198,16 @@ async def run_provider(service_dsn: str, folder: Path, **environ: str) -> AsyncI
             "IDP_DATABASE__DSN": service_dsn,
             "IDP_KEYS__KEY_ENCRYPTION_KEY_FILE": str(folder / "kek"),
             "IDP_AUDIT__CHECKPOINT_FILE": str(folder / "checkpoints.jsonl"),
+            **authorities.write_settings(folder),
             **environ,
         },
     )
-    clock = ManualClock()
-    platform = await open_platform(settings, clock, read_system_random)
+    platform = await open_platform(settings, clock, read_system_random, source_transport=authorities.transport)
     try:
         services = build_services(platform)
         async with follow_changes(services):
             transport = httpx2.ASGITransport(build_app(services))
             async with httpx2.AsyncClient(transport=transport, base_url=ISSUER, follow_redirects=False) as browser:
-                yield Provider(services, clock, browser)
+                yield Provider(services, clock, browser, authorities=authorities)
     finally:
         await platform.close()
