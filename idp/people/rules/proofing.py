@@ -49,6 +49,28 @@ def judge_items(answers: Iterable[CheckAnswer], awaited: Iterable[CheckKind] = (
     return Short(NEEDED - len(matched), tuple(kind for kind in ITEM_OF if kind in set(awaited) - matched))
 
 
+def judge_raising(
+    ial: int,
+    earlier: Iterable[CheckKind],
+    answers: Iterable[CheckAnswer],
+    awaited: Iterable[CheckKind] = (),
+    *,
+    bank_names_phone: bool = False,
+) -> Proved | Short:
+    """Return whether somebody with an account reaches level 3.
+
+    What matched when the account was opened (``earlier``) still counts as an item; what binds the phone is asked anew, and is all that is
+    asked of somebody at level 3 already.
+    """
+    fresh = list_matched(answers) & ITEM_OF.keys()
+    binds = CheckKind.PHONE in fresh or (bank_names_phone and CheckKind.BANK_CARD in fresh)
+    known = len(fresh | (frozenset(earlier) & ITEM_OF.keys()))
+    missing = 0 if ial >= 3 else max(0, NEEDED - known)
+    if binds and not missing:
+        return Proved(3)
+    return Short(max(missing, 0 if binds else 1), tuple(kind for kind in ITEM_OF if kind in set(awaited) - fresh))
+
+
 def plan_items(offered: Mapping[CheckKind, str], answers: Iterable[CheckAnswer]) -> dict[CheckKind, str]:
     """Return what to ask: the offered items that have not matched yet, each once, in the order of the table."""
     matched = list_matched(answers)

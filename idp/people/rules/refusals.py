@@ -81,3 +81,9 @@ class PhoneFull(Refusal):
     """So many people use this phone already that it cannot serve another one."""
 
     code: ClassVar[str] = "phone_full"
+
+
+class NotRaisable(Refusal):
+    """This account cannot be raised online: it has no document or no phone, or may not act now; the window can."""
+
+    code: ClassVar[str] = "not_raisable"

@@ -56,10 +56,18 @@ class Drafts:
     async def add(self, tx: Transaction, draft: Draft) -> tuple[HeldDraft, str]:
         """Store a new registration; return it with the cookie that binds it to the browser."""
         cookie = encode_base64url(self._random(COOKIE_BYTES))
-        now = self._clock()
-        step = find_step(draft).value
-        await drafts.add(tx, draft.id, _hash(cookie), self._claim(draft), step, self._seal(draft), draft.person_id, now, now + LIFE)
+        await self._add(tx, draft, _hash(cookie))
         return HeldDraft(draft, 1), cookie
+
+    async def add_for(self, tx: Transaction, person_id: UUID, draft: Draft) -> HeldDraft:
+        """Store what somebody with an account adds to it; one at a time, and no cookie: the session says who it is."""
+        await self._add(tx, draft, _hash_person(person_id))
+        return HeldDraft(draft, 1)
+
+    async def find_for(self, person_id: UUID) -> HeldDraft | None:
+        """Return what a person was adding to the account."""
+        stored = await drafts.find_by_cookie(self._database, _hash_person(person_id), self._clock())
+        return self.open(stored) if stored is not None else None
 
     async def find(self, cookie: str | None) -> HeldDraft | None:
         """Return this browser's registration, None when there is none, its time is over, or it is of a later release."""
@@ -122,6 +130,11 @@ class Drafts:
         async with self._database.transaction() as tx:
             await drafts.drop(tx, draft.id)
 
+    async def _add(self, tx: Transaction, draft: Draft, owner: bytes) -> None:
+        now = self._clock()
+        sealed, step = self._seal(draft), find_step(draft).value
+        await drafts.add(tx, draft.id, owner, self._claim(draft), step, sealed, draft.person_id, now, now + LIFE)
+
     def _claim(self, draft: Draft) -> bytes:
         return self._index.index(CLAIM_KIND, _name_claim(draft.document, draft.phone))
 
@@ -139,6 +152,10 @@ def require_idle(held: HeldDraft, *steps: Step) -> None:
 
 def _hash(cookie: str) -> bytes:
     return hashlib.sha256(b"draft:" + cookie.encode("utf-8", "surrogatepass")).digest()
+
+
+def _hash_person(person_id: UUID) -> bytes:
+    return hashlib.sha256(b"raising:" + person_id.bytes).digest()
 
 
 def _name_claim(document: IdNumber, phone: Phone) -> str:

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from idp.platform.database import Database, Row, Transaction
 
+# An ended one may still stand there until the worker comes by.
+DROP_ENDED = "DELETE FROM registration_drafts WHERE cookie_hash = $1 AND expires_at <= $2"
+
 ADD_DRAFT = """
     INSERT INTO registration_drafts (id, cookie_hash, claim_index, step, version, sealed, person_id, created_at, expires_at)
     VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8)
@@ -74,7 +77,8 @@ async def add(
     now: datetime,
     expires_at: datetime,
 ) -> None:
-    """Add a registration."""
+    """Add a registration. Raises UniqueViolation of the driver when this browser or person has a live one."""
+    await tx.execute(DROP_ENDED, cookie_hash, now)
     await tx.execute(ADD_DRAFT, draft_id, cookie_hash, claim_index, step, sealed, person_id, now, expires_at)
 
 
