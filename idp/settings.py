@@ -132,6 +132,18 @@ class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     hash_queue: Positive = 64
 
 
+class RegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits of checks (domain.md "Proofing") and the agreement's text; 0 checks a person means the figures of each kind (5, cards 3)."""
+
+    checks_per_person_and_day: Annotated[int, msgspec.Meta(ge=0)] = 0
+    checks_per_unproven_phone: Positive = 2
+    checks_per_device_and_day: Positive = 30
+    checks_per_address_and_hour: Positive = 60
+    checks_per_minute: Positive = 1_200
+    agreement_folder: str = ""
+    agreement_version: str = "1"
+
+
 class ProtocolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Lifetimes of what clients hold, in seconds."""
 
@@ -162,6 +174,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sms: SmsSettings = SmsSettings()
     sources: SourceSettings = SourceSettings()
     sign_in: SignInSettings = SignInSettings()
+    registration: RegistrationSettings = RegistrationSettings()
     protocol: ProtocolSettings = ProtocolSettings()
     log: LogSettings = LogSettings()
 

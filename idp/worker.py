@@ -14,6 +14,7 @@ import msgspec
 
 from idp.authenticators.services.forgetting import forget_past
 from idp.composition import Platform, SettingRefused, open_platform
+from idp.enrolment import build_waiting
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import MessageId
 from idp.platform.audit_chain import Sequencer, read_head
@@ -135,6 +136,15 @@ def make_jobs(platform: Platform) -> list[Job]:
         await forget_past(database, clock())
         return JobState()
 
+    waiting = build_waiting(platform)
+
+    async def tell_resumed(state: JobState) -> JobState:
+        told = await waiting.tell_resumed()
+        return JobState(progress=f"{told} told") if told else state
+
+    async def drop_registrations(_: JobState) -> JobState:
+        return JobState(progress=f"{await waiting.drop_expired()} dropped")
+
     # Far more often than a key has to wait, so that a rotation is at most a tenth late.
     rotation_every = timedelta(seconds=max(1.0, min(30.0, settings.keys.pending_seconds / 10)))
     jobs = [
@@ -142,6 +152,8 @@ def make_jobs(platform: Platform) -> list[Job]:
         Job("partitions", timedelta(days=1), make_partitions),
         Job("key_rotation", rotation_every, rotate_keys),
         Job("forget_past", timedelta(days=1), forget),
+        Job("registrations_resumed", timedelta(seconds=30), tell_resumed),
+        Job("registrations_expired", timedelta(hours=1), drop_registrations),
     ]
     if settings.transients.store == "postgres":
         jobs.append(Job("transient_cleanup", timedelta(minutes=1), remove_transients))

@@ -20,6 +20,7 @@ class CookieNames:
         self.session = f"{before}session{after}"
         self.browser = f"{before}browser{after}"
         self.device = f"{before}device{after}"
+        self.draft = f"{before}draft{after}"
         self.language = f"{before}language{after}"
         self.elder = f"{before}elder{after}"
         self._flags = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")

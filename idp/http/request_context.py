@@ -91,6 +91,11 @@ class RequestContext:
         return self.cookies.get(self._rules.cookies.device)
 
     @property
+    def draft_cookie(self) -> str | None:
+        """Return the cookie of an unfinished registration as the browser sent it."""
+        return self.cookies.get(self._rules.cookies.draft)
+
+    @property
     def query(self) -> bytes:
         """Return the raw query string."""
         return self._query

@@ -1,4 +1,4 @@
-"""Decides how somebody with an account comes to a higher level: items that bind the phone, asked anew, kept while an authority is silent."""
+"""Decides how somebody with an account reaches a higher level: items that bind the phone, asked anew, kept while nobody answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
