@@ -29,6 +29,7 @@ from idp.people.rules.names import LONGEST, LONGEST_LATIN, NameSlip, RealName, c
         ("\u2f45明", "方明"),
         ("王\uf9e4", "王理"),
         ("\ufeff王\u200b明\ufe00", "王明"),
+        ("葛\U000e0100明\U000e01ef", "葛明"),
         ("SMITH JOHN", "SMITH JOHN"),
         ("ＳＭＩＴＨ　ＪＯＨＮ", "SMITH JOHN"),
         ("  Anne-Marie   O’Neill ", "Anne-Marie O'Neill"),

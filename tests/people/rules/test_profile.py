@@ -29,6 +29,23 @@ def test_birth_date_and_gender_come_from_the_document() -> None:
     assert (profile.birthdate, profile.gender) == (date(2001, 9, 30), Gender.FEMALE)
 
 
+@pytest.mark.parametrize(
+    "kind, number, born",
+    [
+        (IdentifierKind.FOREIGN_PERMANENT_RESIDENT, "935124198510150021", date(1985, 10, 15)),
+        (IdentifierKind.FOREIGN_PERMANENT_RESIDENT_2017, "USA110090030712", date(1990, 3, 7)),
+        (IdentifierKind.FOREIGN_PERMANENT_RESIDENT_2017, "USA110026030312", date(2026, 3, 3)),
+        (IdentifierKind.FOREIGN_PERMANENT_RESIDENT_2017, "USA110026030412", date(1926, 3, 4)),
+        (IdentifierKind.PASSPORT, "E12345678", None),
+    ],
+)
+def test_foreign_documents_say_no_gender_and_the_likeliest_birth_date(kind: IdentifierKind, number: str, born: date | None) -> None:
+    evening = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)  # the third in Shanghai
+    profile = make_profile("SMITH JOHN", IdNumber(kind, number), None, evening)
+    assert (profile.birthdate, profile.gender) == (born, None)
+    assert read_profile(write_profile(profile)) == profile
+
+
 def test_a_profile_prints_masked() -> None:
     written = f"{make_profile('王小明', DOCUMENT, Phone('+8613800138000'), AT)!r}"
     assert written == "Profile(*小明, 310***********1246, 138****8000)"
