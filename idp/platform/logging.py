@@ -16,13 +16,17 @@ LONGEST_TEXT = 4_000
 """Characters of one text; more is cut."""
 
 _SECRETS = {"password", "code", "token", "secret", "client_secret", "code_verifier", "authorization", "cookie", "query"}
-NEVER_LOGGED = frozenset(_SECRETS | {"identifier", "id_number", "phone", "name", "address"})
+_PERSON = {"identifier", "id_number", "phone", "name", "address", "birthdate"}
+_ITEMS = {"social_security_card", "bank_card", "bank_phone", "housing_fund_account", "driver_license_file_number"}
+NEVER_LOGGED = frozenset(_SECRETS | _PERSON | _ITEMS)
 """Field names that are masked whatever they hold."""
 
 _PERSONAL = re.compile(
     r"""
     (?<![0-9A-Za-z]) (?:
-        [1-9] \d{5} (?:18|19|20) \d{2} (?:0[1-9]|1[0-2]) (?:0[1-9]|[12]\d|3[01]) \d{3} [\dXx]   # resident identity number, GB 11643
+        [1-9] \d{5} (?:18|19|20) \d{2} (?:0[1-9]|1[0-2]) (?:0[1-9]|[12]\d|3[01]) \d{3} [\dXx]   # GB 11643 and its kin
+      | [A-Za-z]{3} \d{6} (?:0[1-9]|1[0-2]) (?:0[1-9]|[12]\d|3[01]) \d{2}                         # foreign permanent resident, 2017
+      | [3-6] \d{3} (?:[ ]? \d){12,15}                                                            # bank card, 16 digits and more
       | (?:\+?86[- ]?)? 1[3-9]\d[- ]?\d{4}[- ]?\d{4}                                              # mobile number
     ) (?![0-9A-Za-z])
     """,

@@ -51,6 +51,12 @@ def test_a_line_is_one_object_with_level_and_time(stream: io.StringIO) -> None:
         f"+86 {PHONE}",
         "139-0000-1234",
         f"phone:{PHONE}.",
+        "911840199003070014",
+        "USA110090030712",
+        "usa110090030712",
+        "6214830000000000015",
+        "6214 8300 0000 0000 015",
+        "5100000000000008",
         "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
         "postgresql://idp:hunter2@127.0.0.1/idp",
         "Authorization: Bearer abcdefghijklmnop",
@@ -59,7 +65,7 @@ def test_a_line_is_one_object_with_level_and_time(stream: io.StringIO) -> None:
 def test_nothing_personal_is_written(stream: io.StringIO, text: str) -> None:
     get_logger("t").warning(f"seen {text}", field=text, nested={"list": [text, {"deep": text}], text: 1}, error_object=ValueError(text))
     written = stream.getvalue()
-    for hidden in (ID_NUMBER, "11010119900307003X", PHONE, "139-0000-1234", "eyJzdWIi", "hunter2", "abcdefghijklmnop"):
+    for hidden in (ID_NUMBER, "11010119900307003X", PHONE, "139-0000-1234", "eyJzdWIi", "hunter2", "abcdefghijklmnop", "900307", "0000"):
         assert hidden not in written
 
 
@@ -70,9 +76,16 @@ def test_numbers_and_field_names_are_masked_too(stream: io.StringIO) -> None:
     assert line["raw"] == "<bytes>"
 
 
+def test_what_proves_a_person_is_never_written(stream: io.StringIO) -> None:
+    fields = ("social_security_card", "bank_card", "bank_phone", "housing_fund_account", "driver_license_file_number", "birthdate")
+    get_logger("t").info("x", **dict.fromkeys(fields, "AB123"), card=6214830000000000015)
+    (line,) = read(stream)
+    assert [line[field] for field in (*fields, "card")] == ["***"] * 7
+
+
 @pytest.mark.parametrize(
     "harmless",
-    ["2026-03-02T01:00:00.123456Z", "019a2b3c-4d5e-7f80-9123-456789abcdef", "1772413200000", "abc13900001234"],
+    ["2026-03-02T01:00:00.123456Z", "019a2b3c-4d5e-7f80-9123-456789abcdef", "1772413200000", "1772413200000000000", "abc13900001234"],
 )
 def test_what_is_harmless_stays(harmless: str) -> None:
     assert mask_text(harmless) == harmless
