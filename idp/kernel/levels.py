@@ -8,6 +8,9 @@ from enum import StrEnum
 PHONE_MATCH_LIFE = timedelta(days=90)
 """How long the operator's match of name, document and phone lets an SMS code count towards aal 2."""
 
+RECOVERY_HOLD = timedelta(hours=24)
+"""For so long after recovery by phone nothing counts as more than one factor."""
+
 
 class Factor(StrEnum):
     """What a person proved in this session, by its ``amr`` value (RFC 8176)."""
@@ -39,11 +42,16 @@ class Proved:
     at: datetime
 
 
-def find_aal(proved: Iterable[Proved], phone_matched_at: datetime | None, now: datetime) -> int:
-    """Return 0 (nothing), 1 or 2. An SMS code is a second factor only while the operator's match is fresh."""
+def find_aal(proved: Iterable[Proved], phone_matched_at: datetime | None, now: datetime, recovered_at: datetime | None = None) -> int:
+    """Return 0 (nothing), 1 or 2.
+
+    An SMS code is a second factor only while the operator's match is fresh; within a day of ``recovered_at`` nothing is.
+    """
     factors = {p.factor for p in proved}
     if not factors:
         return 0
+    if recovered_at is not None and now - recovered_at < RECOVERY_HOLD:
+        return 1
     phone_fresh = phone_matched_at is not None and now - phone_matched_at < PHONE_MATCH_LIFE
     counted = factors if phone_fresh else factors - {Factor.SMS}
     return 2 if len(counted) >= 2 or Factor.PASSKEY in counted else 1

@@ -42,7 +42,7 @@ class Personal:
         return "Personal(…)"
 
 
-NOBODY = Personal()
+UNKNOWN = Personal()
 
 
 def fold(text: str) -> str:
@@ -63,7 +63,7 @@ def list_spellings(password: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s for s in spellings if s))
 
 
-def check_password(password: str, personal: Personal = NOBODY) -> PasswordSlip | None:
+def check_password(password: str, personal: Personal = UNKNOWN) -> PasswordSlip | None:
     """Return why ``password`` is refused, None when nothing speaks against it but, perhaps, a list of common ones.
 
     Length is counted in characters as typed: 8–128.

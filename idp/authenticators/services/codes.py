@@ -1,7 +1,8 @@
 """Decides whether a code is sent and whether a typed one is right; a sent code, its count and its audit row are one transaction."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from idp.authenticators.rules.sms_code import (
@@ -36,7 +37,7 @@ from idp.authenticators.rules.sms_limits import (
 )
 from idp.authenticators.rules.throttling import Way, name_origin, name_subject
 from idp.authenticators.stores import locks, message_counts
-from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
+from idp.kernel.audit_events import AuditEvent, Detail, Kind, Place, Result
 from idp.kernel.clock import Clock, Random
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
@@ -50,6 +51,9 @@ PHONE_HOURS = "sms_phone_hour"
 ADDRESS_HOURS = "sms_address_hour"
 BUDGET_MINUTES = "sms_budget_minute"
 MESSAGE = "sms"
+WITHHELD = "withheld"
+"""The kind of a message that nobody delivers; it is over when it is written."""
+
 HOUR = 3_600.0
 Taken = tuple[str, str, Counted]
 """A counter that has to be given back, in its own window, when a later limit refuses: kind, key and what was counted."""
@@ -117,43 +121,80 @@ class Codes:
         locked_until = await self._find_resend_lock(request, now)
         if locked_until is not None:
             return Wait(Limit.RESENDS, locked_until)
-        phone_key = self._index.index("sms_phone", request.phone).hex()
-        # The minute's counter admits one sender at a time, so the list of the hour needs no lock of its own.
         taken: list[Taken] = []
-        gap = self._sms_limits.phone_gap.total_seconds()
-        verdict = await self._count(taken, PHONE_MINUTES, phone_key, gap, Limit.PHONE_MINUTE, now) if gap else Send()
-        stored = await self._transients.get(PHONE_HOURS, phone_key)
-        sent = keep_last_hour(read_sent(stored.value) if stored else (), now)
-        by_history = decide_phone(sent, request.after_password, now, self._sms_limits)
-        if isinstance(by_history, Wait):
-            verdict = by_history
+        verdict, sent = await self._admit_phone(taken, request, now)
         if isinstance(verdict, Send):
-            verdict = await self._count(taken, ADDRESS_HOURS, name_origin(request.address), HOUR, Limit.ADDRESS_HOUR, now)
-        if isinstance(verdict, Send):
-            verdict = await self._count(taken, BUDGET_MINUTES, "all", 60.0, Limit.BUDGET, now)
+            verdict = await self._admit_sender(taken, request, now)
         code = make_code(self._random)
         if isinstance(verdict, Send):
             verdict = await self._write(request, code, now)
         if isinstance(verdict, Wait):
-            for kind, key, counted in taken:
-                await self._transients.uncount(kind, key, counted)
+            await self._give_back(taken)
             return verdict
-        pending = PendingCode(
-            self._mac.compute(bind_code(request.purpose, request.binding, request.phone, code)), self._mac.current_id, now
-        )
-        key = _name_pending(request.purpose, request.binding)
-        await self._transients.put(PENDING, key, write_pending(pending), self._code_limits.life.total_seconds())
-        await self._transients.put(PHONE_HOURS, phone_key, write_sent((*sent, now)), HOUR)
+        await self._keep(request, code, sent, now)
         return Send()
+
+    async def send_unseen(self, request: CodeRequest, claimed: str, *, reaches: bool) -> Send | Wait:
+        """Send a code to whoever has the identifier ``claimed``, so that the answer tells nobody whether anyone has.
+
+        What is told are the limits of the claim itself; those of the phone behind it decide in silence. ``reaches`` is False when there
+        is no phone that a code may go to: then everything is done but the message. ``request.phone`` is used either way.
+        """
+        now = self._clock()
+        front = replace(request, phone=f"claimed\0{claimed}")
+        locked_until = await self._find_resend_lock(front, now)
+        if locked_until is not None:
+            return Wait(Limit.RESENDS, locked_until)
+        taken: list[Taken] = []
+        verdict, seen = await self._admit_phone(taken, front, now)
+        if isinstance(verdict, Send):
+            verdict = await self._admit_sender(taken, request, now)
+        behind: list[Taken] = []
+        hidden, sent = await self._admit_phone(behind, request, now)
+        code = make_code(self._random)
+        reached = reaches and isinstance(hidden, Send)
+        if isinstance(verdict, Send):
+            verdict = await self._write(request, code, now, front=front, reached=reached)
+        if isinstance(verdict, Wait):
+            await self._give_back([*taken, *behind])
+            return verdict
+        if isinstance(hidden, Wait):
+            await self._give_back(behind)
+        await self._keep(request, code, sent if isinstance(hidden, Send) else None, now)
+        await self._remember(front, seen, now)
+        return Send()
+
+    async def send_late(self, request: CodeRequest) -> bool:
+        """Send the code that ``send_unseen`` held back, under the phone's own limits alone; tell whether it was sent."""
+        now = self._clock()
+        taken: list[Taken] = []
+        verdict, sent = await self._admit_phone(taken, request, now)
+        code = make_code(self._random)
+        if isinstance(verdict, Send):
+            verdict = await self._write(replace(request, device_hash=None), code, now)
+        if isinstance(verdict, Wait):
+            await self._give_back(taken)
+            return False
+        await self._keep(request, code, sent, now)
+        return True
 
     async def resend(self, request: CodeRequest, asked: int) -> Send | Wait:
         """Send another code. The ``asked``-th request of one interaction may lock resending to this phone here (S02)."""
+        locked = await self._lock_resending(request, asked)
+        return await self.send(request) if locked is None else locked
+
+    async def resend_unseen(self, request: CodeRequest, claimed: str, asked: int, *, reaches: bool) -> Send | Wait:
+        """Send another code as ``send_unseen`` does; the lock is that of the claim."""
+        locked = await self._lock_resending(replace(request, phone=f"claimed\0{claimed}"), asked)
+        return await self.send_unseen(request, claimed, reaches=reaches) if locked is None else locked
+
+    async def _lock_resending(self, request: CodeRequest, asked: int) -> Wait | None:
         now = self._clock()
         locked_until = await self._find_resend_lock(request, now)
         if locked_until is not None:
             return Wait(Limit.RESENDS, locked_until)
         if not wants_resend_lock(asked, self._sms_limits):
-            return await self.send(request)
+            return None
         until = now + self._sms_limits.resend_lock
         async with self._database.transaction() as tx:
             await locks.set_lock(tx, Way.RESEND.value, self._index.index("throttle", _name_resend(request)), until)
@@ -176,6 +217,38 @@ class Codes:
             return CodeRight() if await self._transients.take(PENDING, key) is not None else CodeGone()
         return CodeGone()
 
+    async def _admit_phone(self, taken: list[Taken], request: CodeRequest, now: datetime) -> tuple[Send | Wait, tuple[datetime, ...]]:
+        """Count a message of this minute and hour to a phone; return the verdict and when the hour's messages were sent."""
+        phone_key = self._index.index("sms_phone", request.phone).hex()
+        # The minute's counter admits one sender at a time, so the list of the hour needs no lock of its own.
+        gap = self._sms_limits.phone_gap.total_seconds()
+        verdict = await self._count(taken, PHONE_MINUTES, phone_key, gap, Limit.PHONE_MINUTE, now) if gap else Send()
+        stored = await self._transients.get(PHONE_HOURS, phone_key)
+        sent = keep_last_hour(read_sent(stored.value) if stored else (), now)
+        by_history = decide_phone(sent, request.after_password, now, self._sms_limits)
+        return by_history if isinstance(by_history, Wait) else verdict, sent
+
+    async def _admit_sender(self, taken: list[Taken], request: CodeRequest, now: datetime) -> Send | Wait:
+        verdict = await self._count(taken, ADDRESS_HOURS, name_origin(request.address), HOUR, Limit.ADDRESS_HOUR, now)
+        return await self._count(taken, BUDGET_MINUTES, "all", 60.0, Limit.BUDGET, now) if isinstance(verdict, Send) else verdict
+
+    async def _give_back(self, taken: list[Taken]) -> None:
+        for kind, key, counted in taken:
+            await self._transients.uncount(kind, key, counted)
+
+    async def _keep(self, request: CodeRequest, code: str, sent: tuple[datetime, ...] | None, now: datetime) -> None:
+        """Remember the code, and with ``sent`` that its phone had one more message."""
+        message = bind_code(request.purpose, request.binding, request.phone, code)
+        pending = PendingCode(self._mac.compute(message), self._mac.current_id, now)
+        key = _name_pending(request.purpose, request.binding)
+        await self._transients.put(PENDING, key, write_pending(pending), self._code_limits.life.total_seconds())
+        if sent is not None:
+            await self._remember(request, sent, now)
+
+    async def _remember(self, request: CodeRequest, sent: tuple[datetime, ...], now: datetime) -> None:
+        phone_key = self._index.index("sms_phone", request.phone).hex()
+        await self._transients.put(PHONE_HOURS, phone_key, write_sent((*sent, now)), HOUR)
+
     async def _count(self, taken: list[Taken], kind: str, key: str, ttl: float, limit: Limit, now: datetime) -> Send | Wait:
         counted = await self._transients.count(kind, key, ttl)
         taken.append((kind, key, counted))
@@ -183,28 +256,45 @@ class Codes:
             return Send() if counted.number <= 1 else Wait(limit, now + self._sms_limits.phone_gap)
         return decide_count(limit, counted.number, now, self._sms_limits)
 
-    async def _write(self, request: CodeRequest, code: str, now: datetime) -> Send | Wait:
-        """Count the day, write the message and its audit row: all or nothing."""
+    async def _write(
+        self, request: CodeRequest, code: str, now: datetime, *, front: CodeRequest | None = None, reached: bool = True
+    ) -> Send | Wait:
+        """Count the day, write the message and its audit row: all or nothing.
+
+        With ``front`` only the claim's own day is told; the phone's, or having none to reach, withholds the message in silence.
+        """
         day, tomorrow = find_day(now), find_next_day(now)
         parameters = {"code": code, "name": request.masked_name, "minutes": str(int(self._code_limits.life.total_seconds() // 60))}
+        share = find_share(self._sms_limits.phone_day, request.after_password)
         try:
             async with self._database.transaction() as tx:
-                phone_hash = self._index.index("sms_phone", request.phone)
-                share = find_share(self._sms_limits.phone_day, request.after_password)
-                if not await message_counts.count_message(tx, day, "phone", phone_hash, share):
+                if front is not None and not await self._count_day(tx, day, front, share):
+                    raise _DayUsedUp(Limit.PHONE_DAY)
+                in_share = await self._count_day(tx, day, request, share)
+                if not in_share and front is None:
                     raise _DayUsedUp(Limit.PHONE_DAY)
                 if request.device_hash is not None:
                     device_hash = self._index.index("sms_device", request.device_hash.hex())
                     if not await message_counts.count_message(tx, day, "device", device_hash, self._sms_limits.device_day):
                         raise _DayUsedUp(Limit.DEVICE_DAY)
                 payload = {"phone": request.phone, "template": f"{request.purpose}_code", "parameters": parameters}
-                await self._outbox.add(tx, MESSAGE, payload, now + self._code_limits.life)
-                await self._record(tx, Kind.CODE_SENT, Result.DONE, request)
+                if reached and in_share:
+                    await self._outbox.add(tx, MESSAGE, payload, now + self._code_limits.life)
+                    await self._record(tx, Kind.CODE_SENT, Result.DONE, request)
+                else:
+                    # Written and over at once: the answer takes as long as the one for a message that leaves.
+                    await self._outbox.add(tx, WITHHELD, payload, now)
+                    await self._record(tx, Kind.CODE_SENT, Result.REFUSED, request, {"reason": "unreached" if in_share else "limit"})
         except _DayUsedUp as used_up:
             return Wait(used_up.limit, tomorrow)
         return Send()
 
-    async def _record(self, tx: Transaction, kind: Kind, result: Result, request: CodeRequest) -> None:
+    async def _count_day(self, tx: Transaction, day: date, request: CodeRequest, share: int) -> bool:
+        return await message_counts.count_message(tx, day, "phone", self._index.index("sms_phone", request.phone), share)
+
+    async def _record(
+        self, tx: Transaction, kind: Kind, result: Result, request: CodeRequest, details: Mapping[str, Detail] | None = None
+    ) -> None:
         event = AuditEvent(
             kind,
             result,
@@ -212,7 +302,7 @@ class Codes:
             person_id=request.person_id,
             client_id=request.client_id,
             request_id=request.request_id,
-            details={"purpose": request.purpose},
+            details={"purpose": request.purpose, **(details or {})},
             place=Place(request.address, request.device),
         )
         await self._audit.record(tx, event)

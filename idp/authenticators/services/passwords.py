@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from idp.authenticators.rules.password_policy import LONGEST, SHORTEST, PasswordSlip, Personal, check_password
+from idp.authenticators.rules.password_policy import LONGEST, SHORTEST, UNKNOWN, PasswordSlip, Personal, check_password
 from idp.authenticators.rules.refusals import PasswordCommon, PasswordLength, PasswordPersonal
 from idp.authenticators.rules.throttling import name_origin
 from idp.authenticators.services.common_passwords import CommonPasswords, load_common_passwords
@@ -61,6 +61,14 @@ class Passwords:
     async def set(self, tx: Transaction, person_id: UUID, verifier: str, now: datetime) -> None:
         """Store the verifier of a new password in the caller's transaction."""
         await passwords.set_verifier(tx, person_id, verifier, now)
+
+    def is_known_to_all(self, password: str) -> bool:
+        """Tell whether a password that was right is one that anybody tries, or too short to count as one (S06)."""
+        return self.find_slip(password, UNKNOWN) is not None
+
+    async def demand_change(self, tx: Transaction, person_id: UUID, now: datetime) -> None:
+        """Note in the caller's transaction that the password just proved has to be replaced."""
+        await passwords.demand_change(tx, person_id, now)
 
     async def _upgrade(self, person_id: UUID, old: str, password: str) -> None:
         try:

@@ -15,6 +15,8 @@ SET_VERIFIER = """
 
 UPGRADE_VERIFIER = "UPDATE passwords SET verifier = $3 WHERE person_id = $1 AND verifier = $2"
 
+DEMAND_CHANGE = "UPDATE passwords SET must_change = true WHERE person_id = $1 AND changed_at <= $2"
+
 
 async def find_verifier(database: Database, person_id: UUID) -> str | None:
     """Return the person's verifier, None when there is no password."""
@@ -30,3 +32,8 @@ async def set_verifier(tx: Transaction, person_id: UUID, verifier: str, now: dat
 async def upgrade_verifier(tx: Transaction, person_id: UUID, old: str, new: str) -> None:
     """Exchange the verifier of the same password; nothing happens when the password was changed meanwhile."""
     await tx.execute(UPGRADE_VERIFIER, person_id, old, new)
+
+
+async def demand_change(tx: Transaction, person_id: UUID, proved_at: datetime) -> None:
+    """Note that the next sign-in asks for another password, unless there is a newer one than was proved at ``proved_at``."""
+    await tx.execute(DEMAND_CHANGE, person_id, proved_at)

@@ -108,12 +108,16 @@ class AccountDeceased(Refusal):
 
 @dataclass(frozen=True)
 class Standing:
-    """What decisions need to know of a person: no name, no number. ``phone_matched_at``: the operator's last match."""
+    """What decisions need to know of a person: no name, no number.
+
+    ``phone_matched_at``: the operator's last match; ``recovered_at``: the last recovery by phone.
+    """
 
     person_id: UUID
     status: Status
     ial: int
     phone_matched_at: datetime | None
+    recovered_at: datetime | None = None
 
 
 def check_standing(status: Status, *, self_service: bool = False) -> Refusal | None:

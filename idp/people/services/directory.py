@@ -1,6 +1,6 @@
 """Decides who an identifier belongs to, and what is read of a person; sealed values are opened here and nowhere else."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.clock import SHANGHAI, Clock, Random
 from idp.kernel.ids import PersonId, make_uuid7
 from idp.people.rules import profile as profiles
-from idp.people.rules.identifiers import Identifier, IdentifierKind, IdNumber, Phone, recognize
+from idp.people.rules.identifiers import Identifier, IdentifierKind, IdNumber, Phone, list_readings, recognize
 from idp.people.rules.person import PERSON_TRANSITIONS, STANDING_LOST, Standing, Status, StatusEvent
 from idp.people.rules.profile import Profile, make_profile
 from idp.people.stores import identifiers, people
@@ -33,10 +33,21 @@ class UnknownPerson(Exception):
 
 @dataclass(frozen=True)
 class KnownPerson:
-    """Who somebody is to the sign-in: standing, and the phone that codes go to."""
+    """Who somebody is to the sign-in: standing, and the phone that codes go to.
+
+    ``phone_seen_at`` is when it last proved to be this person's, as far as is known; None for a contact number, which is no sign-in
+    identifier. ``must_change``: the password has become known to everybody; None without one.
+    """
 
     standing: Standing
     phone: Phone | None
+    phone_seen_at: datetime | None = None
+    must_change: bool | None = False
+
+    @property
+    def has_own_phone(self) -> bool:
+        """Tell whether the phone is the person's sign-in identifier, so that an operator's match can bind it."""
+        return self.phone is not None and self.phone_seen_at is not None
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,8 +96,13 @@ class People:
         known = self.recognize(identifier) if isinstance(identifier, str) else identifier
         if known is None:
             return None
-        index_values = self._index.index_all(known.kind.value, known.value)
-        return self._know(await people.find_by_identifier(self._database, known.kind.value, index_values))
+        found: FoundPerson | None = None
+        # As many reads whoever has it: the characters alone say how many.
+        for reading in list_readings(known):
+            index_values = self._index.index_all(reading.kind.value, reading.value)
+            held = await people.find_by_identifier(self._database, reading.kind.value, index_values)
+            found = found or held
+        return self._know(found)
 
     async def find_by_id(self, person_id: UUID) -> KnownPerson | None:
         """Return the person's standing and phone, None for an unknown id."""
@@ -126,6 +142,23 @@ class People:
         async with self._database.transaction() as tx:
             return await identifiers.refresh_phone_match(tx, person_id, matched_at)
 
+    async def note_phone_use(self, tx: Transaction, person_id: UUID, phone: Phone) -> None:
+        """Note in the caller's transaction that a code sent to this number came back."""
+        await identifiers.note_phone_use(tx, person_id, self._index_phone(phone), self._clock())
+
+    async def confirm_phone(self, tx: Transaction, person_id: UUID, phone: Phone) -> bool:
+        """Note in the caller's transaction that the operator matched this number again; False when it is not the person's any more."""
+        return await identifiers.confirm_phone(tx, person_id, self._index_phone(phone), self._clock())
+
+    async def freeze_phone(self, tx: Transaction, person_id: UUID, phone: Phone) -> bool:
+        """Make this number nobody's way in, in the caller's transaction, who audits it; False when it was not the person's any more."""
+        return await identifiers.freeze_phone(tx, person_id, self._index_phone(phone))
+
+    async def note_recovery(self, tx: Transaction, person_id: UUID, reason: str) -> None:
+        """Let the day of one factor begin, and end every session and grant, in the caller's transaction."""
+        await people.note_recovery(tx, person_id, self._clock())
+        await self._on_standing_lost(tx, person_id, reason)
+
     async def change_status(self, tx: Transaction, person_id: UUID, before: Status, event: StatusEvent) -> Status:
         """Let ``event`` happen to an account in the caller's transaction, who also audits it.
 
@@ -157,7 +190,13 @@ class People:
         phone = None
         if found.phone_index is not None and found.phone_sealed is not None:
             phone = Phone(self._sealer.open(found.phone_sealed, _aad(IdentifierKind.PHONE, found.phone_index)).decode())
-        return KnownPerson(found.standing, phone)
+        elif found.contact_index is not None and found.contact_sealed is not None:
+            aad = row_aad("person_contacts", "sealed", found.standing.person_id.bytes + found.contact_index)
+            phone = Phone(self._sealer.open(found.contact_sealed, aad).decode())
+        return KnownPerson(found.standing, phone, found.phone_seen_at, found.must_change)
+
+    def _index_phone(self, phone: Phone) -> Sequence[bytes]:
+        return self._index.index_all(IdentifierKind.PHONE.value, phone.value)
 
 
 def _aad(kind: IdentifierKind, index_value: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Decides how identifiers are kept: found by blind index, unique by (kind, index), sealed for whoever may read them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +14,24 @@ ADD_IDENTIFIER = """
 
 REFRESH_PHONE_MATCH = "UPDATE person_identifiers SET matched_at = $2 WHERE person_id = $1 AND kind = 'phone' RETURNING kind"
 
+NOTE_PHONE_USE = """
+    UPDATE person_identifiers SET used_at = $3
+    WHERE person_id = $1 AND kind = 'phone' AND index_value = ANY($2::bytea[]) AND state = 'active'
+"""
+
+# Only the number that was asked about: the person may have another one by now.
+FREEZE_PHONE = """
+    UPDATE person_identifiers SET state = 'frozen', matched_at = NULL
+    WHERE person_id = $1 AND kind = 'phone' AND index_value = ANY($2::bytea[]) AND state = 'active'
+    RETURNING kind
+"""
+
+CONFIRM_PHONE = """
+    UPDATE person_identifiers SET matched_at = $3
+    WHERE person_id = $1 AND kind = 'phone' AND index_value = ANY($2::bytea[]) AND state = 'active'
+    RETURNING kind
+"""
+
 
 async def add(
     tx: Transaction, kind: str, index_value: bytes, person_id: UUID, sealed: bytes, matched_at: datetime | None, now: datetime
@@ -24,3 +43,18 @@ async def add(
 async def refresh_phone_match(tx: Transaction, person_id: UUID, matched_at: datetime) -> bool:
     """Note that the operator matched name, document and phone; tell False when the person has no phone."""
     return await tx.fetchval(REFRESH_PHONE_MATCH, person_id, matched_at) is not None
+
+
+async def note_phone_use(tx: Transaction, person_id: UUID, index_values: Sequence[bytes], now: datetime) -> None:
+    """Note that a code sent to this number came back; nothing happens when it is no sign-in identifier of the person."""
+    await tx.execute(NOTE_PHONE_USE, person_id, index_values, now)
+
+
+async def freeze_phone(tx: Transaction, person_id: UUID, index_values: Sequence[bytes]) -> bool:
+    """Let this number be nobody's way in; tell False when it was none of this person any more."""
+    return await tx.fetchval(FREEZE_PHONE, person_id, index_values) is not None
+
+
+async def confirm_phone(tx: Transaction, person_id: UUID, index_values: Sequence[bytes], now: datetime) -> bool:
+    """Note that the operator matched this very number again; tell False when it was none of this person any more."""
+    return await tx.fetchval(CONFIRM_PHONE, person_id, index_values, now) is not None

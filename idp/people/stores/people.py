@@ -8,7 +8,7 @@ from uuid import UUID
 from idp.people.rules.person import Standing, Status
 from idp.platform.database import Database, Row, Transaction
 
-ADD_PERSON = "INSERT INTO people (id, status, ial, profile, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)"
+ADDPERSON = "INSERT INTO people (id, status, ial, profile, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)"
 
 READ_PROFILE = "SELECT profile FROM people WHERE id = $1"
 
@@ -16,40 +16,59 @@ SET_STATUS = "UPDATE people SET status = $3, updated_at = $4 WHERE id = $1 AND s
 
 HOLD_STATUS = "SELECT status FROM people WHERE id = $1 FOR SHARE"
 
-FIND_BY_IDENTIFIER = """
-    SELECT p.id, p.status, p.ial, phone.index_value AS phone_index, phone.sealed AS phone_sealed, phone.matched_at
-    FROM person_identifiers i
-    JOIN people p ON p.id = i.person_id
-    LEFT JOIN LATERAL (
-        SELECT o.index_value, o.sealed, o.matched_at FROM person_identifiers o
-        WHERE o.person_id = p.id AND o.kind = 'phone' ORDER BY o.created_at DESC LIMIT 1
-    ) phone ON true
-    WHERE i.kind = $1 AND i.index_value = ANY($2::bytea[])
+# Codes go to the active sign-in identifier, else to a contact number; a number that somebody else took over reaches nobody.
+PERSON = """
+    p.id, p.status, p.ial, p.recovered_at, phone.index_value AS phone_index, phone.sealed AS phone_sealed, phone.matched_at,
+           greatest(phone.created_at, phone.used_at, phone.matched_at) AS phone_seen_at,
+           contact.phone_index AS contact_index, contact.sealed AS contact_sealed, w.must_change
 """
 
-FIND_BY_ID = """
-    SELECT p.id, p.status, p.ial, phone.index_value AS phone_index, phone.sealed AS phone_sealed, phone.matched_at
-    FROM people p
+REACHED = """
+    LEFT JOIN passwords w ON w.person_id = p.id
     LEFT JOIN LATERAL (
-        SELECT o.index_value, o.sealed, o.matched_at FROM person_identifiers o
-        WHERE o.person_id = p.id AND o.kind = 'phone' ORDER BY o.created_at DESC LIMIT 1
+        SELECT o.index_value, o.sealed, o.matched_at, o.used_at, o.created_at FROM person_identifiers o
+        WHERE o.person_id = p.id AND o.kind = 'phone' AND o.state = 'active' ORDER BY o.created_at DESC LIMIT 1
     ) phone ON true
-    WHERE p.id = $1
+    LEFT JOIN LATERAL (
+        SELECT c.phone_index, c.sealed FROM person_contacts c
+        WHERE c.person_id = p.id AND c.state = 'contact' AND phone.index_value IS NULL ORDER BY c.created_at DESC LIMIT 1
+    ) contact ON true
 """
+
+# A frozen phone is nobody's way in.
+FIND_BY_IDENTIFIER = (
+    "SELECT"
+    + PERSON
+    + "FROM person_identifiers i JOIN people p ON p.id = i.person_id"
+    + REACHED
+    + "WHERE i.kind = $1 AND i.index_value = ANY($2::bytea[]) AND i.state = 'active'"
+)
+
+FIND_BY_ID = "SELECT" + PERSON + "FROM people p" + REACHED + "WHERE p.id = $1"
+
+NOTE_RECOVERY = "UPDATE people SET recovered_at = $2, updated_at = $2 WHERE id = $1"
 
 
 @dataclass(frozen=True)
 class FoundPerson:
-    """A person's standing and the sealed phone that codes go to, with the index that its envelope is bound to."""
+    """A person's standing and the sealed phone that codes go to, with the index that its envelope is bound to.
+
+    ``phone_…`` is a sign-in identifier, last heard of at ``phone_seen_at``; ``contact_…`` a number without that role, used when there is no
+    other. ``must_change`` is None without a password.
+    """
 
     standing: Standing
     phone_index: bytes | None
     phone_sealed: bytes | None
+    phone_seen_at: datetime | None = None
+    contact_index: bytes | None = None
+    contact_sealed: bytes | None = None
+    must_change: bool | None = None
 
 
 async def add(tx: Transaction, person_id: UUID, status: Status, ial: int, sealed_profile: bytes, now: datetime) -> None:
     """Add a person."""
-    await tx.execute(ADD_PERSON, person_id, status.value, ial, sealed_profile, now)
+    await tx.execute(ADDPERSON, person_id, status.value, ial, sealed_profile, now)
 
 
 async def set_status(tx: Transaction, person_id: UUID, before: Status, after: Status, now: datetime) -> bool:
@@ -61,6 +80,11 @@ async def hold_status(tx: Transaction, person_id: UUID) -> Status | None:
     """Return the status and keep it as it is until the transaction ends, None for an unknown person."""
     status: str | None = await tx.fetchval(HOLD_STATUS, person_id)
     return Status(status) if status is not None else None
+
+
+async def note_recovery(tx: Transaction, person_id: UUID, now: datetime) -> None:
+    """Note that the person came back by phone; for a day nothing counts as more than one factor."""
+    await tx.execute(NOTE_RECOVERY, person_id, now)
 
 
 async def find_profile(database: Database, person_id: UUID) -> bytes | None:
@@ -83,5 +107,13 @@ def _read(rows: Sequence[Row]) -> FoundPerson | None:
     if not rows:
         return None
     row = rows[0]
-    standing = Standing(row["id"], Status(row["status"]), row["ial"], row["matched_at"])
-    return FoundPerson(standing, row["phone_index"], row["phone_sealed"])
+    standing = Standing(row["id"], Status(row["status"]), row["ial"], row["matched_at"], row["recovered_at"])
+    return FoundPerson(
+        standing,
+        row["phone_index"],
+        row["phone_sealed"],
+        row["phone_seen_at"],
+        row["contact_index"],
+        row["contact_sealed"],
+        row["must_change"],
+    )

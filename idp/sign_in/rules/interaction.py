@@ -25,7 +25,8 @@ class Interaction:
     ``proved`` are factors shown in this flow, not yet a session; ``fresh_after`` asks for factors proved at or after that
     instant (``prompt=login``, ``max_age``). ``unreachable`` says that the person proved all that can be proved and ``wanted``
     was not reached: the continuation lowers the class or refuses, but does not ask for sign-in again. ``declined``: the person does
-    not want to, or cannot, prove more of the identity now.
+    not want to, or cannot, prove more of the identity now. ``claimed`` is the identifier, as typed, that a code was asked for before
+    anything was proved; "" when the flow does not wait for such a code.
 
     ``department`` and ``department_en`` are its name, ``home_url`` is where somebody who lost the way begins again there ("" unknown).
     """
@@ -49,6 +50,7 @@ class Interaction:
     department_en: str = ""
     home_url: str = ""
     declined: bool = False
+    claimed: str = ""
 
     def name_department(self, language: str) -> str:
         """Return the department's name in the language of a page."""

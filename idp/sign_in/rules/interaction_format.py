@@ -39,6 +39,7 @@ def write_interaction(interaction: Interaction) -> bytes:
             "department_en": interaction.department_en,
             "home_url": interaction.home_url,
             "declined": interaction.declined,
+            "claimed": interaction.claimed,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -70,6 +71,7 @@ def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
         department_en=raw.get("department_en", ""),
         home_url=raw.get("home_url", ""),
         declined=raw.get("declined", False),
+        claimed=raw.get("claimed", ""),
     )
 
 
