@@ -23,6 +23,9 @@ PROBE_LIMIT = 2.0
 NEVER_REPEATED = frozenset({CheckKind.BANK_CARD})
 """UnionPay counts every check of a card against it, and refuses it after four or five in a day (formats.md §5.1)."""
 
+TOLD_STATUSES = frozenset({400, 401, 403, 404, 409, 413, 429, 500, 502, 503, 504})
+"""Statuses that figures and log tell apart."""
+
 IDLE_SECONDS = 4.0
 """A kept connection is given up before the other side is likely to close it."""
 
@@ -113,7 +116,7 @@ class HttpSource:
         if status == 503:
             raise _NoAnswer("busy", unprocessed=is_unprocessed(answer))
         if status != 200:
-            raise _NoAnswer("status")
+            raise _NoAnswer(_name_status(status))
         try:
             outcome = read_reply(answer, check, self.name, signature)
         except Unreadable as unreadable:
@@ -129,12 +132,14 @@ class HttpSource:
         headers |= key.sign_request(method, f"{self._path}{path}", body, self._clock(), nonce)
         timeout = httpx2.Timeout(max(left, 0.001), connect=max(min(self._authority.connect_limit, left), 0.001))
         url = f"{self._authority.endpoint}{path}"
+        status = 200
         try:
             async with self._client.stream(method, url, content=body, headers=headers, timeout=timeout) as reply:
-                answer = await _read_bounded(reply)
-                return reply.status_code, answer, key.verify_reply(reply.status_code, answer, reply.headers, self._clock(), nonce)
+                answer, status = await _read_bounded(reply), reply.status_code
+                return status, answer, key.verify_reply(status, answer, reply.headers, self._clock(), nonce)
         except Forged as forged:
-            raise _NoAnswer(f"forged_{forged.reason}") from None
+            # A proxy's error page is signed by nobody; its status tells the operator more.
+            raise _NoAnswer(f"forged_{forged.reason}" if status == 200 else _name_status(status)) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             raise _NoAnswer("connection", unprocessed=True) from None
         except httpx2.TimeoutException:
@@ -144,6 +149,10 @@ class HttpSource:
 
     def _fail(self, reason: str) -> Outcome:
         return Outcome(CheckResult.UNAVAILABLE, self.name, reason=reason)
+
+
+def _name_status(status: int) -> str:
+    return f"status_{status}" if status in TOLD_STATUSES else "status"
 
 
 async def _read_bounded(reply: httpx2.Response) -> bytes:

@@ -147,7 +147,7 @@ async def test_the_same_question_has_the_recorded_answer(sources: Sources, autho
     assert (again.result, again.reference, again.as_of) == (first.result, first.reference, first.as_of)
     assert again.signature != first.signature, "signed for this exchange"
     other = await sources.check(ask(CheckKind.IDENTITY, 8, "question-1"), 3)
-    assert (other.result, other.reason) == (CheckResult.UNAVAILABLE, "status")
+    assert (other.result, other.reason) == (CheckResult.UNAVAILABLE, "status_409")
     assert authorities.count_calls("identity") == 3
 
 
@@ -187,7 +187,7 @@ async def test_unsigned_late_and_repeated_requests_are_refused(authorities: Auth
 async def test_another_authoritys_question_is_refused(clock: ManualClock, random: Random, authorities: Authorities) -> None:
     wrong = [Authority("risk", frozenset({CheckKind.IDENTITY}), f"{ADDRESS}/risk", KEY)]
     opened = open_sources(wrong, clock=clock, random=random, transport=authorities.transport)
-    assert (await opened.check(ask(CheckKind.IDENTITY), 3)).reason == "status"
+    assert (await opened.check(ask(CheckKind.IDENTITY), 3)).reason == "status_404"
     assert not await opened.probe(CheckKind.IDENTITY)
     await opened.close()
 

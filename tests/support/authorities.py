@@ -1,12 +1,18 @@
 """The simulated authorities in the test's process: settings that lead to them, faults to choose, people to add, questions to read."""
 
-from collections.abc import Callable
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import msgspec
+import uvicorn
 
 from idp.demo.authorities import Registers
 from idp.kernel.checks import CheckKind
@@ -87,3 +93,32 @@ def write_settings(folder: Path, address: str = ADDRESS) -> dict[str, str]:
         for name, kinds in AUTHORITIES.items()
     }
     return {"IDP_SOURCES__AUTHORITIES": msgspec.json.encode(authorities).decode()}
+
+
+@contextmanager
+def serve_application(application: Callable[..., Any]) -> Iterator[str]:
+    """Serve an ASGI application over real HTTP in a thread of this process, on a free port; yield its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, log_level="error", lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        end = time.monotonic() + 20
+        while not server.started:
+            assert time.monotonic() < end, "the simulated authorities did not start"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@contextmanager
+def serve_authorities(clock: Callable[[], datetime]) -> Iterator[Authorities]:
+    """Serve simulated authorities over real HTTP on loopback; their ``address`` is where they listen."""
+    authorities = simulate_authorities(clock)
+    with serve_application(authorities.simulated.application) as address:
+        authorities.address = address
+        yield authorities
