@@ -74,7 +74,9 @@ class Activation:
         sealed = self._sealer.seal(profiles.write_profile(profile), row_aad("people", "profile", person_id.bytes), self._random)
         status = PERSON_TRANSITIONS.follow(Status.PENDING, StatusEvent.ACTIVATE)
         async with self._database.transaction() as tx:
+            # The person's row comes first because the draft names it; of two submissions of one form the second finds the draft moved.
             await people.add(tx, person_id, status, verdict.ial, sealed, now)
+            moved = await self._drafts.move_in(tx, held, finished)
             if not await self._add_identifier(tx, person_id, draft.document.kind, draft.document.value):
                 raise AccountExists
             role = await self.bind_phone(tx, person_id, draft.phone, matched=CheckKind.PHONE in draft.matched, who=who)
@@ -90,8 +92,7 @@ class Activation:
             )
             notice = {"phone": draft.phone.value, "template": "registered", "parameters": {"name": mask_name(draft.name)}}
             await self._outbox.add(tx, "sms", notice, now + NOTICE_LIFE)
-            # The draft moves in the same transaction: of two submissions of this form one opens an account.
-            return await self._drafts.move_in(tx, held, finished)
+            return moved
 
     async def bind_phone(self, tx: Transaction, person_id: UUID, phone: Phone, *, matched: bool, who: Requester) -> str:
         """Bind a number whose code was typed: as sign-in identifier when the operator matched it, else as contact.

@@ -14,7 +14,10 @@ ADD_EVIDENCE = """
     ON CONFLICT (request_id) DO NOTHING
 """
 
-LINK_EVIDENCE = "UPDATE proofing_evidence SET person_id = $2 WHERE case_id = $1 AND person_id IS NULL"
+# What the risk service said is about a request, not about who the person is.
+LINK_EVIDENCE = """
+    UPDATE proofing_evidence SET person_id = $2 WHERE case_id = $1 AND person_id IS NULL AND kind <> 'registration_risk'
+"""
 
 LIST_MATCHED = "SELECT kind, max(at) AS at FROM proofing_evidence WHERE person_id = $1 AND result = 'match' GROUP BY kind ORDER BY kind"
 
