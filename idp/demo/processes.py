@@ -1,15 +1,18 @@
-"""Decides how the demo's child processes are started: ``python -m idp.demo.processes serve | simulator``."""
+"""Decides how the demo's child processes are started: ``python -m idp.demo.processes serve | simulator | authorities``."""
 
 import argparse
 from pathlib import Path
 
 import uvicorn
 
+from idp.demo.authorities import Registers
 from idp.demo.site import MACHINE_PREFIX, DemoSite
-from idp.kernel.clock import read_system_clock
+from idp.kernel.clock import read_system_clock, read_system_random
 from idp.platform.logging import configure_logging
 from idp.serving import SERVER_OPTIONS, Serving
 from idp.settings import read_settings
+from idp.sources.signatures import PartnerKey
+from idp.sources.simulated import SimulatedAuthorities, SimulatorRefused, run_authorities
 from sms import create_simulator, run_simulator
 
 
@@ -29,6 +32,20 @@ def simulate_sms(port: int) -> None:
     run_simulator(simulator, "127.0.0.1", port)
 
 
+def simulate_authorities(host: str, port: int) -> None:
+    """Serve the simulated authorities with the app keys of the settings. Raises SimulatorRefused in production and beyond loopback."""
+    settings = read_settings()
+    if settings.environment not in ("demo", "sandbox"):
+        raise SimulatorRefused("The simulated authorities run in the demo and in a sandbox only: they vouch for people who do not exist.")
+    keys = {}
+    for authority in settings.sources.authorities.values():
+        secret = Path(authority.secret_file).read_bytes().strip()
+        keys[authority.app_key] = PartnerKey(authority.app_key, secret)
+    registers = Registers()
+    simulated = SimulatedAuthorities(keys, registers.find, read_system_clock, read_system_random, registers.find_by_phone)
+    run_authorities(simulated.application, host, port)
+
+
 def main() -> None:
     """Start the chosen process."""
     parser = argparse.ArgumentParser(prog="python -m idp.demo.processes")
@@ -36,9 +53,17 @@ def main() -> None:
     chosen.add_parser("serve")
     simulator = chosen.add_parser("simulator")
     simulator.add_argument("--port", type=int, required=True)
+    authorities = chosen.add_parser("authorities")
+    authorities.add_argument("--port", type=int, required=True)
+    authorities.add_argument("--host", default="127.0.0.1")
     given = parser.parse_args()
     if given.process == "serve":
         serve()
+    elif given.process == "authorities":
+        try:
+            simulate_authorities(given.host, given.port)
+        except SimulatorRefused as refused:
+            parser.exit(1, f"{refused}\n")
     else:
         simulate_sms(given.port)
 

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from idp.app import Services
+from idp.demo.authorities_page import AuthoritiesPage, find_address
 from idp.demo.population import PASSWORD, REGISTERED, SIZE, make_person
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
@@ -28,6 +29,7 @@ INDEX = """<!doctype html>
 <li><a href="/demo/people">/demo/people</a>: 全部合成人员 all synthetic people</li>
 <li><a href="/demo/people?unregistered=1">/demo/people?unregistered=1</a>: 未注册的 those without an account</li>
 <li><a href="/demo/outbox">/demo/outbox?phone=…</a>: 已发出的短信，新的在前 sent messages, newest first</li>
+<li><a href="/demo/authorities">/demo/authorities</a>: 模拟核验机构及其故障 simulated authorities and their faults</li>
 </ul>
 </body>
 </html>
@@ -47,6 +49,7 @@ class DemoSite:
             raise NotLoopback("The demo's pages are served in the demo environment on a loopback issuer only.")
         self._people = services.people
         self._simulator = settings.sms.endpoint
+        self._authorities = AuthoritiesPage(find_address([each.endpoint for each in settings.sources.authorities.values()]))
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes to add; the shell around them checks the Host header."""
@@ -54,6 +57,7 @@ class DemoSite:
             Route("/demo", self.show_index, methods=["GET"]),
             Route("/demo/people", self.list_people, methods=["GET"]),
             Route("/demo/outbox", self.list_messages, methods=["GET"]),
+            *self._authorities.routes(),
         ]
 
     async def show_index(self, request: Request) -> Response:

@@ -20,6 +20,7 @@ import idp
 from idp.composition import StartRefused
 from idp.demo.seed import DEPARTMENTS, SampleDepartment, SecretLost, seed
 from idp.demo.site import describe_account
+from idp.kernel.checks import CheckKind
 from idp.kernel.clock import read_system_random
 from idp.kernel.ids import make_outward_id
 from idp.platform.child_processes import find_free_port, follow_parent, write_private
@@ -27,6 +28,7 @@ from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.embedded_programs import EmbeddedPostgresFailed
 from idp.platform.migrations import MigrationFailed, migrate
 from idp.settings import load_settings
+from idp.sources.simulated_register import AUTHORITIES
 
 PATIENCE = 60.0
 """Seconds that a part may take until it answers."""
@@ -70,8 +72,17 @@ access_key_id = "demo"
 access_key_secret_file = "{folder}/sms-secret"
 sign_name = "一证通"
 
+{authorities}
 [log]
 level = "warning"
+"""
+
+AUTHORITY = """[sources.authorities.{name}]
+kinds = [{kinds}]
+endpoint = "{address}/{name}"
+app_key = "demo"
+secret_file = "{folder}/authorities-secret"
+{page}
 """
 
 
@@ -111,13 +122,15 @@ class Demo:
         postgres.start()
         if postgres.area != postgres.folder:
             self._announce(f"data: {postgres.area}")
-        sms_port = find_free_port()
-        self._write_settings(postgres, sms_port)
+        sms_port, authorities_port = find_free_port(), find_free_port()
+        self._write_settings(postgres, sms_port, authorities_port)
         settings = load_settings(self._folder / "idp.toml", {})
         asyncio.run(migrate(settings.database.owner_dsn, settings.environment))
         asyncio.run(seed(settings, self._folder / "secrets"))
         python = [sys.executable, "-m"]
         self._launch("sms", [*python, "idp.demo.processes", "simulator", "--port", str(sms_port)], f"http://127.0.0.1:{sms_port}/messages")
+        authorities = [*python, "idp.demo.processes", "authorities", "--port", str(authorities_port)]
+        self._launch("authorities", authorities, f"http://127.0.0.1:{authorities_port}/faults")
         self._launch("serve", [*python, "idp.demo.processes", "serve"], f"http://127.0.0.1:{self._port}/readyz")
         self._launch("worker", [*python, "idp", "worker"], None)
         for department in _list_websites():
@@ -169,10 +182,10 @@ class Demo:
             else:
                 path.unlink()
 
-    def _write_settings(self, postgres: EmbeddedPostgres, sms_port: int) -> None:
-        secret = self._folder / "sms-secret"
-        if not secret.exists():
-            write_private(secret, make_outward_id(read_system_random, 32) + "\n")
+    def _write_settings(self, postgres: EmbeddedPostgres, sms_port: int, authorities_port: int) -> None:
+        for secret in (self._folder / "sms-secret", self._folder / "authorities-secret"):
+            if not secret.exists():
+                write_private(secret, make_outward_id(read_system_random, 32) + "\n")
         text = SETTINGS.format(
             port=self._port,
             issuer=f"http://127.0.0.1:{self._port}",
@@ -180,6 +193,7 @@ class Demo:
             owner_dsn=postgres.owner_dsn(),
             folder=self._folder,
             sms_port=sms_port,
+            authorities=_write_authorities(self._folder, f"http://127.0.0.1:{authorities_port}"),
         )
         write_private(self._folder / "idp.toml", text)
 
@@ -228,6 +242,15 @@ class Demo:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.exists() else []
         what = f"The part {name} ended unexpectedly ({child.returncode}); everything was stopped."
         return "\n".join([f"{what} Its last lines:", *lines]) if lines else f"{what} It wrote nothing."
+
+
+def _write_authorities(folder: Path, address: str) -> str:
+    tables = []
+    for name, kinds in AUTHORITIES.items():
+        page = f'page = "{address}/face"' if CheckKind.REAL_PERSON in kinds else ""
+        written = ", ".join(f'"{kind}"' for kind in sorted(kinds))
+        tables.append(AUTHORITY.format(name=name, kinds=written, address=address, folder=folder, page=page))
+    return "\n".join(tables)
 
 
 def run_demo(*, port: int, reset: bool, data: Path | None, announce: Callable[[str], None]) -> None:
