@@ -1,0 +1,94 @@
+"""Decides which audit events a person's sign-in history shows, and in which words each of them is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from idp.kernel.audit_events import Detail, Kind
+
+SHOWN_DAYS = timedelta(days=366)
+"""How far back the history goes; at least six months (domain.md "Looking after oneself")."""
+
+PASSWORD_CHANGE = "password_change"  # noqa: S105 - a purpose
+"""Detail ``purpose`` of a wrong current password on the account's own page."""
+
+ELSEWHERE = "signed out elsewhere"
+PASSWORD_CHANGED = "password changed"  # noqa: S105 - a reason
+"""Reasons of sessions that end from the account's pages."""
+
+PLAIN: Mapping[Kind, str] = {
+    Kind.SIGN_IN_SUCCEEDED: "signed_in",
+    Kind.STEP_UP_SUCCEEDED: "stepped_up",
+    Kind.SIGN_IN_LOCKED: "locked",
+    Kind.RESEND_LOCKED: "resend_locked",
+    Kind.PASSWORD_CHANGED: "password_changed",
+    Kind.PASSWORD_RECOVERED: "password_recovered",
+    Kind.RECOVERY_STARTED: "recovery_started",
+    Kind.RECOVERY_REFUSED: "recovery_refused",
+    Kind.ACCOUNT_FROZEN: "account_frozen",
+    Kind.PERSON_REGISTERED: "registered",
+    Kind.PERSON_STATUS_CHANGED: "status_changed",
+    Kind.LEVEL_RAISED: "level_raised",
+    Kind.PHONE_BOUND: "phone_bound",
+    Kind.PHONE_TAKEN_OVER: "phone_taken_over",
+    Kind.PHONE_FROZEN: "phone_frozen",
+}
+"""Kinds that are told alike whatever their details say."""
+
+ENDS: Mapping[str, str] = {
+    "signed out": "signed_out",
+    ELSEWHERE: "signed_out_elsewhere",
+    PASSWORD_CHANGED: "signed_out_by_password",
+    "replaced by another person": "signed_out_by_another",
+    "frozen": "signed_out_by_standing",
+    "banned": "signed_out_by_standing",
+    "closed": "signed_out_by_standing",
+    "deceased": "signed_out_by_standing",
+}
+"""Why sessions ended → word; any other reason is told as ``session_ended``."""
+
+ALERTING = frozenset(
+    {"wrong_password", "wrong_current_password", "wrong_code", "turned_away", "refused", "locked", "resend_locked", "recovery_refused"}
+)
+"""Words that somebody who did not do it themselves should notice."""
+
+KINDS = (*PLAIN, Kind.SIGN_IN_FAILED, Kind.SESSION_ENDED)
+"""Every kind that the history shows."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event in words: ``word`` is the message key ``history_<word>``, ``factors`` are amr values, ``number`` counts sessions."""
+
+    word: str
+    factors: tuple[str, ...] = ()
+    new_device: bool = False
+    number: int = 1
+
+    @property
+    def alerts(self) -> bool:
+        """Tell whether it deserves a second look."""
+        return self.word in ALERTING
+
+
+def describe(kind: str, details: Mapping[str, Detail]) -> Happening:
+    """Return the words of a stored event of one of KINDS; details of a later release are told in general words."""
+    if kind == Kind.SIGN_IN_FAILED:
+        return Happening(_describe_failure(details))
+    if kind == Kind.SESSION_ENDED:
+        number = details.get("sessions")
+        return Happening(ENDS.get(str(details.get("reason")), "session_ended"), number=number if isinstance(number, int) else 1)
+    amr = details.get("amr")
+    factors = tuple(amr.split()) if isinstance(amr, str) else ()
+    return Happening(PLAIN[Kind(kind)], factors, details.get("new_device") is True)
+
+
+def _describe_failure(details: Mapping[str, Detail]) -> str:
+    reason, way = details.get("reason"), details.get("way")
+    if reason in ("delayed", "locked"):
+        return "turned_away"
+    if way == "code":
+        return "wrong_code"
+    if reason == "wrong":
+        return "wrong_current_password" if details.get("purpose") == PASSWORD_CHANGE else "wrong_password"
+    return "refused"
