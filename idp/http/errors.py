@@ -12,6 +12,8 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "code_wrong": 422,
     "code_dead": 422,
     "code_gone": 422,
+    "current_password_wrong": 422,
+    "password_unchanged": 422,
     "password_length": 422,
     "password_personal": 422,
     "password_common": 422,
@@ -59,6 +61,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "account_closed": 403,
     "account_deceased": 403,
     "account_pending": 403,
+    "freeze_impossible": 409,
     # what the department asked
     "unknown_client": 400,
     "bad_redirect_uri": 400,

@@ -8,6 +8,7 @@ from idp.http.languages import Language
 from idp.http.messages import Messages
 from idp.http.rendering import WAYS_ON, Way
 from idp.http.request_context import ContextRules, RequestContext
+from tests.support.account_samples import list_account_samples
 from tests.support.registration_samples import list_registration_samples
 
 LONG_DEPARTMENT = "示例省人力资源和社会保障厅城乡居民基本养老保险经办服务中心网上办事大厅（合成样例）"
@@ -134,11 +135,13 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
         ),
         "stayed": ("signed_out.html", {"signed_out": False, "back_url": "", "back_name": ""}),
         "returning": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT}),
+        "returning-opened": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT, "opened": True}),
         "help": ("help.html", {}),
         "accessibility": ("accessibility.html", {}),
         "privacy": ("privacy.html", {}),
     }
     samples |= list_registration_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
+    samples |= list_account_samples(SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
     for code in codes:
         way = Way("/", "重新开始 · Start again") if code in WAYS_ON else None

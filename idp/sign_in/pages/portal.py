@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from idp.http.rendering import Pages
-from idp.http.request_context import read_context
+from idp.http.request_context import RequestContext, read_context
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import FRONT_PAGE, Portal
 
@@ -30,10 +30,15 @@ class PortalPage:
         person = await self._portal.find_person(context.session_cookie)
         if person is not None:
             return self._pages.render(context, "portal.html", name=person.masked_name)
-        names = context.cookie_names
-        browser_cookie = context.browser_cookie
-        if not browser_cookie:
-            browser_cookie = self._interactions.make_browser_cookie()
-            context.set_cookie(names.set(names.browser, browser_cookie))
-        interaction = await self._portal.begin(browser_cookie, context.address)
-        return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)
+        return await begin_portal(context, self._interactions, self._portal)
+
+
+async def begin_portal(context: RequestContext, interactions: Interactions, portal: Portal, towards: str = FRONT_PAGE) -> Response:
+    """Send the browser to sign in, and after that to the own page ``towards``. Raises TooManyFlows."""
+    names = context.cookie_names
+    browser_cookie = context.browser_cookie
+    if not browser_cookie:
+        browser_cookie = interactions.make_browser_cookie()
+        context.set_cookie(names.set(names.browser, browser_cookie))
+    interaction = await portal.begin(browser_cookie, context.address, towards)
+    return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)

@@ -1,5 +1,6 @@
-"""Decides what the provider's own front page shows: the signed-in person, or the way to sign in."""
+"""Decides what the provider's own front page shows, and to which of its own pages a person comes back after signing in."""
 
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +15,9 @@ from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL
 
 FRONT_PAGE = "/"
+ACCOUNT = "/account"
+
+_OWN_PAGE = re.compile(r"/account(?:/[a-z-]{1,30})?")
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,18 @@ class Portal:
         profile = await self._people.read_profile(session.person_id)
         return SignedIn(session.person_id, mask_name(profile.name))
 
-    async def begin(self, browser_cookie: str, address: str) -> Interaction:
-        """Begin the flow that ends on the front page. Raises TooManyFlows."""
-        return await self._interactions.begin(PORTAL, browser_cookie, home_url=FRONT_PAGE, address=address)
+    async def begin(self, browser_cookie: str, address: str, towards: str = FRONT_PAGE) -> Interaction:
+        """Begin the flow that ends on the front page, or on the page of the account that was asked for. Raises TooManyFlows."""
+        page = find_own_page(towards)
+        return await self._interactions.begin(PORTAL, browser_cookie, request=page, home_url=page, address=address)
 
     async def decide(
         self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
     ) -> Step:
-        """Return to the front page as soon as anybody is signed in."""
-        return SignInNeeded() if session is None else Leave(FRONT_PAGE)
+        """Return to the page that was asked for as soon as anybody is signed in."""
+        return SignInNeeded() if session is None else Leave(find_own_page(interaction.request))
+
+
+def find_own_page(path: str) -> str:
+    """Return ``path`` when it is a page of the account, else the front page: a flow of this kind leads nowhere else."""
+    return path if _OWN_PAGE.fullmatch(path) else FRONT_PAGE

@@ -1,0 +1,67 @@
+"""Decides how a person freezes the own account, and how they are told what happened when nothing is signed in any more."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from idp.http.rendering import Pages
+from idp.http.request_context import read_context
+from idp.people.rules.person import Status
+from idp.sign_in.pages.account_door import AccountDoor
+from idp.sign_in.pages.visits import read_visit
+from idp.sign_in.rules.account_refusals import FreezeImpossible
+from idp.sign_in.services.account_freeze import AccountFreeze
+from idp.sign_in.services.account_sessions import AccountSessions
+from idp.sign_in.services.portal import ACCOUNT
+
+PATH = "/account/freeze"
+FROZEN = "/account/frozen"
+
+
+class AccountFreezePage:
+    """``GET`` and ``POST /account/freeze``, ``GET /account/frozen``."""
+
+    def __init__(self, pages: Pages, door: AccountDoor, freeze: AccountFreeze, sessions: AccountSessions) -> None:
+        self._pages = pages
+        self._door = door
+        self._freeze = freeze
+        self._sessions = sessions
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route(PATH, self.show, methods=["GET"]),
+            Route(PATH, self.submit, methods=["POST"]),
+            Route(FROZEN, self.show_frozen, methods=["GET"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """Explain what freezing does, and ask."""
+        context = read_context(request)
+        owner = await self._door.enter(context, PATH)
+        if isinstance(owner, Response):
+            return owner
+        if not self._freeze.is_possible(owner.standing.status):
+            return self._pages.refuse(context, FreezeImpossible(), back_url=ACCOUNT)
+        return self._pages.render(context, "account_freeze.html", csrf=owner.csrf)
+
+    async def submit(self, request: Request) -> Response:
+        """Freeze; a form that is sent again comes to the page that says so."""
+        context = read_context(request)
+        if await self._sessions.find_end(context.session_cookie) == Status.FROZEN.value:
+            return RedirectResponse(FROZEN, 303)
+        read = await self._door.read(request, context, PATH)
+        if isinstance(read, Response):
+            return read
+        try:
+            await self._freeze.freeze(read[0], read_visit(context))
+        except FreezeImpossible as refusal:
+            return self._pages.refuse(context, refusal, back_url=ACCOUNT)
+        return RedirectResponse(FROZEN, 303)
+
+    async def show_frozen(self, request: Request) -> Response:
+        """Say what happened and how it is undone, to the browser whose sign-in ended by it; anybody else goes to the account."""
+        context = read_context(request)
+        if await self._sessions.find_end(context.session_cookie) != Status.FROZEN.value:
+            return RedirectResponse(ACCOUNT, 303)
+        return self._pages.render(context, "account_frozen.html")

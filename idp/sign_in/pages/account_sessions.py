@@ -1,0 +1,55 @@
+"""Decides how a person's sign-ins are shown and ended from another device."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from idp.http.rendering import Pages
+from idp.http.request_context import read_context
+from idp.sign_in.pages.account_door import AccountDoor
+from idp.sign_in.pages.visits import read_visit
+from idp.sign_in.services.account_sessions import AccountSessions
+
+PATH = "/account/sessions"
+MAX_HANDLE = 64
+
+
+class AccountSessionsPage:
+    """``GET`` and ``POST /account/sessions``."""
+
+    def __init__(self, pages: Pages, door: AccountDoor, sessions: AccountSessions) -> None:
+        self._pages = pages
+        self._door = door
+        self._sessions = sessions
+
+    def routes(self) -> list[Route]:
+        """Return the routes of this page."""
+        return [Route(PATH, self.show, methods=["GET"]), Route(PATH, self.submit, methods=["POST"])]
+
+    async def show(self, request: Request) -> Response:
+        """Show where the person is signed in."""
+        context = read_context(request)
+        owner = await self._door.enter(context, PATH)
+        if isinstance(owner, Response):
+            return owner
+        done = request.query_params.get("done", "")
+        return self._pages.render(
+            context,
+            "account_sessions.html",
+            csrf=owner.csrf,
+            sessions=await self._sessions.list(owner),
+            done=next((what for what in ("one", "others") if done == self._door.mark_done(owner, what)), ""),
+        )
+
+    async def submit(self, request: Request) -> Response:
+        """End one sign-in, or all others; whatever this page does not name (any more) stays as it is."""
+        context = read_context(request)
+        read = await self._door.read(request, context, PATH)
+        if isinstance(read, Response):
+            return read
+        owner, form = read
+        if form.get("others", 10):
+            what, ended = "others", await self._sessions.end_others(owner, read_visit(context)) > 0
+        else:
+            what, ended = "one", await self._sessions.end_one(owner, form.get("session", MAX_HANDLE), read_visit(context))
+        return RedirectResponse(f"{PATH}?done={self._door.mark_done(owner, what)}" if ended else PATH, 303)
