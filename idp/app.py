@@ -36,6 +36,7 @@ from idp.platform.password_hashing import PasswordHashing
 from idp.protocol.endpoints.authorize import AuthorizeEndpoint
 from idp.protocol.endpoints.consent import ConsentPage
 from idp.protocol.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint
+from idp.protocol.endpoints.releases import ReleasesPage
 from idp.protocol.endpoints.sign_out import SignOutPage
 from idp.protocol.endpoints.token import IntrospectionEndpoint, TokenEndpoint
 from idp.protocol.endpoints.userinfo import UserInfoEndpoint
@@ -48,15 +49,29 @@ from idp.protocol.services.consent import Consent
 from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.protocol.services.continuation import AuthorizeContinuation
 from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.releases import Releases
+from idp.protocol.services.remote_sign_out import RemoteSignOut
 from idp.protocol.services.resources import Resources
 from idp.protocol.services.sign_out import SignOut
 from idp.protocol.services.standing_loss import StandingLoss
 from idp.protocol.services.tokens import Tokens
 from idp.protocol.stores.grants import GrantReads
 from idp.protocol.stores.standing import make_standing_reads
+from idp.sign_in.pages.account import AccountPage
+from idp.sign_in.pages.account_door import AccountDoor
+from idp.sign_in.pages.account_freeze import AccountFreezePage
+from idp.sign_in.pages.account_password import AccountPasswordPage
+from idp.sign_in.pages.account_sessions import AccountSessionsPage
 from idp.sign_in.pages.dispatch import DispatchPage
 from idp.sign_in.pages.portal import PortalPage
 from idp.sign_in.pages.sign_in import SignInPage
+from idp.sign_in.services.account import Account
+from idp.sign_in.services.account_freeze import AccountFreeze
+from idp.sign_in.services.account_history import AccountHistory
+from idp.sign_in.services.account_notices import AccountNotices
+from idp.sign_in.services.account_password import AccountPassword
+from idp.sign_in.services.account_profile import AccountProfile
+from idp.sign_in.services.account_sessions import AccountSessions
 from idp.sign_in.services.dispatch import Continuation, Dispatcher
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import Portal
@@ -218,6 +233,7 @@ def build_app(
         *DispatchPage(pages, dispatcher).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
         *SignOutPage(pages, interactions, sign_out, random).routes(),
+        *_build_account_routes(services, pages, interactions, portal, throttle),
         Route("/help", information.show_help, methods=["GET"]),
         Route("/accessibility", information.show_accessibility, methods=["GET"]),
         Route("/privacy", information.show_privacy, methods=["GET"]),
@@ -242,6 +258,32 @@ def build_app(
         machine_prefixes=machine_prefixes,
         observe=services.metrics.count_request,
     )
+
+
+def _build_account_routes(
+    services: Services, pages: Pages, interactions: Interactions, portal: Portal, throttle: Throttle
+) -> Sequence[BaseRoute]:
+    """Return the pages on which people look after themselves."""
+    platform, sessions, people = services.platform, services.sessions, services.people
+    database, data_keys, audit, clock = platform.database, platform.data_keys, platform.audit_log, platform.clock
+    idle = timedelta(seconds=platform.settings.sign_in.session_idle_seconds)
+    places, end_grants = data_keys.sealer("places"), RemoteSignOut(audit, clock).end_grants
+    account = Account(sessions, people, data_keys.mac("codes"))
+    door = AccountDoor(pages, account, interactions, portal)
+    history = AccountHistory(database, places, clock)
+    releases = Releases(database, services.directory, history, audit, clock)
+    profile = AccountProfile(database, people, data_keys.sealer("people"))
+    own_sessions = AccountSessions(database, account, sessions, audit, places, clock, idle, end_grants)
+    notices = AccountNotices(platform.outbox, clock)
+    password = AccountPassword(database, account, own_sessions, notices, sessions, people, services.passwords, throttle, audit, clock)
+    freeze = AccountFreeze(database, account, people, notices, audit)
+    return [
+        *AccountPage(pages, door, account, profile, history, releases.name_client).routes(),
+        *AccountSessionsPage(pages, door, own_sessions).routes(),
+        *AccountPasswordPage(pages, door, password).routes(),
+        *AccountFreezePage(pages, door, freeze, own_sessions).routes(),
+        *ReleasesPage(pages, door, releases).routes(),
+    ]
 
 
 @asynccontextmanager
