@@ -51,6 +51,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "draft_expired": 410,
     "account_exists": 409,
     "registration_refused": 403,
+    "not_raisable": 403,
     # what was posted
     "bad_form": 400,
     "form_too_large": 413,

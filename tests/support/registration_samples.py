@@ -14,18 +14,12 @@ KINDS = (
     "passport",
 )
 NOTHING_TYPED = {"name": "", "document_kind": "resident_id", "id_number": "", "phone": ""}
-STEPS = {"identity": 1, "code": 2, "waiting": 2, "items": 3, "password": 4, "agreement": 5}
-AGREEMENT = {
-    "title": "服务协议（样例）",
-    "version": "2026-01",
-    "sections": [
-        {
-            "heading": "一、本协议是什么",
-            "paragraphs": ["这是合成的样例文字，长度与真实协议的一段相当，用来检查排版在各种宽度下是否清楚易读。"],
-        },
-        {"heading": "二、您的权利", "paragraphs": ["您可以随时查询、更正自己的信息。", "您可以随时注销账号，注销不比注册更难。"]},
-    ],
-}
+STEPS = {"identity": 1, "code": 2, "check": 2, "items": 3, "password": 4, "agreement": 5}
+SECTIONS = [
+    {"heading": "一、本协议是什么", "paragraphs": ["这是合成的样例文字，用来检查排版在各种宽度下是否清楚易读。"]},
+    {"heading": "二、您的权利", "paragraphs": ["您可以随时查询、更正自己的信息。", "您可以随时注销账号，注销不比注册更难。"]},
+    {"heading": "", "paragraphs": ["本文本为样例。"]},
+]
 
 
 def make_item(kind: str, **changes: Any) -> dict[str, Any]:
@@ -37,8 +31,6 @@ def make_item(kind: str, **changes: Any) -> dict[str, Any]:
         "value": "",
         "chosen": kind == "phone",
         "inputmode": "numeric" if digits else "text",
-        "further": "",
-        "further_value": "",
         **changes,
     }
 
@@ -57,6 +49,7 @@ def list_registration_samples(
             "at": at,
             "then_step": at + 1 if at < 5 else 0,
             "back": f"/register/sample?i={flow['i']}" if at > 1 else "",
+            "lost": False,
         }
         samples[name] = (f"register_{page}.html", {**frame, **values})
 
@@ -82,47 +75,53 @@ def list_registration_samples(
         typed={"name": "王小明", "document_kind": "passport", "id_number": "E00000000", "phone": "13800138000"},
         errors=[FieldError("", "identity_mismatch")],
     )
-    add("register-code", "code", phone="138****8000", minutes=5, resent=False)
+    add("register-code", "code", phone="138****8000", minutes=5, resent=False, unsent=False)
     add(
         "register-code-errors",
         "code",
         phone="138****8000",
         minutes=5,
         resent=False,
+        unsent=False,
         errors=[FieldError("code", "code_wrong", {"tries": 3})],
     )
-    add("register-waiting", "waiting", authority="identity")
+    add("register-check", "check", silent=False)
+    add("register-check-silent", "check", silent=True)
     add("register-items", "items", **shown)
     add(
         "register-items-errors",
         "items",
-        **{**shown, "items": [*items[:2], make_item("bank_card", value="6214830000000000016", further="bank_phone"), *items[3:]]},
-        errors=[FieldError("bank_card", "bank_card_wrong_check_digit"), FieldError("bank_phone", "bank_phone_empty")],
+        **{**shown, "items": [*items[:2], make_item("bank_card", value="6214830000000000016"), *items[3:]]},
+        errors=[FieldError("bank_card", "bank_card_wrong_check_digit")],
     )
     add("register-items-too-few", "items", **shown, errors=[FieldError("", "items_too_few")])
     add("register-items-insufficient", "items", **{**shown, "count": 1}, errors=[FieldError("", "items_insufficient", {"missing": 1})])
     add("register-items-silent", "items", **{**shown, "items": items[1:], "done": ["phone"], "count": 1, "waiting": ["bank_card"]})
     add("register-items-enough", "items", **{**shown, "items": items[3:], "done": ["phone", "bank_card"], "count": 2, "enough": True})
-    add("register-password", "password")
-    add("register-password-errors", "password", errors=[FieldError("password", "password_common")])
+    add("register-password", "password", kept=False)
+    add("register-password-kept", "password", kept=True, lost=True)
+    add("register-password-errors", "password", kept=False, errors=[FieldError("password", "password_common")])
     read_back = {
         "name": "*小明",
         "document_kind": "resident_id",
         "id_number": "110*** ******** 0010",
         "phone": "138****8000",
         "done": ["phone", "bank_card"],
-        "agreement": AGREEMENT,
+        "count": 2,
+        "version": "2026-01",
+        "sections": SECTIONS,
     }
     add("register-agreement", "agreement", **read_back)
     add(
         "register-agreement-errors",
         "agreement",
-        **{**read_back, "name": long_name, "document_kind": "foreign_permanent_resident"},
+        **{**read_back, "name": long_name, "document_kind": "foreign_permanent_resident", "done": []},
         errors=[FieldError("agreement", "agreement_unticked")],
     )
     resume = {**flow, "department": department, "name": "*小明", "at": 3}
     samples["register-resume"] = ("register_resume.html", resume)
     samples["register-resume-long"] = ("register_resume.html", {**resume, "name": long_name, "department": long_department})
     samples["register-checking"] = ("register_checking.html", {"department": department, "look": "/sample"})
+    samples["register-done"] = ("register_done.html", {**flow, "department": department})
     samples["register-exists"] = ("register_exists.html", {"i": flow["i"], "department": department})
     return samples

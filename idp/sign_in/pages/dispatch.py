@@ -38,9 +38,9 @@ class DispatchPage:
             return self._pages.refuse(context, refusal)
         if isinstance(routed.step, SignInNeeded) and request.query_params.get("asked") and not routed.interaction.proved:
             return self._pages.refuse(context, InteractionExpired(), **routed.interaction.way_back)
-        return self._answer(context, routed)
+        return self._answer(context, routed, opened=request.query_params.get("opened") == "1")
 
-    def _answer(self, context: RequestContext, routed: Routed) -> Response:
+    def _answer(self, context: RequestContext, routed: Routed, *, opened: bool) -> Response:
         interaction = routed.interaction
         match routed.step:
             case SignInNeeded():
@@ -48,14 +48,17 @@ class DispatchPage:
             case PageNeeded(path=path):
                 return RedirectResponse(f"{path}?i={quote(interaction.id, safe='')}", 303)
             case Leave(url=url):
-                return leave(self._pages, context, url, interaction.name_department(context.language))
+                return leave(self._pages, context, url, interaction.name_department(context.language), opened=opened)
             case Refused(code=code, back_url=back_url):
                 return self._pages.refuse(context, code, **interaction.way_back, back_url=back_url)
         assert_never(routed.step)
 
 
-def leave(pages: Pages, context: RequestContext, url: str, department: str) -> Response:
-    """Return the last hop: 303 inside this origin, else a page, since Chromium blocks a redirect after a POST by ``form-action``."""
+def leave(pages: Pages, context: RequestContext, url: str, department: str, *, opened: bool = False) -> Response:
+    """Return the last hop: 303 inside this origin, else a page, since Chromium blocks a redirect after a POST by ``form-action``.
+
+    ``opened``: the person's account was opened on the way, which the page says.
+    """
     if url.startswith("/") and not url.startswith("//"):
         return RedirectResponse(url, 303)
-    return pages.render(context, "returning.html", url=url, department=department)
+    return pages.render(context, "returning.html", url=url, department=department, opened=opened)
