@@ -38,6 +38,7 @@ from idp.platform.migrations import migrate
 from idp.protocol.services.clients import ClientRegistration
 from idp.settings import load_settings
 from sms import create_simulator
+from tests.support.authorities import serve_authorities
 
 ROOT = Path(__file__).resolve().parents[2]
 REDIRECT_URI = "https://department.example/callback"
@@ -126,6 +127,8 @@ class RealProvider:
         self.port = find_free_port()
         self.postgres = EmbeddedPostgres(self.folder / "postgres")
         self.gateway = SmsGateway()
+        self._open = contextlib.ExitStack()
+        self._named: dict[str, str] = {}
 
     @property
     def issuer(self) -> str:
@@ -151,6 +154,7 @@ class RealProvider:
             "IDP_SMS__ACCESS_KEY_ID": GATEWAY_KEY,
             "IDP_SMS__ACCESS_KEY_SECRET_FILE": str(self.folder / "gateway-secret"),
             "IDP_SMS__SIGN_NAME": SIGN_NAME,
+            **self._named,
             **self.further,
         }
 
@@ -160,10 +164,15 @@ class RealProvider:
         return CookieNames(self.issuer, "show")
 
     async def prepare(self) -> None:
-        """Start PostgreSQL and the gateway, and migrate. Call it from the main thread: the server follows the thread that started it."""
+        """Start PostgreSQL, the gateway and the authorities, and migrate.
+
+        Call it from the main thread: the server follows the thread that started it. ``authorities`` run in a thread of this process.
+        """
         (self.folder / "gateway-secret").write_text(GATEWAY_SECRET)
         self.postgres.start()
         self.gateway.start()
+        self.authorities = self._open.enter_context(serve_authorities(read_system_clock))
+        self._named = self.authorities.write_settings(self.folder)
         await migrate(self.postgres.owner_dsn(), "sandbox")
 
     async def seed(self, work: Callable[[Services], Awaitable[Any]]) -> Any:
@@ -279,6 +288,7 @@ class RealProvider:
         """Stop everything and erase the cluster."""
         self.stop_processes()
         self.gateway.stop()
+        self._open.close()
         self.postgres.stop()
         self.postgres.erase()
 
