@@ -10,6 +10,7 @@ from pathlib import Path
 
 import idp
 from idp.kernel.transitions import Transitions
+from idp.people.rules.registration import draw_steps
 from keys import draw_key_states
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,10 @@ def find_tables() -> Iterator[tuple[str, str, Transitions]]:
 
 def list_diagrams() -> list[Diagram]:
     """Return every diagram, by file name."""
-    diagrams = [Diagram("signing-key-states", "Signing key states", "keys.KEY_TRANSITIONS", draw_key_states())]
+    diagrams = [
+        Diagram("signing-key-states", "Signing key states", "keys.KEY_TRANSITIONS", draw_key_states()),
+        Diagram("registration-steps", "Steps of a registration", "idp.people.rules.registration.STEPS", draw_steps()),
+    ]
     for module, name, table in find_tables():
         file, title = TITLES.get(name, (name.lower().replace("_", "-"), name.replace("_", " ").capitalize()))
         diagrams.append(Diagram(file, title, f"{module}.{name}", table.draw()))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -115,6 +116,13 @@ RAISING: Final = (StepRow(Step.ITEMS, lambda d: False, _forget_items),)
 def find_step(draft: Draft) -> Step:
     """Return the step that the draft stands at: the first that is not done."""
     return next((row.step for row in (RAISING if draft.raising else STEPS) if not row.done(draft)), Step.DONE)
+
+
+def draw_steps() -> str:
+    """Return the step table as a Mermaid state diagram: forward by doing a step, backward by undoing it."""
+    course = [*(row.step for row in STEPS), Step.DONE]
+    forward = [f"    {a.value} --> {b.value}: done" for a, b in pairwise(course)]
+    return "\n".join(["stateDiagram-v2", *forward, f"    {Step.CHECK.value} --> {Step.IDENTITY.value}: the register does not agree"])
 
 
 def undo_from(draft: Draft, step: Step) -> Draft:

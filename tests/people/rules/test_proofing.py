@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.kernel.checks import CheckKind, CheckResult
-from idp.people.rules.proofing import CheckAnswer, Proved, Short, judge_items, list_matched, name_attempt, plan_items
+from idp.people.rules.proofing import CheckAnswer, Proved, Short, judge_items, judge_raising, list_matched, name_attempt, plan_items
 from idp.people.rules.proofing_items import DAILY, ITEM_OF, ITEMS
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -76,3 +76,33 @@ def test_cards_are_checked_less_often(kind: CheckKind, daily: int) -> None:
 def test_the_table_names_every_field_once() -> None:
     assert len({item.field for item in ITEMS}) == len({item.label for item in ITEMS}) == len({item.authority for item in ITEMS}) == 5
     assert [item.kind for item in ITEMS if not item.typed] == [CheckKind.PHONE]
+
+
+FUND, SOCIAL, BANK, PHONE = CheckKind.HOUSING_FUND_ACCOUNT, CheckKind.SOCIAL_SECURITY_CARD, CheckKind.BANK_CARD, CheckKind.PHONE
+
+
+@pytest.mark.parametrize(
+    "ial,earlier,fresh,verdict",
+    [
+        (2, (FUND, SOCIAL), (PHONE,), Proved(3)),
+        (2, (FUND, SOCIAL), (BANK,), Short(1, ())),
+        (2, (FUND,), (PHONE,), Proved(3)),
+        (2, (), (PHONE,), Short(1, ())),
+        (2, (), (), Short(2, ())),
+        (2, (), (PHONE, BANK), Proved(3)),
+        (2, (PHONE, FUND), (), Short(1, ())),
+        (2, (CheckKind.IDENTITY,), (PHONE,), Short(1, ())),
+        (3, (), (PHONE,), Proved(3)),
+        (3, (), (BANK, FUND), Short(1, ())),
+        (3, (), (), Short(1, ())),
+    ],
+)
+def test_raising_asks_anew_only_what_binds_the_phone(
+    ial: int, earlier: tuple[CheckKind, ...], fresh: tuple[CheckKind, ...], verdict: Proved | Short
+) -> None:
+    assert judge_raising(ial, earlier, match(*fresh)) == verdict
+
+
+def test_a_bank_that_named_the_phone_binds_it_too() -> None:
+    assert judge_raising(2, (FUND,), match(BANK), bank_names_phone=True) == Proved(3)
+    assert judge_raising(2, (FUND,), match(SOCIAL), [PHONE], bank_names_phone=True) == Short(1, (PHONE,))

@@ -10,7 +10,7 @@ import pytest
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.people.rules.identifiers import IdentifierKind, IdNumber, Phone, parse_document, parse_phone
 from idp.people.rules.proofing import CheckAnswer
-from idp.people.rules.registration import STEPS, Draft, Step, add_answers, change_applicant, find_step, undo_from
+from idp.people.rules.registration import STEPS, Draft, Step, add_answers, change_applicant, draw_steps, find_step, undo_from
 from idp.people.rules.registration_format import read_draft, write_draft
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -121,3 +121,9 @@ def test_a_draft_prints_masked() -> None:
         assert "测试甲" not in text
         assert DOCUMENT.value not in text
         assert "0013" not in text
+
+
+def test_the_drawing_names_every_step() -> None:
+    drawn = draw_steps()
+    assert all(step.value in drawn for step in Step)
+    assert drawn.count("-->") == len(STEPS) + 1

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from idp.authenticators.rules.refusals import CodeWrong, PasswordPersonal, SmsTooSoon
+from idp.enrolment import build_waiting
 from idp.kernel.checks import CheckKind, CheckResult
-from idp.kernel.errors import Refusal
 from idp.people.rules.identifiers import Identifier, IdentifierKind
 from idp.people.rules.person import Status
 from idp.people.rules.refusals import (
@@ -451,15 +451,4 @@ async def test_every_answer_is_audited_and_keeps_its_evidence(provider: Provider
 
 
 def make_waiting(provider: Provider):
-    from idp.enrolment import build_waiting
-
     return build_waiting(provider.services.platform)
-
-
-async def test_every_refusal_of_a_registration_has_words(provider: Provider) -> None:
-    from idp.people.rules import refusals
-
-    codes = [
-        value.code for value in vars(refusals).values() if isinstance(value, type) and issubclass(value, Refusal) and value is not Refusal
-    ]
-    assert len(codes) == len(set(codes)) >= 13
