@@ -50,7 +50,7 @@ def build_enrolment(platform: Platform, people: People, passwords: Passwords, co
     activation = Activation(database, drafts, passwords, platform.data_keys.sealer("people"), index, platform.outbox, audit, clock, random)
     return Enrolment(
         proofing=proofing,
-        registration=Registration(database, drafts, people, codes, proofing, passwords, activation, agreements, index, audit, clock),
+        registration=Registration(database, drafts, codes, proofing, passwords, activation, agreements, index, audit, clock),
         raising=Raising(database, drafts, people, proofing, activation, audit, clock),
     )
 

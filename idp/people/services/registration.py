@@ -17,7 +17,7 @@ from idp.authenticators.stores import locks
 from idp.kernel.audit_events import AuditEvent, Kind, Result
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import Clock
-from idp.people.rules.identifiers import Identifier, IdNumber, Phone
+from idp.people.rules.identifiers import IdNumber, Phone
 from idp.people.rules.item_numbers import equals_document
 from idp.people.rules.masking import mask_name
 from idp.people.rules.proofing import Proved, judge_items, plan_items
@@ -37,11 +37,11 @@ from idp.people.rules.refusals import (
 from idp.people.rules.registration import Draft, Step, add_answers, change_applicant, undo_from
 from idp.people.services.activation import Activation
 from idp.people.services.agreements import Agreement
-from idp.people.services.directory import People
 from idp.people.services.drafts import Drafts, HeldDraft, require_idle
 from idp.people.services.proofing import Case, Proofing
 from idp.people.services.requester import Requester
 from idp.people.stores import drafts as draft_rows
+from idp.people.stores import people
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from keys import BlindIndex
@@ -76,7 +76,6 @@ class Registration:
         self,
         database: Database,
         drafts: Drafts,
-        people: People,
         codes: Codes,
         proofing: Proofing,
         passwords: Passwords,
@@ -88,7 +87,6 @@ class Registration:
     ) -> None:
         self._database = database
         self._drafts = drafts
-        self._people = people
         self._codes = codes
         self._proofing = proofing
         self._passwords = passwords
@@ -334,7 +332,9 @@ class Registration:
 
     async def _require_newcomer(self, held: HeldDraft, who: Requester) -> None:
         document = held.draft.document
-        if await self._people.find_by_identifier(Identifier(document.kind, document.value)) is None:
+        # Exactly this kind: the same characters may be somebody else's passport.
+        indexes = self._index.index_all(document.kind.value, document.value)
+        if await people.find_by_identifier(self._database, document.kind.value, indexes) is None:
             return
         async with self._database.transaction() as tx:
             await self._audit.record(tx, self._make_event(Kind.REGISTRATION_REFUSED, held.draft, who, {"reason": "account_exists"}))

@@ -452,3 +452,15 @@ async def test_every_answer_is_audited_and_keeps_its_evidence(provider: Provider
 
 def make_waiting(provider: Provider):
     return build_waiting(provider.services.platform)
+
+
+async def test_somebody_elses_passport_of_the_same_characters_is_no_account_of_ours(provider: Provider) -> None:
+    holder, newcomer = register(provider, 42), register(provider, 43)
+    for somebody, kind in ((holder, "passport"), (newcomer, "hk_macao_travel_permit")):
+        entry = provider.authorities.registers.find("resident_id", somebody.person.id_number)
+        assert entry is not None
+        somebody.person = replace(somebody.person, document_kind=kind, id_number="H12345678")
+        provider.authorities.add_person(replace(entry, document_kind=kind, id_number="H12345678"))
+    await holder.finish()
+    done = await newcomer.finish()
+    assert done.draft.person_id != holder.draft.draft.person_id
