@@ -122,6 +122,16 @@ def list_registration_samples(
     samples["register-resume"] = ("register_resume.html", resume)
     samples["register-resume-long"] = ("register_resume.html", {**resume, "name": long_name, "department": long_department})
     samples["register-checking"] = ("register_checking.html", {"department": department, "look": "/sample"})
+    raising = {**flow, "department": department, "phone": "138****8000", "earlier": [], "done": [], "waiting": [], "items": items}
+    raising |= {"only_phone": False, "blocked": False}
+    samples["raise"] = ("raise.html", raising)
+    samples["raise-phone"] = (
+        "raise.html",
+        {**raising, "items": items[:1], "earlier": ["social_security_card", "bank_card"], "only_phone": True},
+    )
+    samples["raise-silent"] = ("raise.html", {**raising, "items": items[2:], "done": ["phone"], "waiting": ["social_security_card"]})
+    samples["raise-errors"] = ("raise.html", {**raising, "department": long_department, "errors": [FieldError("", "raise_nothing_chosen")]})
+    samples["raise-blocked"] = ("raise.html", {**raising, "items": [], "blocked": True})
     samples["register-done"] = ("register_done.html", {**flow, "department": department})
     samples["register-exists"] = ("register_exists.html", {"i": flow["i"], "department": department})
     return samples

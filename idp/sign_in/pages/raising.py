@@ -1,0 +1,206 @@
+"""Decides how a signed-in person is asked for further items when the level is too low: the same fields, later, or the window."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from idp.http.errors import find_refusal_status
+from idp.http.forms import FieldError, Form, read_form
+from idp.http.guards import require_csrf
+from idp.http.rendering import Pages
+from idp.http.request_context import RequestContext, read_context
+from idp.kernel.checks import CheckKind
+from idp.kernel.errors import Refusal
+from idp.people.rules.proofing_items import ITEMS, ProofingItem
+from idp.people.rules.refusals import NotRaisable
+from idp.people.services.raising import Need, Raising
+from idp.people.services.requester import Requester
+from idp.sign_in.pages.registration_forms import MAX_HIDDEN, list_item_fields, parse_items
+from idp.sign_in.pages.registration_items import ITEM_ERRORS
+from idp.sign_in.pages.registration_views import ItemsView, view_items
+from idp.sign_in.pages.visits import read_visit
+from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.session import Session
+from idp.sign_in.services.arrival import make_requester
+from idp.sign_in.services.interactions import Held, Interactions, require_step
+from idp.sign_in.services.portal import Portal
+from idp.sign_in.services.sessions import Sessions
+
+PATH: Final = "/raise"
+GO_ON: Final = frozenset({"step_repeated", "still_checking", "draft_moved", "authority_unavailable"})
+"""Refusals after which the page says how things stand now."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request of a signed-in person in a flow."""
+
+    context: RequestContext
+    held: Held
+    session: Session
+    who: Requester
+
+    @property
+    def flow(self) -> Interaction:
+        """Return the flow."""
+        return self.held.interaction
+
+    def name_page(self, path: str = PATH) -> str:
+        """Return an address in this flow."""
+        return f"{path}?{urlencode({'i': self.flow.id})}"
+
+
+class RaisingPage:
+    """The page between the sign-in and the department that needs to know more."""
+
+    def __init__(
+        self,
+        pages: Pages,
+        interactions: Interactions,
+        sessions: Sessions,
+        portal: Portal,
+        raising: Raising,
+        serves: Callable[[CheckKind], bool],
+    ) -> None:
+        self._pages = pages
+        self._interactions = interactions
+        self._sessions = sessions
+        self._portal = portal
+        self._raising = raising
+        self._serves = serves
+
+    def routes(self) -> list[Route]:
+        """Return the page's routes."""
+        return [Route(PATH, self.show, methods=["GET"]), Route(PATH, self.submit, methods=["POST"])]
+
+    async def show(self, request: Request) -> Response:
+        """Show what is missing."""
+        context = read_context(request)
+        try:
+            interaction_id = request.query_params.get("i", "")
+            if not interaction_id:
+                return await self._begin(context)
+            asked = await self._enter(context, interaction_id)
+            if isinstance(asked, Response):
+                return asked
+            return await self._render(asked)
+        except Refusal as refusal:
+            return self._pages.refuse(context, refusal)
+
+    async def submit(self, request: Request) -> Response:
+        """Ask the authorities, or go on without."""
+        context = read_context(request)
+        asked: Asked | Response | None = None
+        try:
+            form = await read_form(request)
+            asked = await self._enter(context, form.get("i", MAX_HIDDEN))
+            if isinstance(asked, Response):
+                return asked
+            require_csrf(context, form, asked.flow.csrf)
+            require_step(asked.held, form.get("step", MAX_HIDDEN))
+            if "later" in form:
+                await self._interactions.replace(asked.held, replace(asked.flow, declined=True))
+                return RedirectResponse(asked.name_page("/continue"), 303)
+            return await self._take(asked, form)
+        except Refusal as refusal:
+            if not isinstance(asked, Asked):
+                return self._pages.refuse(context, refusal)
+            if refusal.code in GO_ON:
+                return RedirectResponse(asked.name_page(), 303)
+            return self._pages.refuse(context, refusal, **asked.flow.way_back)
+
+    async def _begin(self, context: RequestContext) -> Response:
+        browser = context.browser_cookie
+        if not browser:
+            names = context.cookie_names
+            browser = self._interactions.make_browser_cookie()
+            context.set_cookie(names.set(names.browser, browser))
+        begun = await self._portal.begin(browser, context.address)
+        return RedirectResponse(f"{PATH}?{urlencode({'i': begun.id})}", 303)
+
+    async def _enter(self, context: RequestContext, interaction_id: str) -> Asked | Response:
+        held = await self._interactions.read(interaction_id, context.browser_cookie)
+        session = await self._sessions.read(context.session_cookie)
+        if session is None:
+            return RedirectResponse(f"/continue?{urlencode({'i': held.interaction.id})}", 303)
+        self._sessions.touch(session)
+        return Asked(context, held, session, make_requester(read_visit(context), held.interaction))
+
+    async def _take(self, asked: Asked, form: Form) -> Response:
+        person_id = asked.session.person_id
+        try:
+            if "retry" in form:
+                await self._raising.continue_items(person_id, asked.who)
+            else:
+                given, errors = parse_items(form, ITEMS, None)
+                if errors:
+                    return await self._render(asked, form, errors)
+                await self._raising.submit_items(person_id, given, asked.context.language, asked.who)
+        except NotRaisable:
+            return await self._render(asked)
+        except Refusal as refusal:
+            if refusal.code not in ITEM_ERRORS:
+                raise
+            key = "raise_nothing_chosen" if refusal.code == "items_too_few" else refusal.code
+            error = FieldError(str(refusal.facts.get("field", "")), key, refusal.facts)
+            return await self._render(asked, form, [error], refusal)
+        return RedirectResponse(asked.name_page("/continue"), 303)
+
+    async def _render(
+        self, asked: Asked, form: Form | None = None, errors: list[FieldError] | None = None, refusal: Refusal | None = None
+    ) -> Response:
+        try:
+            need = await self._raising.look(asked.session.person_id)
+        except NotRaisable:
+            need = None
+        if need is not None and need.held is not None and need.held.checking:
+            return self._answer(asked, "register_checking.html", look=asked.name_page())
+        status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
+        if need is None:
+            empty: tuple[str, ...] = ()
+            rest = {"phone": "", "earlier": empty, "done": empty, "waiting": empty, "items": empty, "only_phone": False, "blocked": True}
+            return self._answer(asked, "raise.html", **rest)
+        draft = need.held.draft if need.held is not None else None
+        view = view_items(draft.answers if draft is not None else (), draft.pending if draft is not None else (), self._serves)
+        only_phone = _needs_only_phone(need, view)
+        return self._answer(
+            asked,
+            "raise.html",
+            status,
+            errors=errors or [],
+            phone=str(need.phone),
+            earlier=_name_kinds(need.earlier - {CheckKind.PHONE}),
+            done=view.done,
+            waiting=view.waiting,
+            items=list_item_fields(_list_open(need, view, only_phone=only_phone), form),
+            only_phone=only_phone,
+            blocked=False,
+        )
+
+    def _answer(self, asked: Asked, template: str, status: int = 200, **values: object) -> Response:
+        flow = asked.flow
+        department = flow.name_department(asked.context.language)
+        return self._pages.render(
+            asked.context, template, status, i=flow.id, csrf=flow.csrf, step=asked.held.step, department=department, **values
+        )
+
+
+def _needs_only_phone(need: Need, view: ItemsView) -> bool:
+    """Tell whether the operator's match is all that is missing: another item matched before, or the level was reached before."""
+    return CheckKind.PHONE.value not in view.done and (need.ial >= 3 or bool(need.earlier - {CheckKind.PHONE}))
+
+
+def _list_open(need: Need, view: ItemsView, *, only_phone: bool) -> list[ProofingItem]:
+    if only_phone:
+        return [item for item in view.open if item.kind is CheckKind.PHONE]
+    return [item for item in view.open if item.kind is CheckKind.PHONE or item.kind not in need.earlier]
+
+
+def _name_kinds(kinds: Iterable[CheckKind]) -> list[str]:
+    known = set(kinds)
+    return [item.kind.value for item in ITEMS if item.kind in known]
