@@ -9,6 +9,7 @@ For demonstration and tests only; nothing that serves for real imports it. Binds
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 from collections import Counter, OrderedDict, deque
@@ -18,7 +19,7 @@ from typing import Annotated
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -150,6 +151,8 @@ class SimulatedAuthorities:
         if fault is not None and fault.kind in UNPROCESSED:
             return self._refuse_by(fault, question, exchange)
         body = self._record(question, exchange) if recorded is None else recorded[1]
+        if fault is not None and fault.kind is FaultKind.SILENT:
+            return await _keep_silent(request)
         return await self._send(body, question.kind, exchange, fault)
 
     async def _answer_status(self, request: Request) -> Response:
@@ -161,7 +164,7 @@ class SimulatedAuthorities:
         chosen = self._faults.get(CheckKind(kind))
         fault = chosen.fault.kind if chosen else None
         if fault is FaultKind.SILENT:
-            await asyncio.sleep(SILENCE)
+            await _keep_silent(request)
         if fault is FaultKind.ERROR_500:
             return Response(b"internal error", 500)
         return self._reply(exchange, 200, {"kind": kind, "ready": fault not in (FaultKind.UNAVAILABLE, FaultKind.SILENT)})
@@ -242,9 +245,6 @@ class SimulatedAuthorities:
                 await asyncio.sleep(fault.seconds)
             headers = key.sign_reply(200, body, self._clock(), nonce)
             self._older[kind] = body, headers
-        elif fault.kind is FaultKind.SILENT:
-            await asyncio.sleep(SILENCE)
-            return Response(status_code=504)
         elif fault.kind is FaultKind.TRUNCATED_JSON:
             body = body[: len(body) // 2]
             headers = key.sign_reply(200, body, self._clock(), nonce)
@@ -302,6 +302,15 @@ def _answer(body: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status, headers, "application/json")
 
 
+async def _keep_silent(request: Request) -> Response:
+    """Say nothing until the caller leaves, or for a minute."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SILENCE):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+    return Response(status_code=504)
+
+
 def _check_loopback(request: Request) -> None:
     """Refuse a request that reached us on another address, or that a foreign page sent here by a name of its own (DNS rebinding)."""
     server = request.scope.get("server")
@@ -311,8 +320,11 @@ def _check_loopback(request: Request) -> None:
 
 async def _read_body(request: Request) -> bytes:
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAXIMUM_REQUEST:
-            raise _Rejected(413, "size")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAXIMUM_REQUEST:
+                raise _Rejected(413, "size")
+    except ClientDisconnect:
+        raise _Rejected(400, "the caller left") from None
     return body

@@ -95,7 +95,8 @@ def test_it_never_listens_beyond_this_machine(tmp_path: Path) -> None:
 
 
 def test_what_serves_for_real_does_not_hold_it() -> None:
-    program = "import sys, idp.cli, idp.serving, idp.worker; print(sorted(name for name in sys.modules if 'simulated' in name or name.startswith('idp.demo')))"
+    found = "[name for name in sys.modules if 'simulated' in name or name.startswith('idp.demo')]"
+    program = f"import sys, idp.cli, idp.serving, idp.worker; print({found})"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
