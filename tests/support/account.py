@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx2
 
+from idp.kernel.audit_events import Place
+from idp.kernel.levels import Factor, Proved
 from idp.platform.outbox import deliver_due
 from tests.support.provider import SESSION, Provider, Somebody
 from tests.support.web import Web
@@ -25,11 +27,25 @@ def list_forms(page: httpx2.Response) -> list[dict[str, str]]:
     ]
 
 
-async def open_account(provider: Provider, person: Somebody, path: str = "/account", **headers: str) -> Web:
-    """Return a browser in which the person signed in and came to ``path``."""
+async def sign_in_to(provider: Provider, person: Somebody, path: str = "/account", **headers: str) -> Web:
+    """Return a browser in which the person signed in by password and came to ``path``."""
     web = Web(provider)
     web.client.headers.update(headers)
     page = await web.sign_in(person, path)
+    assert page.status_code == 200, page.text
+    return web
+
+
+async def open_account(provider: Provider, person: Somebody, path: str = "/account", **headers: str) -> Web:
+    """Return the same as if the person had signed in: quicker, since no password is hashed."""
+    web = Web(provider)
+    web.client.headers.update(headers)
+    place = Place("192.0.2.7", headers.get("user-agent", ""))
+    async with provider.services.platform.database.transaction() as tx:
+        proved = (Proved(Factor.PASSWORD, provider.now()),)
+        opened = await provider.services.sessions.open(tx, person.person_id, proved, None, place)
+    web.client.cookies.set(SESSION, opened.cookie, domain="127.0.0.1")
+    page = await web.get(path)
     assert page.status_code == 200, page.text
     return web
 

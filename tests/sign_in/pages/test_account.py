@@ -10,7 +10,7 @@ from idp.people.rules.masking import mask_name
 from idp.people.rules.person import Status, StatusEvent
 from idp.sign_in.services.portal import find_own_page
 from keys import row_aad
-from tests.support.account import COMPUTER, PAGES, PHONE, find_bare, open_account
+from tests.support.account import COMPUTER, PAGES, PHONE, find_bare, open_account, sign_in_to
 from tests.support.provider import PASSWORD, Provider, Somebody
 from tests.support.web import Web, find_code
 
@@ -159,7 +159,7 @@ async def test_the_history_tells_what_happened_where_and_for_whom(provider: Prov
     await record(provider, person, Kind.SIGN_IN_SUCCEEDED, client_id="historical", amr="pwd sms", new_device=True)
     await record(provider, person, Kind.SIGN_IN_SUCCEEDED, client_id="unregistered", amr="pwd")
     await record(provider, person, Kind.TOKEN_ISSUED, client_id="historical")
-    web = await open_account(provider, person, "/account/history", **{"user-agent": COMPUTER})
+    web = await sign_in_to(provider, person, "/account/history", **{"user-agent": COMPUTER})
     assert web.page is not None
     text = web.page.text
     for shown in (
@@ -185,7 +185,7 @@ async def test_the_history_is_turned_over_by_key(provider: Provider) -> None:
     provider.clock.advance(60)
     await record(provider, person, Kind.SIGN_IN_FAILED, 25, way="password", reason="wrong")
     await record(provider, other, Kind.SIGN_IN_LOCKED)
-    web = await open_account(provider, person, "/account/history")
+    web = await sign_in_to(provider, person, "/account/history")
     page, seen = web.page, []
     while page is not None:
         seen.append((page.text.count(">退出登录</span>"), page.text.count("密码不正确"), page.text.count(">登录成功</span>")))
@@ -202,11 +202,11 @@ async def test_the_history_is_turned_over_by_key(provider: Provider) -> None:
 async def test_a_key_of_somebody_else_shows_only_ones_own(provider: Provider) -> None:
     person, other = await provider.add_person(), await provider.add_person()
     await record(provider, other, Kind.SIGN_IN_LOCKED, 25)
-    theirs = await open_account(provider, other, "/account/history")
+    theirs = await sign_in_to(provider, other, "/account/history")
     assert theirs.page is not None
     older = theirs.page.text.partition('id="older" href="')[2].partition('"')[0]
     assert older
-    web = await open_account(provider, person, "/account/history")
+    web = await sign_in_to(provider, person, "/account/history")
     assert "密码登录暂停" not in (await web.get(older)).text
     for odd in ("x", "A" * 32, "A" * 5_000, "%00", "../"):
         page = await web.get(f"/account/history?before={odd}")
@@ -218,10 +218,10 @@ async def test_the_history_ends_after_a_year(provider: Provider) -> None:
     person = await provider.add_person()
     await record(provider, person, Kind.PASSWORD_CHANGED)
     provider.clock.advance(190 * 86_400)
-    web = await open_account(provider, person, "/account/history")
+    web = await sign_in_to(provider, person, "/account/history")
     assert web.page is not None
     assert "修改了密码" in web.page.text
     provider.clock.advance(190 * 86_400)
-    web = await open_account(provider, person, "/account/history")
+    web = await sign_in_to(provider, person, "/account/history")
     assert web.page is not None
     assert "修改了密码" not in web.page.text
