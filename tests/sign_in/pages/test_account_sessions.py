@@ -147,7 +147,7 @@ async def test_a_form_without_the_token_of_this_sign_in_does_nothing(provider: P
             form["csrf"] = list_forms(await theirs.get(PATH))[0]["csrf"]
         case "of another sign-in":
             form["csrf"] = list_forms(await other.get(PATH))[0]["csrf"]
-        case "from elsewhere":
+        case _:
             headers = {"sec-fetch-site": "cross-site"}
     page = await web.client.post(path, data=form, headers=headers)
     assert (page.status_code, find_code(page)) == (403, "form_forged")
