@@ -97,7 +97,7 @@ def list_registration_samples(
     add("register-items-too-few", "items", **shown, errors=[FieldError("", "items_too_few")])
     add("register-items-insufficient", "items", **{**shown, "count": 1}, errors=[FieldError("", "items_insufficient", {"missing": 1})])
     add("register-items-silent", "items", **{**shown, "items": items[1:], "done": ["phone"], "count": 1, "waiting": ["bank_card"]})
-    add("register-items-enough", "items", **{**shown, "items": items[3:], "done": ["phone", "bank_card"], "count": 2, "enough": True})
+    add("register-items-enough", "items", **{**shown, "items": [], "done": ["phone", "bank_card"], "count": 2, "enough": True})
     add("register-password", "password", kept=False)
     add("register-password-kept", "password", kept=True, lost=True)
     add("register-password-errors", "password", kept=False, errors=[FieldError("password", "password_common")])

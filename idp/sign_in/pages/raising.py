@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -162,9 +162,7 @@ class RaisingPage:
             return self._answer(asked, "register_checking.html", look=asked.name_page())
         status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
         if need is None:
-            empty: tuple[str, ...] = ()
-            rest = {"phone": "", "earlier": empty, "done": empty, "waiting": empty, "items": empty, "only_phone": False, "blocked": True}
-            return self._answer(asked, "raise.html", **rest)
+            return self._answer(asked, "raise.html", phone="", earlier=(), done=(), waiting=(), items=(), only_phone=False, blocked=True)
         draft = need.held.draft if need.held is not None else None
         view = view_items(draft.answers if draft is not None else (), draft.pending if draft is not None else (), self._serves)
         only_phone = _needs_only_phone(need, view)
@@ -182,7 +180,7 @@ class RaisingPage:
             blocked=False,
         )
 
-    def _answer(self, asked: Asked, template: str, status: int = 200, **values: object) -> Response:
+    def _answer(self, asked: Asked, template: str, status: int = 200, **values: Any) -> Response:
         flow = asked.flow
         department = flow.name_department(asked.context.language)
         return self._pages.render(
