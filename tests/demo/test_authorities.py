@@ -9,9 +9,11 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
+from idp.demo.authorities import PECULIAR
 from idp.demo.authorities_page import PATH, AuthoritiesPage, find_address
 from idp.kernel.checks import CheckKind
 from idp.sources.simulated import SimulatorRefused, run_authorities
+from tests.support import documents
 from tests.support.authorities import Authorities, serve_authorities, write_settings
 from tests.support.clocks import ManualClock
 from tests.support.demo import ROOT
@@ -70,6 +72,11 @@ async def test_authorities_that_are_down_are_said_to_be(clock: ManualClock) -> N
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(application), base_url="http://127.0.0.1:8000") as client:
         assert (await client.get(PATH, headers=HTML)).status_code == 502
         assert (await client.post(PATH, data={"kind": "*", "fault": ""})).status_code == 502
+
+
+def test_the_table_of_peculiar_people_is_the_codes() -> None:
+    rows = documents.read_table(documents.read(ROOT / "docs/simulated-authorities.md"), "peculiar")
+    assert rows == [[f"{numbers.start}–{numbers.stop - 1}", what] for numbers, (what, _) in PECULIAR.items()]
 
 
 def start(folder: Path, environment: str, *words: str) -> subprocess.CompletedProcess[str]:
