@@ -1,0 +1,73 @@
+"""Every page, in both languages, normal and elder, narrow and wide, light and dark: axe-core finds nothing, and nothing is too small.
+
+The pages are those of ``tests/support/page_samples.py``: whoever adds one there has it examined here. Each is looked at in half of the
+sixteen combinations (``list_ways``), with ``IDP_TEST_EVERY_WAY=1`` in all of them.
+"""
+
+import os
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from itertools import combinations
+
+import pytest
+from playwright.sync_api import Browser
+
+from idp.http.messages import load_messages
+from idp.http.rendering import Service
+from tests.support.accessibility import list_ways, open_examiner
+from tests.support.page_samples import list_samples
+from tests.support.preview_pages import serve
+
+MODES = [
+    pytest.param(
+        language, elder, marks=pytest.mark.xdist_group(f"accessibility-{language}"), id=f"{language}-{'elder' if elder else 'normal'}"
+    )
+    for language in ("zh-CN", "en")
+    for elder in (False, True)
+]
+"""Chromium's work is shared among the suite's processes."""
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, list[str]]]:
+    """Where all samples are served, and their names."""
+    names = list(list_samples(load_messages()))
+    server: ThreadingHTTPServer = serve(Service("一证通", "Yizheng", "12345"))
+    yield f"http://127.0.0.1:{server.server_address[1]}", names
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.browser
+@pytest.mark.node
+@pytest.mark.parametrize("language, elder", MODES)
+def test_axe_finds_nothing_and_nothing_is_too_small(served: tuple[str, list[str]], chromium: Browser, language: str, elder: bool) -> None:
+    address, names = served
+    found: list[str] = []
+    with open_examiner(chromium, address, every=os.environ.get("IDP_TEST_EVERY_WAY") == "1") as examiner:
+        for name in names:
+            found += examiner.examine(name, language, elder)
+    assert not found, f"{len(found)} problems\n" + "\n".join(found[:60])
+
+
+BAD = """<!doctype html><html lang="en" class="elder"><title>x</title><main style="font: 16px/1.1 serif">
+<p style="color:#999;background:#fff">pale</p><img src="x"><button style="width:30px;height:30px">b</button></main></html>"""
+
+
+def test_any_three_choices_meet_in_every_combination() -> None:
+    seen = [(language, elder, *way) for language in ("zh-CN", "en") for elder in (False, True) for way in list_ways(language, elder, False)]
+    assert len(seen) == 8
+    for places in combinations(range(4), 3):
+        assert len({tuple(way[place] for place in places) for way in seen}) == 8
+
+
+@pytest.mark.browser
+@pytest.mark.node
+def test_the_examiner_sees_what_is_wrong(served: tuple[str, list[str]], chromium: Browser) -> None:
+    with open_examiner(chromium, served[0], every=True) as examiner:
+        examiner.page.route("**/bad*", lambda route: route.fulfill(body=BAD, content_type="text/html"))
+        found = "\n".join(examiner.examine("bad", "en", True))
+    for problem in ("color-contrast", "image-alt", "BUTTON b is 30 x 30", "P  pale: 16 px, least 22", "apart at 16 px"):
+        assert problem in found, found
