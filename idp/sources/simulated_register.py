@@ -107,7 +107,7 @@ def answer_question(kind: CheckKind, subject: Mapping[str, str], person: Registe
         return CheckResult.INVALID_INPUT
     if person is None or not person.alive:
         return CheckResult.NOT_FOUND
-    if subject["name"] != person.name:
+    if subject["name"].upper() != person.name.upper():  # Latin names are compared without case
         return CheckResult.MISMATCH
     if kind is CheckKind.IDENTITY:
         return CheckResult.MATCH

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from idp.demo.population import SIZE, make_person
 from idp.demo.site import DemoSite, NotLoopback
 from idp.kernel.clock import read_system_clock
-from idp.people.rules.identifiers import parse_id_number, parse_phone
+from idp.people.rules.identifiers import DOCUMENT_KINDS, IdentifierKind, IdNumber, parse_document, parse_id_number, parse_phone
+from idp.people.rules.names import RealName, check_name
 from tests.support.demo import ROOT, DemoProcess, RunningDemo, find_three_ports
 from tests.support.forms import FormsBrowser, enter_department, sign_in
 from tests.support.provider import run_provider
@@ -129,6 +130,13 @@ def test_the_population_is_valid_distinct_and_the_same_everywhere() -> None:
     people = [make_person(number) for number in range(0, SIZE, 3)]
     today = read_system_clock().date()
     assert all(parse_id_number(p.id_number, today) is not None for p in people)
+    for person in (make_person(number) for number in range(9_800, 9_900)):
+        document = parse_document(IdentifierKind(person.document_kind), person.id_number, today)
+        assert isinstance(document, IdNumber), (person.document_kind, document)
+        assert not document.doubtful
+        assert isinstance(check_name(person.name), RealName)
+    assert {make_person(number).document_kind for number in range(9_800, 9_900)} == set(DOCUMENT_KINDS) - {"resident_id"}
+    assert {make_person(number).document_kind for number in (*range(9_800), *range(9_900, SIZE))} == {"resident_id"}
     assert all(parse_phone(p.phone) is not None for p in people)
     for field in ("id_number", "phone", "bank_card", "social_security_card", "housing_fund_account", "driver_license_file_number"):
         assert len({getattr(p, field) for p in people}) == len(people)

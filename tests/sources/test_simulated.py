@@ -134,6 +134,14 @@ def test_the_peculiar_stand_at_the_end_and_do_not_overlap() -> None:
     assert sorted(numbers) == list(range(FIRST_PECULIAR, SIZE))
 
 
+@pytest.mark.parametrize("number", [9_800, 9_820, 9_840, 9_860, 9_870, 9_880])
+async def test_every_kind_of_document_is_known(sources: Sources, number: int) -> None:
+    person = make_person(number)
+    known = {"name": person.name.title(), "document_kind": person.document_kind}
+    assert await find_result(sources, ask(CheckKind.IDENTITY, number, **known)) is CheckResult.MATCH
+    assert await find_result(sources, ask(CheckKind.IDENTITY, number, document_kind="resident_id")) is CheckResult.NOT_FOUND
+
+
 async def test_added_people_are_known(sources: Sources, authorities: Authorities) -> None:
     authorities.add_person(replace(make_entry(make_person(7)), document_kind="passport", id_number="E12345678", risky=True))
     assert await find_result(sources, ask(CheckKind.IDENTITY, document_kind="passport", id_number="E12345678")) is CheckResult.MATCH
