@@ -17,6 +17,7 @@ from idp.authenticators.services.codes import Codes
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle
 from idp.composition import Platform
+from idp.enrolment import Enrolment, build_enrolment
 from idp.http.cookies import CookieNames
 from idp.http.exposition import Exposition
 from idp.http.health import Health
@@ -28,6 +29,7 @@ from idp.http.rendering import Pages, Service
 from idp.http.request_context import ContextRules
 from idp.http.static import StaticFiles
 from idp.people.services.directory import People
+from idp.platform.afterwards import Afterwards
 from idp.platform.database import DatabaseUnavailable
 from idp.platform.ledger import Ledger
 from idp.platform.logging import get_logger
@@ -64,6 +66,9 @@ from idp.sign_in.pages.account_password import AccountPasswordPage
 from idp.sign_in.pages.account_sessions import AccountSessionsPage
 from idp.sign_in.pages.dispatch import DispatchPage
 from idp.sign_in.pages.portal import PortalPage
+from idp.sign_in.pages.raising import RaisingPage
+from idp.sign_in.pages.registration import RegistrationPages
+from idp.sign_in.pages.registration_door import RegistrationDoor
 from idp.sign_in.pages.sign_in import SignInPage
 from idp.sign_in.services.account import Account
 from idp.sign_in.services.account_freeze import AccountFreeze
@@ -72,12 +77,14 @@ from idp.sign_in.services.account_notices import AccountNotices
 from idp.sign_in.services.account_password import AccountPassword
 from idp.sign_in.services.account_profile import AccountProfile
 from idp.sign_in.services.account_sessions import AccountSessions
+from idp.sign_in.services.arrival import Arrival
 from idp.sign_in.services.dispatch import Continuation, Dispatcher
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import Portal
 from idp.sign_in.services.sessions import Limits as SessionLimits
 from idp.sign_in.services.sessions import Sessions
-from idp.sign_in.services.sign_in import PORTAL, SignIn
+from idp.sign_in.services.sign_in import PORTAL
+from idp.sign_in.services.ways_in import build_ways_in
 from idp.sources.observers import make_observer
 
 LOG = "idp.http"
@@ -97,6 +104,9 @@ class Services:
     passwords: Passwords
     people: People
     sessions: Sessions
+    codes: Codes
+    enrolment: Enrolment
+    afterwards: Afterwards
 
 
 def build_services(platform: Platform) -> Services:
@@ -112,6 +122,8 @@ def build_services(platform: Platform) -> Services:
     )
     sessions = Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits)
     lose_standing = StandingLoss(sessions, audit, clock).end_everything
+    people = People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random, lose_standing)
+    codes = _build_codes(platform)
     return Services(
         platform=platform,
         metrics=metrics,
@@ -119,8 +131,39 @@ def build_services(platform: Platform) -> Services:
         directory=ClientDirectory(database, clock),
         clients=Clients(data_keys.mac("client_secrets"), audit, clock, random),
         passwords=passwords,
-        people=People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random, lose_standing),
+        people=people,
         sessions=sessions,
+        codes=codes,
+        enrolment=build_enrolment(platform, people, passwords, codes),
+        afterwards=Afterwards(),
+    )
+
+
+def _build_codes(platform: Platform) -> Codes:
+    chosen = platform.settings.sign_in
+    code_limits = CodeLimits(timedelta(seconds=chosen.code_seconds), chosen.code_tries)
+    sms_limits = SmsLimits(
+        phone_gap=timedelta(seconds=chosen.sms_gap_seconds),
+        phone_hour=chosen.sms_per_phone_and_hour,
+        phone_day=chosen.sms_per_phone_and_day,
+        address_hour=chosen.sms_per_address_and_hour,
+        device_day=chosen.sms_per_device_and_day,
+        budget_minute=chosen.sms_per_minute,
+        resends=chosen.resends,
+        resend_lock=timedelta(seconds=chosen.resend_lock_seconds),
+    )
+    data_keys = platform.data_keys
+    return Codes(
+        platform.database,
+        platform.transients,
+        platform.outbox,
+        platform.audit_log,
+        data_keys.mac("codes"),
+        data_keys.index("index"),
+        platform.clock,
+        platform.random,
+        code_limits,
+        sms_limits,
     )
 
 
@@ -159,34 +202,25 @@ def build_app(
         lock=timedelta(seconds=settings.sign_in.lock_seconds),
         per_origin=settings.sign_in.failures_per_network,
     )
-    code_limits = CodeLimits(timedelta(seconds=settings.sign_in.code_seconds), settings.sign_in.code_tries)
-    sms_limits = SmsLimits(
-        phone_gap=timedelta(seconds=settings.sign_in.sms_gap_seconds),
-        phone_hour=settings.sign_in.sms_per_phone_and_hour,
-        phone_day=settings.sign_in.sms_per_phone_and_day,
-        address_hour=settings.sign_in.sms_per_address_and_hour,
-        device_day=settings.sign_in.sms_per_device_and_day,
-        budget_minute=settings.sign_in.sms_per_minute,
-        resends=settings.sign_in.resends,
-        resend_lock=timedelta(seconds=settings.sign_in.resend_lock_seconds),
-    )
-    codes = Codes(
-        database, platform.transients, platform.outbox, audit, data_keys.mac("codes"), index, clock, random, code_limits, sms_limits
-    )
     throttle = Throttle(database, platform.transients, index, clock, throttle_limits)
-    sign_in = SignIn(
-        database,
-        interactions,
-        services.sessions,
-        services.people,
-        services.passwords,
-        throttle,
-        codes,
-        audit,
-        clock,
-        random,
+    ways_in = build_ways_in(
+        database=database,
+        interactions=interactions,
+        sessions=services.sessions,
+        people=services.people,
+        passwords=services.passwords,
+        throttle=throttle,
+        codes=services.codes,
+        proofing=services.enrolment.proofing,
+        outbox=platform.outbox,
+        end_grants=RemoteSignOut(audit, clock).end_grants,
+        afterwards=services.afterwards,
+        audit=audit,
+        clock=clock,
+        random=random,
     )
     portal = Portal(interactions, services.sessions, services.people)
+    arrival = Arrival(database, interactions, services.sessions, services.people, audit, clock, random)
 
     # protocol
     values = BearerValues(data_keys.bearer("bearer", random))
@@ -229,8 +263,9 @@ def build_app(
     sign_out = SignOut(database, services.directory, id_tokens, services.sessions)
     routes: list[BaseRoute] = [
         *PortalPage(pages, interactions, portal).routes(),
-        *SignInPage(pages, interactions, sign_in).routes(),
+        *SignInPage(pages, interactions, ways_in.sign_in).routes(),
         *DispatchPage(pages, dispatcher).routes(),
+        *_build_registration_routes(services, pages, interactions, portal, arrival),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
         *SignOutPage(pages, interactions, sign_out, random).routes(),
         *_build_account_routes(services, pages, interactions, portal, throttle),
@@ -258,6 +293,18 @@ def build_app(
         machine_prefixes=machine_prefixes,
         observe=services.metrics.count_request,
     )
+
+
+def _build_registration_routes(
+    services: Services, pages: Pages, interactions: Interactions, portal: Portal, arrival: Arrival
+) -> Sequence[BaseRoute]:
+    """Return the pages on which people open an account, and those on which they prove more."""
+    registration, serves = services.enrolment.registration, services.enrolment.proofing.serves
+    door = RegistrationDoor(pages, interactions, registration, arrival, portal)
+    return [
+        *RegistrationPages(pages, door, registration, arrival, serves, services.platform.clock).routes(),
+        *RaisingPage(pages, interactions, services.sessions, portal, services.enrolment.raising, serves).routes(),
+    ]
 
 
 def _build_account_routes(
@@ -301,6 +348,7 @@ async def follow_changes(services: Services) -> AsyncIterator[None]:
         for task in followers:
             task.cancel()
         await asyncio.gather(*followers, return_exceptions=True)
+        await services.afterwards.settle()
         await services.ledger.drain()
 
 

@@ -12,6 +12,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "code_wrong": 422,
     "code_dead": 422,
     "code_gone": 422,
+    "code_or_document_wrong": 422,
     "current_password_wrong": 422,
     "password_unchanged": 422,
     "password_length": 422,
@@ -20,6 +21,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     # what time heals
     "sign_in_delayed": 429,
     "sign_in_locked": 429,
+    "code_sign_in_locked": 429,
     "resend_locked": 429,
     "sending_locked": 429,
     "sms_for_another": 429,
@@ -62,6 +64,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "account_closed": 403,
     "account_deceased": 403,
     "account_pending": 403,
+    "register_unknown": 403,
     "freeze_impossible": 409,
     # what the department asked
     "unknown_client": 400,

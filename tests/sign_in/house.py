@@ -23,12 +23,15 @@ from idp.http.rendering import Pages, Service
 from idp.http.request_context import ContextRules
 from idp.http.static import StaticFiles
 from idp.kernel.audit_events import Place
+from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import read_system_random
 from idp.kernel.levels import Acr, find_aal, find_acr, meets
 from idp.people.rules.documents import find_check_character
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Standing, Status
 from idp.people.services.directory import NewPerson, People
+from idp.people.services.proofing import CheckLimits, Proofing
+from idp.platform.afterwards import Afterwards
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.ledger import Ledger
@@ -45,7 +48,8 @@ from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import Portal
 from idp.sign_in.services.sessions import Limits as SessionLimits
 from idp.sign_in.services.sessions import Sessions
-from idp.sign_in.services.sign_in import SignIn
+from idp.sign_in.services.ways_in import build_ways_in
+from idp.sources.source import Check, Outcome
 from keys import DATA_KEY_PURPOSES, DataKey, DataKeys
 from tests.support.clocks import ManualClock
 
@@ -67,6 +71,28 @@ class Made:
     document: str
     phone: str
     name: str
+
+
+class Authorities:
+    """Authorities that answer what a test says; without a word they are silent. ``asked`` are the questions."""
+
+    def __init__(self) -> None:
+        self.answers: dict[CheckKind, CheckResult] = {}
+        self.asked: list[Check] = []
+
+    @property
+    def kinds(self) -> frozenset[CheckKind]:
+        """Return every kind: all can be asked."""
+        return frozenset(CheckKind)
+
+    async def check(self, check: Check, timeout: float) -> Outcome:
+        """Answer as the test says."""
+        self.asked.append(check)
+        return Outcome(self.answers.get(check.kind, CheckResult.UNAVAILABLE), "sample authority", f"sample-{len(self.asked)}")
+
+    async def probe(self, kind: CheckKind) -> bool:
+        """Tell whether the test gave an answer for this kind."""
+        return kind in self.answers
 
 
 @dataclass
@@ -97,6 +123,7 @@ class House:
         random = read_system_random
         self.database, self.clock, self.random = database, clock, random
         self.sms: list[dict] = []
+        self.ended_grants: list[tuple[UUID, str, bool]] = []
         self._emptied = False
         self.address = "10.{}.{}.7".format(*random(2))
         index = KEYS.index("index")
@@ -117,18 +144,28 @@ class House:
             database, self.transients, self.outbox, self.audit, KEYS.mac("codes"), index, clock, random, CodeLimits(), SmsLimits()
         )
         self.interactions = Interactions(self.transients, clock, random)
-        self.sign_in = SignIn(
-            database,
-            self.interactions,
-            self.sessions,
-            self.people,
-            self.passwords,
-            self.throttle,
-            self.codes,
-            self.audit,
-            clock,
-            random,
+        self.authorities = Authorities()
+        self.afterwards = Afterwards()
+        self.proofing = Proofing(
+            database, self.transients, self.authorities, index, KEYS.mac("evidence"), self.audit, clock, random, CheckLimits()
         )
+        ways_in = build_ways_in(
+            database=database,
+            interactions=self.interactions,
+            sessions=self.sessions,
+            people=self.people,
+            passwords=self.passwords,
+            throttle=self.throttle,
+            codes=self.codes,
+            proofing=self.proofing,
+            outbox=self.outbox,
+            end_grants=self._end_grants,
+            afterwards=self.afterwards,
+            audit=self.audit,
+            clock=clock,
+            random=random,
+        )
+        self.sign_in = ways_in.sign_in
         self.portal = Portal(self.interactions, self.sessions, self.people)
         self.department = Department(clock)
         self.dispatcher = Dispatcher(self.interactions, self.sessions, self.people, {"authorize": self.department, "portal": self.portal})
@@ -142,6 +179,9 @@ class House:
             *PortalPage(pages, self.interactions, self.portal).routes(),
         ]
         self.app = Shell(Starlette(routes=routes), issuer=ISSUER, pages=pages, rules=ContextRules(self.names), random=random, log=_Silent())
+
+    async def _end_grants(self, tx: Transaction, person_id: UUID, lineage: bytes, reason: str, *, others: bool) -> None:
+        self.ended_grants.append((person_id, reason, others))
 
     async def add_person(
         self, *, ial: int = 3, matched_days_ago: float | None = 10, status: Status = Status.ACTIVE, phone: bool = True
@@ -166,6 +206,7 @@ class House:
 
     async def deliver(self) -> None:
         """Deliver every message that waits."""
+        await self.afterwards.settle()
 
         async def keep(payload: dict, message_id: object) -> str:
             self.sms.append(payload)

@@ -23,6 +23,18 @@ class SignInLocked(Refusal):
     code: ClassVar[str] = "sign_in_locked"
 
 
+class CodeSignInLocked(Refusal):
+    """Signing in by code is locked here; ``minutes`` left, ``time`` of day (Asia/Shanghai) when it opens."""
+
+    code: ClassVar[str] = "code_sign_in_locked"
+
+
+class CodeOrDocumentWrong(Refusal):
+    """The code, or the end of the document number that was asked with it, is wrong; ``tries`` left. It never says which."""
+
+    code: ClassVar[str] = "code_or_document_wrong"
+
+
 class CodeWrong(Refusal):
     """The code is wrong; ``tries`` left."""
 

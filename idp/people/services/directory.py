@@ -11,6 +11,7 @@ from idp.kernel.clock import SHANGHAI, Clock, Random
 from idp.kernel.ids import PersonId, make_uuid7
 from idp.people.rules import profile as profiles
 from idp.people.rules.identifiers import Identifier, IdentifierKind, IdNumber, Phone, list_readings, recognize
+from idp.people.rules.masking import mask_name
 from idp.people.rules.person import PERSON_TRANSITIONS, STANDING_LOST, Standing, Status, StatusEvent
 from idp.people.rules.profile import Profile, make_profile
 from idp.people.stores import identifiers, people
@@ -114,6 +115,17 @@ class People:
         if sealed is None:
             raise UnknownPerson
         return profiles.read_profile(self._sealer.open(sealed, row_aad("people", "profile", person_id.bytes)))
+
+    async def find_document(self, person_id: UUID) -> str:
+        """Return the person's document number, "" for an unknown id or without one: one read either way."""
+        sealed = await people.find_profile(self._database, person_id)
+        document = self.open_profile(person_id, sealed).document if sealed is not None else None
+        return document.value if document is not None else ""
+
+    async def find_masked_name(self, person_id: UUID) -> str:
+        """Return the person's name, masked; a star for an unknown id: one read either way."""
+        sealed = await people.find_profile(self._database, person_id)
+        return mask_name(self.open_profile(person_id, sealed).name if sealed is not None else "")
 
     def open_profile(self, person_id: UUID, sealed: bytes) -> Profile:
         """Return the profile of a row that somebody else's statement read (``people.profile``)."""

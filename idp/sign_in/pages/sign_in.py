@@ -13,50 +13,71 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.errors import Refusal
 from idp.platform.password_hashing import Overloaded
+from idp.sign_in.pages.sign_in_forms import CODE_WAY, SignInForms
 from idp.sign_in.pages.visits import read_visit, set_cookies
 from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.interactions import Held, Interactions, require_step
 from idp.sign_in.services.sign_in import SignIn
-from idp.sign_in.services.visits import Answer, AskCode, AskPassword, Continue, Malformed, Visit
+from idp.sign_in.services.visits import (
+    Answer,
+    AskCode,
+    AskFirstCode,
+    AskNewPassword,
+    AskPassword,
+    AskSecret,
+    Continue,
+    Malformed,
+    Visit,
+)
 
 PATH = "/sign-in"
 MAX_IDENTIFIER = 100
 MAX_PASSWORD = 300
 MAX_CODE = 20
+MAX_DOCUMENT_END = 20
 MAX_HIDDEN = 200
 
-FORM_CODES = frozenset({"wrong_credentials", "sign_in_delayed", "sign_in_locked", "code_wrong", "code_dead", "code_gone", "busy"})
+FORM_CODES = frozenset(
+    {
+        *("wrong_credentials", "sign_in_delayed", "sign_in_locked", "code_sign_in_locked", "busy"),
+        *("code_wrong", "code_or_document_wrong", "code_dead", "code_gone"),
+        *("password_length", "password_personal", "password_common"),
+    }
+)
 """Refusals that are told beside the form, which stays; all others are a page of their own."""
 
 
 class SignInPage:
-    """The form for identifier and password, and the form for the code: one address, the flow says which."""
+    """All forms of a sign-in: one address, the flow says which."""
 
     def __init__(self, pages: Pages, interactions: Interactions, sign_in: SignIn) -> None:
         self._pages = pages
         self._interactions = interactions
         self._sign_in = sign_in
+        self._forms = SignInForms(pages, sign_in.code_minutes)
 
     def routes(self) -> list[Route]:
         """Return the page's routes."""
         return [Route(PATH, self.show, methods=["GET"]), Route(PATH, self.submit, methods=["POST"])]
 
     async def show(self, request: Request) -> Response:
-        """Show the step that the flow stands at; ``again=1`` begins anew with another account."""
+        """Show the step that the flow stands at; ``again=1`` begins anew with another account, ``way`` chooses code or password."""
         context = read_context(request)
         held: Held | None = None
+        way = request.query_params.get("way", "")
         try:
             held = await self._interactions.read(request.query_params.get("i", ""), context.browser_cookie)
             if request.query_params.get("again") == "1":
-                held = await self._sign_in.start_over(held)
-                return RedirectResponse(f"{PATH}?i={quote(held.interaction.id, safe='')}", 303)
+                return self._come_back(await self._sign_in.start_over(held))
+            if way and held.interaction.claimed:
+                return self._come_back(await self._sign_in.change_way(held), way)
             answer = await self._sign_in.look(held, read_visit(context))
         except Refusal as refusal:
             return self._refuse(context, held, refusal)
-        return self._answer(context, answer)
+        return self._answer(context, answer, way)
 
     async def submit(self, request: Request) -> Response:
-        """Take one step: a password, a code, or the wish for another code."""
+        """Take one step: an identifier, a password, a code, another password, or the wish for another code."""
         context = read_context(request)
         held: Held | None = None
         try:
@@ -69,113 +90,127 @@ class SignInPage:
                 return self._answer(context, await self._sign_in.resend(held, visit))
             if "code" in form:
                 return await self._submit_code(context, held, form, visit)
-            return await self._submit_password(context, held, form, visit)
+            match form.get("ask", MAX_HIDDEN):
+                case "code":
+                    return await self._ask_code(context, held, form)
+                case "secret":
+                    return await self._submit_secret(context, held, form, visit)
+                case "new":
+                    return await self._submit_new_password(context, held, form, visit)
+                case _:
+                    return await self._submit_password(context, held, form, visit)
         except Refusal as refusal:
             return self._refuse(context, held, refusal)
 
+    async def _ask_code(self, context: RequestContext, held: Held, form: Form) -> Response:
+        identifier = form.get("identifier")
+        errors = _check_text("identifier", identifier, MAX_IDENTIFIER)
+        if not errors:
+            answer = await self._sign_in.ask_first_code(held, identifier)
+            if not isinstance(answer, Malformed):
+                return self._go_on(context, answer)
+            errors = [FieldError("identifier", answer.key)]
+        return self._forms.show_identifier(context, held, identifier[:MAX_IDENTIFIER], errors)
+
     async def _submit_password(self, context: RequestContext, held: Held, form: Form, visit: Visit) -> Response:
         identifier, password = form.get("identifier"), form.get("password")
-        errors = [FieldError(name, f"{name}_empty") for name in ("identifier", "password") if not form.get(name).strip()]
-        limits = (("identifier", MAX_IDENTIFIER), ("password", MAX_PASSWORD))
-        errors += [FieldError(name, "field_too_long") for name, most in limits if len(form.get(name)) > most]
+        errors = [*_check_text("identifier", identifier, MAX_IDENTIFIER), *_check_text("password", password, MAX_PASSWORD)]
         if errors:
-            return self._show_password(context, held, errors, identifier[:MAX_IDENTIFIER])
+            return self._forms.show_password(context, held, identifier[:MAX_IDENTIFIER], errors)
         try:
             answer = await self._sign_in.submit_password(held, identifier, password, visit)
         except Overloaded:
-            return self._show_password(context, held, [FieldError("", Busy.code)], identifier, Busy())
+            return self._forms.show_password(context, held, identifier, [FieldError("", Busy.code)], Busy())
         except Refusal as refusal:
-            if refusal.code not in FORM_CODES:
-                raise
-            field = "password" if refusal.code == "wrong_credentials" else ""
-            return self._show_password(context, held, [FieldError(field, refusal.code, refusal.facts)], identifier, refusal)
+            return self._forms.show_password(context, held, identifier, [_place(refusal, "password")], refusal)
         if isinstance(answer, Malformed):
-            return self._show_password(context, held, [FieldError("identifier", answer.key)], identifier)
+            return self._forms.show_password(context, held, identifier, [FieldError("identifier", answer.key)])
         return self._go_on(context, answer)
+
+    async def _submit_secret(self, context: RequestContext, held: Held, form: Form, visit: Visit) -> Response:
+        password = form.get("password")
+        errors = _check_text("password", password, MAX_PASSWORD)
+        if errors:
+            return self._forms.show_secret(context, held, errors)
+        try:
+            answer = await self._sign_in.submit_secret(held, password, visit)
+        except Overloaded:
+            return self._forms.show_secret(context, held, [FieldError("", Busy.code)], Busy())
+        except Refusal as refusal:
+            return self._forms.show_secret(context, held, [_place(refusal, "password")], refusal)
+        return self._go_on(context, answer) if not isinstance(answer, Malformed) else self._forms.show_secret(context, held, [])
+
+    async def _submit_new_password(self, context: RequestContext, held: Held, form: Form, visit: Visit) -> Response:
+        password = form.get("password")
+        errors = _check_text("password", password, MAX_PASSWORD)
+        refusal: Refusal | None = None
+        if not errors:
+            try:
+                return self._go_on(context, await self._sign_in.submit_new_password(held, password, visit))
+            except Overloaded:
+                errors, refusal = [FieldError("", Busy.code)], Busy()
+            except Refusal as refused:
+                errors, refusal = [_place(refused, "password")], refused
+        return self._forms.show_new_password(context, await self._sign_in.look_at_new_password(held, visit), errors, refusal)
 
     async def _submit_code(self, context: RequestContext, held: Held, form: Form, visit: Visit) -> Response:
-        typed = form.get("code")
-        try:
-            if not typed.strip():
-                return await self._show_code_again(context, held, visit, FieldError("code", "code_empty"), 422)
-            if len(typed) > MAX_CODE:
-                return await self._show_code_again(context, held, visit, FieldError("code", "code_malformed"), 422)
-            answer = await self._sign_in.submit_code(held, typed, visit)
-            if isinstance(answer, Malformed):
-                return await self._show_code_again(context, held, visit, FieldError("code", answer.key), 422)
-        except Refusal as refusal:
-            if refusal.code not in FORM_CODES:
-                raise
-            error = FieldError("code", refusal.code, refusal.facts)
-            return await self._show_code_again(context, held, visit, error, find_refusal_status(refusal.code))
-        return self._go_on(context, answer)
+        typed, end = form.get("code"), form.get("document_end")
+        first = bool(held.interaction.claimed)
+        errors: list[FieldError] = []
+        refusal: Refusal | None = None
+        if not typed.strip():
+            errors.append(FieldError("code", "code_empty"))
+        elif len(typed) > MAX_CODE:
+            errors.append(FieldError("code", "code_malformed"))
+        if first and "document_end" in form and not end.strip():
+            errors.append(FieldError("document_end", "document_end_empty"))
+        if not errors:
+            try:
+                answer = await (
+                    self._sign_in.submit_first_code(held, typed, end[:MAX_DOCUMENT_END], visit)
+                    if first
+                    else self._sign_in.submit_code(held, typed, visit)
+                )
+                if not isinstance(answer, Malformed):
+                    return self._go_on(context, answer)
+                errors = [FieldError(answer.field or "code", answer.key)]
+            except Refusal as refused:
+                errors, refusal = [_place(refused, "code")], refused
+        shown = await self._sign_in.look_again(held, visit)
+        status = find_refusal_status(refusal.code) if refusal is not None else 422
+        return self._forms.show_code(context, shown, errors, status, refusal)
 
-    def _go_on(self, context: RequestContext, answer: Continue | AskCode) -> Response:
-        interaction_id = quote(answer.held.interaction.id, safe="")
-        if isinstance(answer, AskCode):
-            return RedirectResponse(f"{PATH}?i={interaction_id}", 303)
-        set_cookies(context, answer)
-        # Nothing was left to ask: should the flow's kind see that otherwise, it ends there instead of coming back for ever.
-        once = "" if answer.session_cookie is not None else "&asked=1"
-        return RedirectResponse(f"/continue?i={interaction_id}{once}", 303)
-
-    def _answer(self, context: RequestContext, answer: Answer) -> Response:
+    def _answer(self, context: RequestContext, answer: Answer, way: str = "") -> Response:
         match answer:
             case AskPassword(held=held, notice=notice):
                 names = context.cookie_names
                 if notice is not None:
                     context.set_cookie(names.clear(names.session))
-                return self._show_password(context, held, [], held.interaction.login_hint or "", notice=notice)
-            case AskCode(problem=problem, sent=sent):
+                identifier = held.interaction.login_hint or ""
+                if way == CODE_WAY:
+                    return self._forms.show_identifier(context, held, identifier, [], notice=notice)
+                return self._forms.show_password(context, held, identifier, [], notice=notice)
+            case AskCode(problem=problem) | AskFirstCode(problem=problem):
                 errors = [FieldError("resend", problem.code, problem.facts)] if problem else []
-                return self._show_code(context, answer, errors, find_refusal_status(problem.code) if problem else 200, sent)
+                return self._forms.show_code(context, answer, errors, find_refusal_status(problem.code) if problem else 200, problem)
+            case AskSecret(held=held):
+                return self._forms.show_secret(context, held, [])
+            case AskNewPassword():
+                return self._forms.show_new_password(context, answer, [])
             case Continue():
                 return self._go_on(context, answer)
 
-    def _show_password(
-        self,
-        context: RequestContext,
-        held: Held,
-        errors: list[FieldError],
-        identifier: str,
-        refusal: Refusal | None = None,
-        notice: str | None = None,
-    ) -> Response:
-        status = find_refusal_status(refusal.code) if refusal else 422 if errors else 200
-        return self._pages.render(
-            context,
-            "sign_in.html",
-            status,
-            headers=_name_wait(refusal, status),
-            i=held.interaction.id,
-            csrf=held.interaction.csrf,
-            step=held.step,
-            department=held.interaction.name_department(context.language),
-            identifier=identifier,
-            errors=errors,
-            notice=notice,
-        )
+    def _go_on(self, context: RequestContext, answer: Answer) -> Response:
+        if not isinstance(answer, Continue):
+            return self._come_back(answer.held)
+        set_cookies(context, answer)
+        # Nothing was left to ask: should the flow's kind see that otherwise, it ends there instead of coming back for ever.
+        once = "" if answer.session_cookie is not None else "&asked=1"
+        return RedirectResponse(f"/continue?i={quote(answer.held.interaction.id, safe='')}{once}", 303)
 
-    async def _show_code_again(self, context: RequestContext, held: Held, visit: Visit, error: FieldError, status: int) -> Response:
-        return self._show_code(context, await self._sign_in.look_again(held, visit), [error], status)
-
-    def _show_code(self, context: RequestContext, answer: AskCode, errors: list[FieldError], status: int, sent: bool = False) -> Response:
-        held = answer.held
-        return self._pages.render(
-            context,
-            "code.html",
-            status,
-            headers=_name_wait(answer.problem, status),
-            i=held.interaction.id,
-            csrf=held.interaction.csrf,
-            step=held.step,
-            department=held.interaction.name_department(context.language),
-            phone=str(answer.phone),
-            minutes=self._sign_in.code_minutes,
-            resent=sent,
-            unsent=answer.unsent,
-            errors=errors,
-        )
+    def _come_back(self, held: Held, way: str = "") -> Response:
+        chosen = f"&way={CODE_WAY}" if way == CODE_WAY else ""
+        return RedirectResponse(f"{PATH}?i={quote(held.interaction.id, safe='')}{chosen}", 303)
 
     def _refuse(self, context: RequestContext, held: Held | None, refusal: Refusal) -> Response:
         if held is None:
@@ -185,8 +220,15 @@ class SignInPage:
         return self._pages.refuse(context, refusal, **held.interaction.way_back)
 
 
-def _name_wait(refusal: Refusal | None, status: int) -> dict[str, str] | None:
-    """Return the Retry-After header of a refusal that time heals (RFC 9110 §10.2.3)."""
-    if refusal is None or status not in (429, 503):
-        return None
-    return {"retry-after": str(refusal.facts.get("seconds", 5))}
+def _check_text(name: str, text: str, most: int) -> list[FieldError]:
+    if not text.strip():
+        return [FieldError(name, f"{name}_empty")]
+    return [FieldError(name, "field_too_long")] if len(text) > most else []
+
+
+def _place(refusal: Refusal, field: str) -> FieldError:
+    """Return the refusal as an error of the form; raise what is a page of its own. Waits and locks are about no field."""
+    if refusal.code not in FORM_CODES:
+        raise refusal
+    aside = refusal.code.startswith("sign_in_") or refusal.code in ("code_sign_in_locked", "busy")
+    return FieldError("" if aside else field, refusal.code, refusal.facts)

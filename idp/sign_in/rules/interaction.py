@@ -10,6 +10,10 @@ from uuid import UUID
 from idp.kernel.levels import Acr, Proved
 
 
+PORTAL = "portal"
+"""The kind of interaction that leads to the person's own page; a closing account still reaches it."""
+
+
 class WayBack(TypedDict):
     """The facts that an error page needs to offer the way to the department; "" is unknown."""
 

@@ -54,11 +54,44 @@ class AskCode:
 
 
 @dataclass(frozen=True)
+class AskFirstCode:
+    """Show the form for a code that was asked for before anything was proved: nothing on it depends on who has the identifier.
+
+    ``asks_document``: the end of the document's number is asked as well, since the device is not known; the rest as of AskCode.
+    """
+
+    held: Held
+    asks_document: bool
+    problem: Refusal | None = None
+    sent: bool = False
+    unsent: bool = False
+
+
+@dataclass(frozen=True)
+class AskSecret:
+    """Show the form for the password alone: who is here is known."""
+
+    held: Held
+
+
+@dataclass(frozen=True)
+class AskNewPassword:
+    """Show the form for another password; ``name`` is the person's, masked."""
+
+    held: Held
+    name: str
+
+
+@dataclass(frozen=True)
 class Malformed:
-    """What was typed cannot be what was asked for; nothing was tried. ``key`` is the message that says what is wrong with it."""
+    """What was typed cannot be what was asked for; nothing was tried. ``key`` is the message that says what is wrong with it.
+
+    ``field`` is the form's field that it is about, "" for the step's own.
+    """
 
     held: Held
     key: str
+    field: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,4 +103,4 @@ class Continue:
     device_cookie: str | None = None
 
 
-Answer = AskPassword | AskCode | Continue
+Answer = AskPassword | AskFirstCode | AskSecret | AskCode | AskNewPassword | Continue

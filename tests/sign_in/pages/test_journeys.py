@@ -104,7 +104,7 @@ async def test_what_was_typed_stays_but_never_the_password(house: House) -> None
         ({"identifier": "11010119500228001", "password": "x"}, "18位"),
         ({"identifier": "110101195002280018", "password": "x"}, "可能有一位输错了"),
         ({"identifier": "１１０１０１ １９５００２２８ ００１８", "password": "x"}, "可能有一位输错了"),
-        ({"identifier": "13800", "password": "x"}, "11位"),
+        ({"identifier": "1380013800", "password": "x"}, "11位"),
         ({"identifier": "1" * 101, "password": "x"}, "太长"),
         ({"identifier": "110101195002280019", "password": "x" * 301}, "太长"),
     ],

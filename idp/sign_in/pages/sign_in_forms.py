@@ -1,0 +1,104 @@
+"""Decides how each form of a sign-in is drawn; a refusal that time heals also says when to come back."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from idp.http.errors import find_refusal_status
+from idp.http.forms import FieldError
+from idp.http.rendering import Pages
+from idp.http.request_context import RequestContext
+from idp.kernel.errors import Refusal
+from idp.sign_in.services.interactions import Held
+from idp.sign_in.services.visits import AskCode, AskFirstCode, AskNewPassword
+
+CODE_WAY = "code"
+"""What ``way`` says in the address of the form that asks for a code instead of a password."""
+
+
+class SignInForms:
+    """Draws the forms."""
+
+    def __init__(self, pages: Pages, code_minutes: int) -> None:
+        self._pages = pages
+        self._code_minutes = code_minutes
+
+    def show_password(
+        self,
+        context: RequestContext,
+        held: Held,
+        identifier: str,
+        errors: list[FieldError],
+        refusal: Refusal | None = None,
+        notice: str | None = None,
+    ) -> Response:
+        """Draw identifier and password."""
+        return self._draw(context, "sign_in.html", held, errors, refusal, identifier=identifier, notice=notice)
+
+    def show_identifier(
+        self, context: RequestContext, held: Held, identifier: str, errors: list[FieldError], notice: str | None = None
+    ) -> Response:
+        """Draw the identifier alone, to which a code is sent."""
+        return self._draw(context, "sign_in_code.html", held, errors, None, identifier=identifier, notice=notice)
+
+    def show_secret(self, context: RequestContext, held: Held, errors: list[FieldError], refusal: Refusal | None = None) -> Response:
+        """Draw the password alone."""
+        return self._draw(context, "password.html", held, errors, refusal)
+
+    def show_new_password(
+        self, context: RequestContext, asked: AskNewPassword, errors: list[FieldError], refusal: Refusal | None = None
+    ) -> Response:
+        """Draw the form for another password."""
+        return self._draw(context, "new_password.html", asked.held, errors, refusal, name=asked.name)
+
+    def show_code(
+        self, context: RequestContext, asked: AskCode | AskFirstCode, errors: list[FieldError], status: int, refusal: Refusal | None = None
+    ) -> Response:
+        """Draw the form for the code."""
+        first = isinstance(asked, AskFirstCode)
+        return self._draw(
+            context,
+            "code.html",
+            asked.held,
+            errors,
+            refusal,
+            status=status,
+            phone="" if isinstance(asked, AskFirstCode) else str(asked.phone),
+            asks_document=isinstance(asked, AskFirstCode) and asked.asks_document,
+            first=first,
+            minutes=self._code_minutes,
+            resent=asked.sent,
+            unsent=asked.unsent,
+        )
+
+    def _draw(
+        self,
+        context: RequestContext,
+        template: str,
+        held: Held,
+        errors: list[FieldError],
+        refusal: Refusal | None,
+        status: int | None = None,
+        **values: Any,
+    ) -> Response:
+        if status is None:
+            status = find_refusal_status(refusal.code) if refusal else 422 if errors else 200
+        return self._pages.render(
+            context,
+            template,
+            status,
+            headers=_name_wait(refusal, status),
+            i=held.interaction.id,
+            csrf=held.interaction.csrf,
+            step=held.step,
+            department=held.interaction.name_department(context.language),
+            errors=errors,
+            **values,
+        )
+
+
+def _name_wait(refusal: Refusal | None, status: int) -> dict[str, str] | None:
+    """Return the Retry-After header of a refusal that time heals (RFC 9110 §10.2.3)."""
+    if refusal is None or status not in (429, 503):
+        return None
+    return {"retry-after": str(refusal.facts.get("seconds", 5))}

@@ -1,0 +1,75 @@
+"""Decides what the ways in are made of: the services of one sign-in, joined once."""
+
+from dataclasses import dataclass
+
+from idp.authenticators.services.codes import Codes
+from idp.authenticators.services.passwords import Passwords
+from idp.authenticators.services.throttle import Throttle
+from idp.kernel.clock import Clock, Random
+from idp.people.services.directory import People
+from idp.people.services.phone_match import PhoneMatches
+from idp.people.services.proofing import Proofing
+from idp.platform.afterwards import Afterwards
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database
+from idp.platform.outbox import Outbox
+from idp.sign_in.services.account_notices import AccountNotices
+from idp.sign_in.services.account_sessions import EndGrants
+from idp.sign_in.services.attempts import Attempts
+from idp.sign_in.services.first_codes import FirstCodes
+from idp.sign_in.services.flow_states import FlowStates
+from idp.sign_in.services.forced_change import ForcedChange
+from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.session_opening import SessionOpening
+from idp.sign_in.services.sessions import Sessions
+from idp.sign_in.services.sign_in import SignIn
+from idp.sign_in.services.sign_in_records import SignInRecords
+
+
+@dataclass(frozen=True)
+class WaysIn:
+    """What the pages of signing in use."""
+
+    sign_in: SignIn
+
+
+def build_ways_in(
+    *,
+    database: Database,
+    interactions: Interactions,
+    sessions: Sessions,
+    people: People,
+    passwords: Passwords,
+    throttle: Throttle,
+    codes: Codes,
+    proofing: Proofing,
+    outbox: Outbox,
+    end_grants: EndGrants,
+    afterwards: Afterwards,
+    audit: AuditLog,
+    clock: Clock,
+    random: Random,
+) -> WaysIn:
+    """Build the services. ``end_grants`` ends what departments were granted; ``afterwards`` does what no answer waits for."""
+    records = SignInRecords(database, audit)
+    attempts = Attempts(database, throttle, records, clock)
+    phone_matches = PhoneMatches(database, people, proofing, audit, clock, random)
+    states = FlowStates(sessions, people, phone_matches, records, clock)
+    opening = SessionOpening(database, interactions, sessions, people, attempts, records, clock, random)
+    notices = AccountNotices(outbox, clock)
+    return WaysIn(
+        sign_in=SignIn(
+            interactions,
+            sessions,
+            people,
+            passwords,
+            codes,
+            attempts,
+            states,
+            opening,
+            FirstCodes(interactions, people, codes, phone_matches, attempts, afterwards, clock),
+            ForcedChange(database, interactions, people, passwords, notices, records, end_grants, clock),
+            records,
+            clock,
+        )
+    )
