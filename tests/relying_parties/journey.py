@@ -44,6 +44,8 @@ class Told:
     userinfo: dict[str, Any]
     hops: tuple[str, ...]
     """Addresses of the sign-out."""
+    declined: str
+    """What the site said when the person declined."""
     silent: str
     """What the site said to ``prompt=none`` after the sign-out, empty where it cannot ask."""
 
@@ -57,7 +59,7 @@ def run_site(provider: RealProvider, name: str) -> Iterator[Site]:
     command = ["clients", "add", client_id, "--name", f"样例部门 {name}", "--sector", client_id, "--live"]
     command += ["--redirect-uri", home + program.callback, "--post-logout-redirect-uri", home + "/"]
     command += ["--scope", "profile", "--scope", "real_name", "--minimum-acr", "substantial"]
-    command += ["--entitlement", "样例业务:statutory_duty:name:Sample business", *program.registered]
+    command += ["--entitlement", "样例业务:consent:name:Sample business", *program.registered]
     added = provider.run(*command)
     assert added.returncode == 0, added.stderr
     secret = dict(line.split(": ", 1) for line in added.stdout.splitlines())["client_secret"]
@@ -90,13 +92,20 @@ def answers(home: str) -> bool:
 
 
 def walk(provider: RealProvider, site: Site, citizen: Citizen) -> Told:
-    """Let one person sign in at a site, look at what it learnt, sign out there, and come again."""
+    """Let one person decline at a site, then agree; look at what it learnt, sign out there, and come again."""
     browser = FormsBrowser()
     browser.get(site.home + "/")
     page = browser.follow("sign-in")
     assert page.url.startswith(provider.issuer + "/sign-in"), f"{page.url}: {page.text[:2000]}\n{site.read_log()}"
     page = browser.submit(page.find_form("identifier"), identifier=citizen.document, password=PASSWORD)
     page = browser.submit(page.find_form("code"), code=read_code(provider, citizen.phone))
+    page = browser.submit(page.find_form("shown"), decision="deny")
+    assert page.url.startswith(site.home)
+    declined = page.texts["error"].strip()
+    assert site.program.declined in declined
+    page = browser.follow("sign-in")
+    assert page.url.startswith(provider.issuer + "/consent"), "signed in already, and asked again"
+    page = browser.submit(page.find_form("shown"), decision="allow")
     assert page.url.startswith(site.home), f"{page.url}: {page.text[:2000]}\n{site.read_log()}"
     assert "id-token" in page.texts, f"{page.text}\n{site.read_log()}"
     id_token, userinfo = json.loads(page.texts["id-token"]), json.loads(page.texts["userinfo"])
@@ -120,7 +129,7 @@ def walk(provider: RealProvider, site: Site, citizen: Citizen) -> Told:
         page = visitor.get(site.home + site.program.entrance)
         assert page.url.startswith(provider.issuer + "/sign-in"), "after the sign-out the person must sign in again"
         assert page.find_form("password").fields["identifier"] == ""
-    return Told(site.program.read_version(), id_token, userinfo, hops, silent)
+    return Told(site.program.read_version(), id_token, userinfo, hops, declined, silent)
 
 
 def check_claims(provider: RealProvider, site: Site, citizen: Citizen, id_token: dict[str, Any], userinfo: dict[str, Any]) -> None:

@@ -42,7 +42,8 @@ class Start:
 @dataclass(frozen=True)
 class Program:
     """One relying party. ``callback`` is the path of its redirect address, ``entrance`` leads into the sign-in, ``silent``
-    asks with ``prompt=none`` (empty: it cannot), and then shows ``refusal`` when nobody is signed in."""
+    asks with ``prompt=none`` (empty: it cannot), and then shows ``refusal`` when nobody is signed in. ``declined`` is what it
+    shows when the person declines."""
 
     name: str
     callback: str
@@ -51,6 +52,7 @@ class Program:
     start: Callable[[Start], "subprocess.Popen[bytes]"]
     read_version: Callable[[], str]
     refusal: str = "login_required"
+    declined: str = "access_denied"
     registered: tuple[str, ...] = ()
     """What the operator types besides the name, the addresses and the claims."""
 
@@ -120,7 +122,9 @@ def read_python_versions(*packages: str) -> Callable[[], str]:
 PROGRAMS = {
     program.name: program
     for program in (
-        Program("apache", "/app/callback", "/app/", "/app/silent/", start_apache, read_apache_version, "Invalid Request"),
+        Program(
+            "apache", "/app/callback", "/app/", "/app/silent/", start_apache, read_apache_version, "Invalid Request", "Invalid Request"
+        ),
         Program("openid_client", "/callback", "/sign-in", "/silent", start_node("openid_client"), read_node_version("openid-client")),
         Program(
             "passport_openidconnect",
@@ -129,6 +133,7 @@ PROGRAMS = {
             "/silent",
             start_node("passport_openidconnect"),
             read_node_version("passport-openidconnect"),
+            declined="没有登录",
             registered=("--legacy-no-pkce", "--auth-method", "client_secret_post"),
         ),
         Program(
@@ -138,6 +143,7 @@ PROGRAMS = {
             "",
             start_django,
             read_python_versions("mozilla-django-oidc", "Django"),
+            declined="没有登录",
         ),
         Program(
             "idpyoidc",

@@ -80,10 +80,10 @@ def finish(request: Request) -> Response:
     """Redeem the code and read UserInfo."""
     state = request.session.pop("state", None)
     if state is None or request.query_params.get("state") != state:
-        return HTMLResponse(frame('<p id="error">state</p>'), 403)
+        return refuse("state")
     result = handler.finalize(ISSUER, dict(request.query_params))
     if "error" in result:
-        return HTMLResponse(frame(f'<p id="error">{escape(result["error"])}</p>'), 403)
+        return refuse(result["error"])
     request.session["signed_in"] = {
         "state": result["state"],
         "id_token": result["id_token"].to_dict(),
@@ -98,6 +98,11 @@ def sign_out(request: Request) -> Response:
     if not signed_in:
         return RedirectResponse("/", 303)
     return RedirectResponse(handler.logout(signed_in["state"], post_logout_redirect_uri=f"{HOME}/")["url"], 303)
+
+
+def refuse(code: str) -> Response:
+    """Say why nobody is signed in, and offer to start again."""
+    return HTMLResponse(frame(f'<p id="error">{escape(code)}</p><p><a id="sign-in" href="/sign-in">再试一次</a></p>'), 403)
 
 
 def frame(content: str) -> str:

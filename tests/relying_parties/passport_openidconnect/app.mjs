@@ -45,7 +45,9 @@ app.use(passport.session())
 app.get('/', (request, response) => response.send(writePage(request.user)))
 app.get('/sign-in', passport.authenticate('openidconnect'))
 app.get('/silent', passport.authenticate('openidconnect', { prompt: 'none' }))
-app.get('/callback', passport.authenticate('openidconnect', { successRedirect: '/' }))
+// A person who declines is a failed sign-in for the package; every other error goes to the handler at the end.
+app.get('/callback', passport.authenticate('openidconnect', { successRedirect: '/', failureRedirect: '/refused' }))
+app.get('/refused', (request, response) => response.status(403).send(writeRefusal('没有登录')))
 
 // The package has no logout: end one's own session, then send the browser to the provider's address with the ID Token.
 app.get('/sign-out', (request, response, next) => {
