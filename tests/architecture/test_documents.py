@@ -16,7 +16,15 @@ from tests.support import documents
 from tests.support.documents import ROOT
 
 DOCUMENTS = documents.list_documents()
-TRANSLATED = ("README", "CONTRIBUTING", "docs/architecture", "docs/operations", "docs/relying-party", "examples/department/README")
+TRANSLATED = (
+    "README",
+    "CONTRIBUTING",
+    "docs/architecture",
+    "docs/operations",
+    "docs/relying-party",
+    "examples/department/README",
+    "tests/relying_parties/README",
+)
 
 
 def name(path: Path) -> str:
