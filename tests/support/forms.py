@@ -15,11 +15,13 @@ ACCEPT = {"accept": "text/html, */*;q=0.1"}
 
 @dataclass
 class Form:
-    """One form of a page."""
+    """One form of a page: ``fields`` as they would be sent unchanged, ``offered`` every name, ``button`` what the first button sends."""
 
     action: str
     method: str
     fields: dict[str, str] = field(default_factory=dict)
+    offered: list[str] = field(default_factory=list)
+    button: dict[str, str] | None = None
 
 
 class Page(html.parser.HTMLParser):
@@ -33,6 +35,7 @@ class Page(html.parser.HTMLParser):
         self.texts: dict[str, str] = {}
         self.refresh: str | None = None
         self._form: Form | None = None
+        self._choice = ""
         self._within: list[tuple[str, str]] = []
         self.feed(text)
 
@@ -43,7 +46,16 @@ class Page(html.parser.HTMLParser):
             self._form = Form(given.get("action", ""), given.get("method", "get").lower())
             self.forms.append(self._form)
         elif tag == "input" and self._form is not None and given.get("name"):
-            self._form.fields[given["name"]] = given.get("value", "")
+            self._form.offered.append(given["name"])
+            if given.get("type") not in ("checkbox", "radio") or "checked" in given:
+                self._form.fields[given["name"]] = given.get("value", "")
+        elif tag == "select" and self._form is not None:
+            self._choice = given["name"]
+            self._form.offered.append(self._choice)
+        elif tag == "option" and self._form is not None and (self._choice not in self._form.fields or "selected" in given):
+            self._form.fields[self._choice] = given.get("value", "")
+        elif tag == "button" and self._form is not None and given.get("type") == "submit" and self._form.button is None:
+            self._form.button = {given["name"]: given.get("value", "")} if given.get("name") else {}
         elif tag == "a" and given.get("id"):
             self.links[given["id"]] = given.get("href", "")
         elif tag == "meta" and given.get("http-equiv", "").lower() == "refresh":
@@ -89,6 +101,10 @@ class FormsBrowser:
         target = urllib.parse.urljoin(self.page.url, form.action)
         body = urllib.parse.urlencode({**form.fields, **typed})
         return self._go(target, body.encode()) if form.method == "post" else self._go(f"{target}?{body}", None)
+
+    def press(self, form: Form, **known: str) -> Page:
+        """Fill in every field of a form whose name is known, and press its first button."""
+        return self.submit(form, **(form.button or {}), **{name: value for name, value in known.items() if name in form.offered})
 
     def follow(self, link: str) -> Page:
         """Follow the link of this id."""
@@ -157,3 +173,27 @@ def sign_in(browser: FormsBrowser, issuer: str, identifier: str, password: str, 
     if any("code" in form.fields for form in page.forms):
         page = browser.submit(page.find_form("code"), code=read_sms_code(issuer, phone, sent))
     return page
+
+
+def register(browser: FormsBrowser, issuer: str, person: dict[str, str]) -> Page:
+    """Register from the sign-in page: on every page fill in what is known of the person, press the first button; return where it ends.
+
+    ``person`` as ``GET /demo/people`` has it: the keys are the names of the fields.
+    """
+    sent = len(read_messages(issuer, person["phone"]))
+    page = browser.follow("register")
+    for _ in range(12):
+        if not page.url.startswith(f"{issuer}/register") or not page.forms:
+            return page
+        known = {**person, "agreement": "1"}
+        if "code" in page.forms[0].offered:
+            known["code"] = read_sms_code(issuer, person["phone"], sent)
+        page = browser.press(page.forms[0], **known)
+    raise AssertionError(f"the registration does not end: {page.url}\n{page.text}")
+
+
+def list_unregistered(issuer: str, limit: int = 1) -> list[dict[str, str]]:
+    """Return synthetic people of a demo who have no account yet."""
+    with urllib.request.urlopen(f"{issuer}/demo/people?unregistered=1&limit={limit}", timeout=20) as response:
+        people: list[dict[str, str]] = json.load(response)
+    return people

@@ -1,11 +1,14 @@
 """A person of the simulated registers who registers in a browser without scripts, step by step, in the test's process."""
 
+import re
 from dataclasses import asdict, replace
-from urllib.parse import urlsplit
+from html import unescape
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx2
 
 from idp.demo.population import SyntheticPerson, make_person
+from idp.platform.outbox import deliver_due
 from tests.support.protocol_samples import CHALLENGE
 from tests.support.provider import REDIRECT_URI, Provider
 from tests.support.web import Web
@@ -17,8 +20,9 @@ STEPS = ("identity", "code", "items", "password", "agreement")
 class Registering(Web):
     """One browser and the synthetic person before it. ``at`` is the path of the page that is open."""
 
-    def __init__(self, provider: Provider, number: int, address: str = "192.0.2.7", language: str = "zh-CN") -> None:
-        super().__init__(provider, address, language)
+    def __init__(self, provider: Provider, number: int, address: str = "", language: str = "zh-CN") -> None:
+        # Everybody at a network of their own: limits that one test uses up do not reach the next.
+        super().__init__(provider, address or f"10.{number // 250}.{number % 250}.7", language)
         self.person: SyntheticPerson = make_person(number)
 
     @property
@@ -35,6 +39,11 @@ class Registering(Web):
 
     async def begin(self, client: str = CLIENT, **changes: str) -> httpx2.Response:
         """Come from a department and choose to register."""
+        await self.begin_authorization(client, **changes)
+        return await self.get(f"/register?i={self.fields()['i']}")
+
+    async def begin_authorization(self, client: str = CLIENT, **changes: str) -> httpx2.Response:
+        """Come from a department."""
         if client not in self.provider.secrets:
             await self.provider.add_client(client)
         query = {
@@ -47,8 +56,13 @@ class Registering(Web):
             "code_challenge_method": "S256",
             **changes,
         }
-        await self.get("/authorize?" + str(httpx2.QueryParams(query)))
-        return await self.get(f"/register?i={self.fields()['i']}")
+        return await self.get("/authorize?" + urlencode(query))
+
+    async def follow(self, link: str) -> httpx2.Response:
+        """Follow the link of this id."""
+        found = re.search(rf'id="{link}"[^>]* href="([^"]+)"', self.text)
+        assert found is not None, (link, self.text)
+        return await self.get(urljoin(str(self.page and self.page.request.url), unescape(found[1])))
 
     async def send(self, **typed: str) -> httpx2.Response:
         """Send the form of the page that is open to its own address."""
@@ -59,6 +73,21 @@ class Registering(Web):
         known = asdict(self.person)
         return await self.send(**{name: known[name] for name in ("name", "document_kind", "id_number", "phone")} | changes)
 
+    async def read_code(self) -> str:
+        """Deliver what waits and return the newest code sent to the person's phone."""
+
+        async def keep(payload: dict[str, object], message_id: object) -> str:
+            parameters = payload["parameters"]
+            assert isinstance(parameters, dict)
+            if payload["phone"] == f"+86{self.person.phone}" and "code" in parameters:
+                self.codes.append(parameters["code"])
+            return "kept"
+
+        platform = self.provider.services.platform
+        while await deliver_due(platform.outbox, platform.database, {"sms": keep}):
+            pass
+        return self.codes[-1]
+
     async def confirm(self) -> httpx2.Response:
         """Type the code that was sent."""
         return await self.send(code=await self.read_code())
@@ -67,23 +96,36 @@ class Registering(Web):
         """Give the phone and the bank card, or other items."""
         return await self.send(**(changes or {"phone_check": "1", "bank_card": self.person.bank_card}))
 
+    async def take(self, step: str) -> httpx2.Response:
+        """Take one step as a person with whom nothing is wrong."""
+        assert self.at == f"/register/{step}", (self.at, self.text)
+        match step:
+            case "identity":
+                return await self.identify()
+            case "code":
+                return await self.confirm()
+            case "items":
+                return await self.prove()
+            case "password":
+                return await self.send(password=self.person.password)
+            case _:
+                return await self.send(agreement="1")
+
     async def walk(self, until: str = "") -> httpx2.Response:
-        """Take steps as a person with whom nothing is wrong until the page of step ``until``, else to the end."""
-        page = self.page
-        for step, take in (
-            ("identity", self.identify),
-            ("code", self.confirm),
-            ("items", self.prove),
-            ("password", lambda: self.send(password=self.person.password)),
-            ("agreement", lambda: self.send(agreement="1")),
-        ):
-            assert self.at == f"/register/{step}", (self.at, self.text)
+        """Take steps until the page of step ``until``, else to the end."""
+        for step in STEPS:
             if step == until:
                 break
-            page = await take()
-        assert page is not None
-        return page
+            await self.take(step)
+        assert self.page is not None
+        return self.page
 
     def become(self, **changes: str) -> None:
         """Let the person be another one in these data."""
         self.person = replace(self.person, **changes)
+
+
+async def count_accounts(provider: Provider, person: SyntheticPerson) -> int:
+    """Return how many accounts have the person's document."""
+    known = await provider.services.people.find_by_identifier(person.id_number)
+    return 0 if known is None else 1
