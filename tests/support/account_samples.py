@@ -94,6 +94,7 @@ def list_account_samples(department: str, long_department: str, long_name: str) 
     token = {"csrf": "sample-token"}
     return {
         "account": ("account.html", {"name": "*小明", "ial": 3, "closing": False}),
+        "account-low": ("account.html", {"name": "*明", "ial": 2, "closing": False}),
         "account-closing": ("account.html", {"name": long_name, "ial": 1, "closing": True}),
         "account-profile": ("account_profile.html", {"sheet": sheet}),
         "account-profile-odd": ("account_profile.html", {"sheet": odd}),

@@ -19,7 +19,6 @@ PASSWORD_CHANGED = "password changed"  # noqa: S105 - a reason
 PLAIN: Mapping[Kind, str] = {
     Kind.SIGN_IN_SUCCEEDED: "signed_in",
     Kind.STEP_UP_SUCCEEDED: "stepped_up",
-    Kind.SIGN_IN_LOCKED: "locked",
     Kind.RESEND_LOCKED: "resend_locked",
     Kind.PASSWORD_CHANGED: "password_changed",
     Kind.PASSWORD_RECOVERED: "password_recovered",
@@ -48,11 +47,21 @@ ENDS: Mapping[str, str] = {
 """Why sessions ended → word; any other reason is told as ``session_ended``."""
 
 ALERTING = frozenset(
-    {"wrong_password", "wrong_current_password", "wrong_code", "turned_away", "refused", "locked", "resend_locked", "recovery_refused"}
+    {
+        "wrong_password",
+        "wrong_current_password",
+        "wrong_code",
+        "turned_away",
+        "refused",
+        "locked",
+        "code_locked",
+        "resend_locked",
+        "recovery_refused",
+    }
 )
 """Words that somebody who did not do it themselves should notice."""
 
-KINDS = (*PLAIN, Kind.SIGN_IN_FAILED, Kind.SESSION_ENDED)
+KINDS = (*PLAIN, Kind.SIGN_IN_FAILED, Kind.SIGN_IN_LOCKED, Kind.SESSION_ENDED)
 """Every kind that the history shows."""
 
 
@@ -75,6 +84,8 @@ def describe(kind: str, details: Mapping[str, Detail]) -> Happening:
     """Return the words of a stored event of one of KINDS; details of a later release are told in general words."""
     if kind == Kind.SIGN_IN_FAILED:
         return Happening(_describe_failure(details))
+    if kind == Kind.SIGN_IN_LOCKED:
+        return Happening("code_locked" if details.get("way") == "code" else "locked")
     if kind == Kind.SESSION_ENDED:
         number = details.get("sessions")
         return Happening(ENDS.get(str(details.get("reason")), "session_ended"), number=number if isinstance(number, int) else 1)

@@ -60,6 +60,7 @@ async def test_the_level_is_told_in_words(provider: Provider, ial: int, words: s
     assert words in page.text
     assert not re.search(r"\b(ial|acr|urn)\b", page.text)
     assert mask_name(person.name) in page.text
+    assert ('href="/raise"' in page.text) is (ial < 3)
 
 
 async def test_an_account_that_is_being_closed_reaches_its_pages(provider: Provider) -> None:

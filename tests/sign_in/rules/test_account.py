@@ -82,6 +82,7 @@ def test_another_text_is_no_key(text: str) -> None:
         (Kind.SIGN_IN_FAILED, {"way": "code", "reason": "dead"}, "wrong_code"),
         (Kind.SIGN_IN_FAILED, {"reason": "account_banned"}, "refused"),
         (Kind.SIGN_IN_LOCKED, {"way": "password"}, "locked"),
+        (Kind.SIGN_IN_LOCKED, {"way": "code"}, "code_locked"),
         (Kind.SESSION_ENDED, {"reason": "signed out"}, "signed_out"),
         (Kind.SESSION_ENDED, {"reason": "a reason of tomorrow"}, "session_ended"),
         (Kind.ACCOUNT_FROZEN, {}, "account_frozen"),
