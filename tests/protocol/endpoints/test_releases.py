@@ -51,7 +51,7 @@ async def test_s57_a_release_by_duty_asks_nothing_and_the_persons_history_names_
     tokens = await provider.get_tokens("duty", read_cookies(web), scope="openid profile")
     assert {"name", "birthdate"} <= await read_claims(provider, tokens)
     page = await web.get(PATH)
-    for shown in ("部门duty（样例）", "核对参保身份", "部门依法履行职责", "姓名", "出生日期", "2026年3月2日 09:00"):
+    for shown in ("部门duty（样例）", "核对参保身份", "部门依法履行职责", "姓名", "出生日期", "2026年3月2日", ">09:00<"):
         assert shown in page.text
     assert list(find_bare(page.text, person)) == []
     page = await web.get(PATH + "?lang=en")

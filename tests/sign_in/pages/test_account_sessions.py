@@ -28,7 +28,7 @@ async def test_every_sign_in_is_shown_in_words(provider: Provider) -> None:
     web, other = await open_two(provider, person)
     assert web.page is not None
     text = web.page.text
-    for shown in ("苹果手机，微信", "Windows电脑，Edge浏览器", "本机", "正在使用", "192.0.2.*", "2026年3月2日 "):
+    for shown in ("苹果手机，微信", "Windows电脑，Edge浏览器", "本机", "正在使用", "192.0.2.*", "2026年3月2日"):
         assert shown in text
     assert text.count('class="entry"') == 2
     assert text.index("苹果手机") < text.index("Windows电脑")
