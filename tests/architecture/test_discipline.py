@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.discipline import PROGRAMS, OutsideAddress, find_program, is_inside
+from tests.support import discipline
+from tests.support.discipline import PROGRAMS, OutsideAddress, find_lack, find_program, is_inside
 from tests.support.import_violations import CHECKOUT
 
 SKIPPED = "import pytest\n\n@pytest.mark.skip(reason='no reason')\ndef test_nothing():\n    pass\n\ndef test_something():\n    pass\n"
@@ -77,3 +78,19 @@ def test_unix_socket_is_inside() -> None:
 def test_missing_program_is_not_found(marker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name, path: None)
     assert find_program(marker) is None
+
+
+@pytest.mark.parametrize("marker, lack", [("apache", "mod_auth_openidc"), ("node", "scripts/setup-node"), ("redis", None)])
+def test_a_program_without_what_belongs_to_it_is_not_enough(
+    marker: str, lack: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name, path: f"/usr/bin/{name}")
+    monkeypatch.setattr(discipline, "APACHE_MODULE_FOLDERS", (str(tmp_path / "modules"),))
+    monkeypatch.setattr(discipline, "NODE_PACKAGES", tmp_path / "packages")
+    found = find_lack(marker)
+    assert found is None if lack is None else lack in (found or "")
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "mod_auth_openidc.so").touch()
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / ".stamp").touch()
+    assert find_lack(marker) is None

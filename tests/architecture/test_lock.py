@@ -1,5 +1,6 @@
 """The lock says the same on every machine, and the files that pip installs from say what the lock says."""
 
+import json
 import re
 import subprocess
 
@@ -35,6 +36,17 @@ def test_every_exported_package_is_pinned_and_hashed(export: str) -> None:
     for package in packages:
         assert re.match(r"[a-z0-9.\-\[\],]+==[^ ]+", package), package
         assert "--hash=sha256:" in package, package
+
+
+def test_the_node_packages_are_pinned_and_hashed_and_come_from_nowhere_in_particular() -> None:
+    lock = json.loads((CHECKOUT / "tests/relying_parties/package-lock.json").read_text(encoding="utf-8"))
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert len(packages) > 20
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
+    wanted = json.loads((CHECKOUT / "tests/relying_parties/package.json").read_text(encoding="utf-8"))["devDependencies"]
+    assert wanted == {name: packages[f"node_modules/{name}"]["version"] for name in wanted}
 
 
 def test_exports_and_lock_are_up_to_date() -> None:
