@@ -30,6 +30,7 @@ class Standing:
     phone_matched_at: datetime | None
     subject: str | None
     consents: frozenset[tuple[str, int]]
+    recovered_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,10 @@ def _find_step(
         proved = tuple(p for p in proved if p.at >= fresh_after)
         if not proved:
             return SignInRequired(wanted, fresh_after)
-    aal = find_aal(proved, standing.phone_matched_at, now)
+    aal = find_aal(proved, standing.phone_matched_at, now, standing.recovered_at)
     reached = find_acr(standing.ial, aal)
     if reached is None or not meets(reached, wanted):
-        attainable = find_acr(standing.ial, find_aal([Proved(f, now) for f in OFFERED], standing.phone_matched_at, now))
+        attainable = find_acr(standing.ial, _find_offered_aal(standing, standing.phone_matched_at, now))
         if not progress.declined and not meets(attainable, wanted) and _is_raisable(standing, wanted, now):
             target = min(wanted, attainable, key=ACR_ORDER.index) if attainable is not None else None
             if target is not None and not meets(reached, target):
@@ -174,7 +175,12 @@ def _find_step(
 
 def _is_raisable(standing: Standing, wanted: Acr, now: datetime) -> bool:
     """Tell whether items that bind the phone would lead there: level 3, and a code that counts as a factor again."""
-    return meets(find_acr(max(standing.ial, RAISED_IAL), find_aal([Proved(f, now) for f in OFFERED], now, now)), wanted)
+    return meets(find_acr(max(standing.ial, RAISED_IAL), _find_offered_aal(standing, now, now)), wanted)
+
+
+def _find_offered_aal(standing: Standing, phone_matched_at: datetime | None, now: datetime) -> int:
+    """Return what all ways of signing in together would reach; within a day of a recovery that is no more than one factor."""
+    return find_aal([Proved(f, now) for f in OFFERED], phone_matched_at, now, standing.recovered_at)
 
 
 def _find_freshness(request: AuthorizationRequest, standing: Standing | None, progress: Progress, now: datetime) -> datetime | None:

@@ -9,7 +9,8 @@ from idp.protocol.rules.authorization import Standing
 from idp.sign_in.rules.session import Session, read_factors
 
 READ_STANDING = """
-    SELECT k.ord, s.id_hash, s.lineage, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, p.status, p.ial, u.sub,
+    SELECT k.ord, s.id_hash, s.lineage, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, p.status, p.ial, p.recovered_at,
+           u.sub,
            (SELECT i.matched_at FROM person_identifiers i WHERE i.person_id = s.person_id AND i.kind = 'phone' LIMIT 1) AS phone_matched_at,
            (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
             WHERE c.person_id = s.person_id AND c.client_id = k.client_id AND c.withdrawn_at IS NULL) AS consents
@@ -47,6 +48,7 @@ def make_presence(row: Row) -> Presence:
         phone_matched_at=row["phone_matched_at"],
         subject=row["sub"],
         consents=read_consents(row["consents"]),
+        recovered_at=row["recovered_at"],
     )
     return Presence(session, standing)
 

@@ -201,3 +201,14 @@ def test_an_id_token_hint_of_somebody_else_never_grants() -> None:
 def test_prompt_none_grants_where_nothing_is_missing() -> None:
     silent = make_request(prompts=frozenset({"none"}))
     assert isinstance(decide(silent, CLIENT, make_standing(), None, FIRST_VISIT, NOW), Granted)
+
+
+@pytest.mark.parametrize("hours, granted", [(0, False), (23, False), (24, True), (None, True)])
+def test_within_a_day_of_a_recovery_nothing_counts_as_more_than_one_factor(hours: int | None, granted: bool) -> None:
+    recovered_at = None if hours is None else NOW - timedelta(hours=hours)
+    somebody = replace(make_standing(), recovered_at=recovered_at)
+    decision = decide(make_request(), SUBSTANTIAL, somebody, None, FIRST_VISIT, NOW)
+    assert isinstance(decision, Granted if granted else LevelUnreachable), "proving more does not shorten the day"
+    lower = decide(make_request(), CLIENT, somebody, None, FIRST_VISIT, NOW)
+    assert isinstance(lower, Granted)
+    assert (lower.aal == 2) is granted
