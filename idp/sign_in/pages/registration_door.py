@@ -92,7 +92,7 @@ class RegistrationDoor:
         """Begin a flow for somebody who came without one: that of the registration on its way, else one that ends on the front page."""
         browser = self._bind(context)
         draft = await self._find(context)
-        if draft is not None and draft.step is not Step.DONE:
+        if draft is not None:
             return await self._arrival.renew(draft.draft, browser, context.address)
         return await self._portal.begin(browser, context.address)
 
@@ -105,7 +105,7 @@ class RegistrationDoor:
         try:
             held = await self._interactions.read(interaction_id, context.browser_cookie)
         except InteractionExpired:
-            if draft is None or not page or draft.step is Step.DONE:
+            if draft is None or not page:
                 raise
             fresh = await self._arrival.renew(draft.draft, self._bind(context), context.address)
             await self._registration.renew_origin(draft, fresh.id, self._arrival.keep(fresh))

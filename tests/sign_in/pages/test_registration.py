@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from idp.people.services.requester import Requester
 from tests.support.provider import REDIRECT_URI, SESSION, Provider
 from tests.support.registering import Registering, count_accounts
 from tests.support.web import Web, find_code
@@ -222,6 +223,23 @@ async def test_an_account_whose_answer_was_lost_is_entered_by_the_next_page(prov
     await web.submit("/register/agreement")
     assert web.left_to is not None
     assert web.client.cookies.get(SESSION)
+
+
+async def test_an_account_whose_answer_and_flow_were_lost_still_leads_to_the_department(provider: Provider, numbers: Iterator[int]) -> None:
+    web = Registering(provider, next(numbers))
+    await web.begin()
+    await web.walk("agreement")
+    registration = provider.services.enrolment.registration
+    held = await registration.find(web.client.cookies.get("idp_draft"))
+    assert held is not None
+    # The process died after the account was opened, and the flow with it.
+    await registration.accept(held, "zh-CN", Requester())
+    await provider.execute("DELETE FROM transients")
+    await web.get("/register")
+    assert "账号已经开通" in web.text
+    await web.submit("/register/agreement")
+    assert web.left_to is not None
+    assert web.left_to.startswith(REDIRECT_URI)
 
 
 async def test_who_signs_out_after_registering_stays_signed_out(provider: Provider, numbers: Iterator[int]) -> None:
