@@ -42,9 +42,18 @@ class HttpBrowser:
         return await self._follow(await self.client.get(path))
 
     async def submit(self, **typed: str) -> httpx2.Response:
-        """Send the form of the present page."""
+        """Send the form of the present page of the sign-in."""
+        return await self.submit_to("/sign-in", **typed)
+
+    async def submit_to(self, path: str, **typed: str) -> httpx2.Response:
+        """Send the form of the present page to ``path``."""
+        return await self._follow(await self.client.post(path, data={**self.fields(), **typed}))
+
+    @property
+    def path(self) -> str:
+        """The path of the present page."""
         assert self.page is not None
-        return await self._follow(await self.client.post("/sign-in", data={**self.fields(), **typed}))
+        return urlsplit(str(self.page.url)).path
 
     def fields(self) -> dict[str, str]:
         """Return the hidden fields of the present page."""
