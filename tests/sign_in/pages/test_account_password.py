@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from idp.authenticators.rules.password_policy import Personal
 from sms.templates import find_template
 from tests.support.account import find_bare, list_forms, open_account, read_cookies, read_notices, read_own_events
 from tests.support.provider import PASSWORD, SESSION, Provider, Somebody
@@ -148,6 +149,26 @@ async def test_a_form_of_before_the_change_is_not_counted_as_a_wrong_password(pr
     page = await web.client.post(PATH, data=old)
     assert (page.status_code, find_code(page)) == (409, "step_repeated")
     assert await read_own_events(provider, person, "sign_in_failed") == []
+
+
+async def test_a_password_that_was_set_meanwhile_by_another_way_is_not_overwritten(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await provider.add_person()
+    web = await open_account(provider, person, PATH)
+    form = list_forms(web.page)[0] | {"current_password": PASSWORD, "password": NEW}  # type: ignore[arg-type]
+    passwords = provider.services.passwords
+    choose = passwords.choose
+
+    async def set_meanwhile(password: str, personal: Personal) -> str:
+        await provider.execute("UPDATE passwords SET changed_at = changed_at + interval '1 s' WHERE person_id = $1", person.person_id)
+        return await choose(password, personal)
+
+    monkeypatch.setattr(passwords, "choose", set_meanwhile)
+    page = await web.client.post(PATH, data=form)
+    assert (page.status_code, find_code(page)) == (409, "step_repeated")
+    assert await read_own_events(provider, person, "password_changed", "session_ended") == []
+    assert await can_sign_in(provider, person, PASSWORD)
 
 
 async def test_the_page_that_says_done_is_shown_to_who_did_it(provider: Provider) -> None:
