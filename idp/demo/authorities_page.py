@@ -36,8 +36,7 @@ PAGE = """<!doctype html>
 <a href="/demo">演示首页 the demo</a></p>
 <table>
 <caption>每家机构现在怎样回答 How each answers now</caption>
-<thead><tr><th scope="col">机构 Authority</th><th scope="col">问题 Kind</th><th scope="col">被问次数 Asked</th>
-<th scope="col">故障 Fault</th></tr></thead>
+<thead><tr><th scope="col">问题 Kind</th><th scope="col">次数 Asked</th><th scope="col">故障 Fault</th></tr></thead>
 <tbody>
 {rows}
 </tbody>
@@ -113,7 +112,7 @@ def find_address(endpoints: list[str]) -> str:
 
 def _write_page(rows: list[dict[str, object]]) -> str:
     cells = "\n".join(
-        f'<tr><th scope="row">{_escape(row["authority"])}</th><td>{_escape(row["kind"])}</td><td>{_escape(row["calls"])}</td>'
+        f'<tr><th scope="row">{_escape(row["kind"])}<br>{_escape(row["authority"])}</th><td>{_escape(row["calls"])}</td>'
         f"<td>{_escape(FAULTS.get(str(row['fault']), ''))}{_count(row['times'])}</td></tr>"
         for row in rows
     )

@@ -40,7 +40,7 @@ async def test_the_page_shows_and_chooses(browser: httpx2.AsyncClient, served: A
     page = await browser.get(PATH, headers=HTML)
     assert page.headers["content-type"].startswith("text/html")
     for kind in CheckKind:
-        assert f"<td>{kind}</td>" in page.text
+        assert f">{kind}<br>" in page.text
     chosen = await browser.post(PATH, data={"kind": "phone", "fault": "silent", "times": "3", "seconds": ""})
     assert (chosen.status_code, chosen.headers["location"]) == (303, PATH)
     assert "不回答 silent ×3" in (await browser.get(PATH, headers=HTML)).text
