@@ -67,6 +67,7 @@ from idp.sign_in.pages.account_sessions import AccountSessionsPage
 from idp.sign_in.pages.dispatch import DispatchPage
 from idp.sign_in.pages.portal import PortalPage
 from idp.sign_in.pages.raising import RaisingPage
+from idp.sign_in.pages.recovery import RecoveryPage
 from idp.sign_in.pages.registration import RegistrationPages
 from idp.sign_in.pages.registration_door import RegistrationDoor
 from idp.sign_in.pages.sign_in import SignInPage
@@ -212,6 +213,7 @@ def build_app(
         throttle=throttle,
         codes=services.codes,
         proofing=services.enrolment.proofing,
+        transients=platform.transients,
         outbox=platform.outbox,
         end_grants=RemoteSignOut(audit, clock).end_grants,
         afterwards=services.afterwards,
@@ -264,6 +266,7 @@ def build_app(
     routes: list[BaseRoute] = [
         *PortalPage(pages, interactions, portal).routes(),
         *SignInPage(pages, interactions, ways_in.sign_in).routes(),
+        *RecoveryPage(pages, interactions, portal, ways_in, clock).routes(),
         *DispatchPage(pages, dispatcher).routes(),
         *_build_registration_routes(services, pages, interactions, portal, arrival),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),

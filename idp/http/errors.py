@@ -65,6 +65,8 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "account_deceased": 403,
     "account_pending": 403,
     "register_unknown": 403,
+    "recovery_unproved": 422,
+    "recovery_gone": 410,
     "freeze_impossible": 409,
     # what the department asked
     "unknown_client": 400,

@@ -40,6 +40,7 @@ from idp.platform.password_hashing import PasswordHashing
 from idp.platform.transients.postgres import PostgresTransients
 from idp.sign_in.pages.dispatch import DispatchPage
 from idp.sign_in.pages.portal import PortalPage
+from idp.sign_in.pages.recovery import RecoveryPage
 from idp.sign_in.pages.sign_in import SignInPage
 from idp.sign_in.rules.interaction import Interaction, Leave, SignInNeeded, Step, WayBack
 from idp.sign_in.rules.session import Session
@@ -110,7 +111,7 @@ class Department:
         if session is None or standing is None:
             return SignInNeeded()
         proved = [p for p in session.proved if interaction.fresh_after is None or p.at >= interaction.fresh_after]
-        reached = find_acr(standing.ial, find_aal(proved, standing.phone_matched_at, self.clock()))
+        reached = find_acr(standing.ial, find_aal(proved, standing.phone_matched_at, self.clock(), standing.recovered_at))
         if not meets(reached, interaction.wanted) and not interaction.unreachable:
             return SignInNeeded()
         return Leave(f"https://department.example/callback?acr={reached.value if reached else 'none'}")
@@ -158,6 +159,7 @@ class House:
             throttle=self.throttle,
             codes=self.codes,
             proofing=self.proofing,
+            transients=self.transients,
             outbox=self.outbox,
             end_grants=self._end_grants,
             afterwards=self.afterwards,
@@ -175,6 +177,7 @@ class House:
         self.names = CookieNames(ISSUER)
         routes = [
             *SignInPage(pages, self.interactions, self.sign_in).routes(),
+            *RecoveryPage(pages, self.interactions, self.portal, ways_in, clock).routes(),
             *DispatchPage(pages, self.dispatcher).routes(),
             *PortalPage(pages, self.interactions, self.portal).routes(),
         ]
@@ -191,9 +194,8 @@ class House:
             self._emptied = True
             await self.deliver()
             self.sms.clear()
-        year, month, day, region, order, local = (int.from_bytes(self.random(6), "big") % size for size in (50, 12, 28, 10**4, 1000, 10**8))
-        seventeen = f"35{region:04}{1950 + year}{1 + month:02}{1 + day:02}{order:03}"
-        document = parse_id_number(seventeen + find_check_character(seventeen), self.clock().date())
+        local = int.from_bytes(self.random(6), "big") % 10**8
+        document = parse_id_number(self.make_document(), self.clock().date())
         number = parse_phone(f"138{local:08}") if phone else None
         assert document is not None
         verifier = await HASHING.hash(PASSWORD)
@@ -203,6 +205,12 @@ class House:
         person = NewPerson("王小明", document, number, ial, verifier, matched_at, status)
         person_id = await self.people.add_person(person)
         return Made(person_id, document.value, number.value if number else "", person.name)
+
+    def make_document(self) -> str:
+        """Return a well-formed document number that nobody has."""
+        year, month, day, region, order = (int.from_bytes(self.random(6), "big") % size for size in (50, 12, 28, 10**4, 1000))
+        seventeen = f"35{region:04}{1950 + year}{1 + month:02}{1 + day:02}{order:03}"
+        return seventeen + find_check_character(seventeen)
 
     async def deliver(self) -> None:
         """Deliver every message that waits."""

@@ -284,7 +284,7 @@ class Codes:
                 else:
                     # Written and over at once: the answer takes as long as the one for a message that leaves.
                     await self._outbox.add(tx, WITHHELD, payload, now)
-                    await self._record(tx, Kind.CODE_SENT, Result.REFUSED, request, {"reason": "unreached" if in_share else "limit"})
+                    await self._record(tx, Kind.CODE_SENT, Result.REFUSED, request, {"reason": "withheld" if in_share else "limit"})
         except _DayUsedUp as used_up:
             return Wait(used_up.limit, tomorrow)
         return Send()

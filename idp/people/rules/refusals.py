@@ -87,3 +87,21 @@ class NotRaisable(Refusal):
     """This account cannot be raised online: it has no document or no phone, or may not act now; the window can."""
 
     code: ClassVar[str] = "not_raisable"
+
+
+class RegisterUnknown(Refusal):
+    """The register was asked again and has no such person that it may confirm: reported dead, or not found (S21)."""
+
+    code: ClassVar[str] = "register_unknown"
+
+
+class RecoveryUnproved(Refusal):
+    """Not enough agrees to give somebody a new password; another item may be tried. It never says which did not."""
+
+    code: ClassVar[str] = "recovery_unproved"
+
+
+class RecoveryGone(Refusal):
+    """There is no such recovery any more: too old, finished, or begun elsewhere."""
+
+    code: ClassVar[str] = "recovery_gone"

@@ -122,10 +122,14 @@ class People:
         document = self.open_profile(person_id, sealed).document if sealed is not None else None
         return document.value if document is not None else ""
 
+    async def find_name(self, person_id: UUID) -> str:
+        """Return the person's name in clear, "" for an unknown id: one read either way."""
+        sealed = await people.find_profile(self._database, person_id)
+        return self.open_profile(person_id, sealed).name if sealed is not None else ""
+
     async def find_masked_name(self, person_id: UUID) -> str:
         """Return the person's name, masked; a star for an unknown id: one read either way."""
-        sealed = await people.find_profile(self._database, person_id)
-        return mask_name(self.open_profile(person_id, sealed).name if sealed is not None else "")
+        return mask_name(await self.find_name(person_id))
 
     def open_profile(self, person_id: UUID, sealed: bytes) -> Profile:
         """Return the profile of a row that somebody else's statement read (``people.profile``)."""

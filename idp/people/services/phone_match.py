@@ -1,5 +1,6 @@
 """Decides when the operator is asked again whether a phone is still this person's, and what the answer does to the binding (S52)."""
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from idp.kernel.audit_events import AuditEvent, Kind
@@ -24,8 +25,14 @@ class PhoneVerdict(Enum):
     """They do not: the number is nobody's way in any more."""
     SILENT = auto()
     """No answer: nothing is frozen and nothing passes."""
-    UNKNOWN_PERSON = auto()
-    """The register has no such person that it may confirm (S21)."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What operator and register said. ``in_register`` is False when the register has no such person that it may confirm (S21)."""
+
+    phone: PhoneVerdict
+    in_register: bool = True
 
 
 class PhoneMatches:
@@ -43,28 +50,30 @@ class PhoneMatches:
         """Tell whether nothing was heard of the person's own number for so long that it may be a stranger's by now."""
         return is_unused(known.phone_seen_at, self._clock())
 
-    async def confirm(self, known: KnownPerson, purpose: str, who: Requester) -> PhoneVerdict:
-        """Ask register and operator about a person whose own phone it is, and record what follows."""
+    async def confirm(self, known: KnownPerson, purpose: str, who: Requester) -> Confirmation:
+        """Ask register and operator about a person whose own phone it is, and record what follows.
+
+        While the register does not know the person, a number that does not match is left as it is: not the number is in question.
+        """
         person_id, phone = known.standing.person_id, known.phone
         if phone is None or not known.has_own_phone or not self._proofing.serves(CheckKind.PHONE):
-            return PhoneVerdict.SILENT
+            return Confirmation(PhoneVerdict.SILENT)
         profile = await self._people.read_profile(person_id)
         if profile.document is None:
-            return PhoneVerdict.SILENT
+            return Confirmation(PhoneVerdict.SILENT)
         case = Case(make_uuid7(self._clock, self._random), profile.name, profile.document, phone, purpose, person_id=person_id)
         inputs = {CheckKind.PHONE: phone.value}
         if self._proofing.serves(CheckKind.IDENTITY):
             inputs[CheckKind.IDENTITY] = ""
         answers = {answer.kind: answer.result for answer in await self._proofing.ask(case, inputs, who)}
-        if answers.get(CheckKind.IDENTITY) is CheckResult.NOT_FOUND:
-            return PhoneVerdict.UNKNOWN_PERSON
+        in_register = answers.get(CheckKind.IDENTITY) is not CheckResult.NOT_FOUND
         match answers[CheckKind.PHONE]:
             case CheckResult.MATCH:
-                return await self._keep(known, phone)
-            case CheckResult.MISMATCH | CheckResult.NOT_FOUND:
-                return await self._freeze(known, phone, answers[CheckKind.PHONE], who)
-            case CheckResult.UNAVAILABLE | CheckResult.LIMITED | CheckResult.INVALID_INPUT:
-                return PhoneVerdict.SILENT
+                return Confirmation(await self._keep(known, phone), in_register)
+            case CheckResult.MISMATCH | CheckResult.NOT_FOUND if in_register:
+                return Confirmation(await self._freeze(known, phone, answers[CheckKind.PHONE], who))
+            case _:
+                return Confirmation(PhoneVerdict.SILENT, in_register)
 
     async def _keep(self, known: KnownPerson, phone: Phone) -> PhoneVerdict:
         async with self._database.transaction() as tx:

@@ -66,7 +66,7 @@ def parse_identity(form: Form, today: date) -> Applicant | list[FieldError]:
     name = check_name(form.get("name"))
     if isinstance(name, NameSlip):
         errors.append(FieldError("name", f"name_{name.value}"))
-    document = _parse_document(form.get("document_kind") or DOCUMENT_KINDS[0].value, form.get("id_number"), today)
+    document = parse_typed_document(form.get("document_kind") or DOCUMENT_KINDS[0].value, form.get("id_number"), today)
     if isinstance(document, FieldError):
         errors.append(document)
     typed_phone = form.get("phone")
@@ -78,7 +78,8 @@ def parse_identity(form: Form, today: date) -> Applicant | list[FieldError]:
     return Applicant(name.value, document, phone)
 
 
-def _parse_document(kind: str, typed: str, today: date) -> IdNumber | FieldError:
+def parse_typed_document(kind: str, typed: str, today: date) -> IdNumber | FieldError:
+    """Return the document that was typed for a kind, or the one thing to correct about it."""
     if kind not in DOCUMENT_KINDS:
         return FieldError("document_kind", "document_kind_unknown")
     document = parse_document(IdentifierKind(kind), typed, today)

@@ -39,9 +39,3 @@ class LevelUnreachable(Refusal):
     """This account cannot reach the level that the department asks for."""
 
     code: ClassVar[str] = "level_unreachable"
-
-
-class RegisterUnknown(Refusal):
-    """The register was asked again and has no such person that it may confirm: reported dead, or not found (S21)."""
-
-    code: ClassVar[str] = "register_unknown"

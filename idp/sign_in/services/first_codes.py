@@ -107,7 +107,7 @@ class FirstCodes:
         phone = known.phone if known is not None else None
         # The code's own try is spent either way, so that the end of the document cannot be guessed beside it.
         verdict = await self._codes.check(
-            PURPOSE, interaction.id, phone.value if phone else _name_nobody(interaction.claimed), typed if fits else ""
+            PURPOSE, interaction.id, phone.value if phone else name_nobody(interaction.claimed), typed if fits else ""
         )
         if isinstance(verdict, CodeRight) and known is not None:
             await self._attempts.succeed(ticket)
@@ -115,7 +115,7 @@ class FirstCodes:
         if isinstance(verdict, CodeGone):
             await self._attempts.withdraw(ticket)
             raise refusals.CodeGone
-        raise await self._attempts.fail(ticket, person_id, interaction, visit, _explain(verdict, asked_both=device_hash is None))
+        raise await self._attempts.fail(ticket, person_id, interaction, visit, explain_code(verdict, asked_both=device_hash is None))
 
     async def _asks_document(self, known: KnownPerson | None, visit: Visit) -> bool:
         return await self._attempts.find_known_device(known.standing.person_id if known else None, visit) is None
@@ -129,7 +129,7 @@ class FirstCodes:
         real = CodeRequest(
             purpose=PURPOSE,
             binding=interaction.id,
-            phone=phone.value if phone else _name_nobody(interaction.claimed),
+            phone=phone.value if phone else name_nobody(interaction.claimed),
             masked_name=await self._people.find_masked_name(person_id or NOBODY),
             person_id=person_id,
             address=visit.address,
@@ -139,7 +139,7 @@ class FirstCodes:
             client_id=interaction.client_id or None,
             request_id=visit.request_id,
         )
-        request = replace(real, phone=_name_nobody(interaction.claimed)) if due else real
+        request = replace(real, phone=name_nobody(interaction.claimed)) if due else real
         reaches = phone is not None and not due
         if asked is None:
             verdict = await self._codes.send_unseen(request, interaction.claimed, reaches=reaches)
@@ -152,7 +152,8 @@ class FirstCodes:
     async def _confirm_and_send(self, known: KnownPerson, request: CodeRequest, visit: Visit) -> None:
         """Send the code once the operator says that the number is still this person's; nobody's answer waits for it (S52)."""
         who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, request.client_id)
-        if await self._phone_matches.confirm(known, PURPOSE, who) is PhoneVerdict.KEPT:
+        confirmation = await self._phone_matches.confirm(known, PURPOSE, who)
+        if confirmation.phone is PhoneVerdict.KEPT and confirmation.in_register:
             await self._codes.send_late(request)
 
 
@@ -162,7 +163,8 @@ def require_claim(held: Held) -> None:
         raise StepRepeated
 
 
-def _explain(verdict: CodeWrong | CodeDead | CodeRight, *, asked_both: bool) -> Refusal:
+def explain_code(verdict: CodeWrong | CodeDead | CodeRight, *, asked_both: bool) -> Refusal:
+    """Return what a code that did not open is told as; ``asked_both``: the end of the document was asked with it."""
     match verdict:
         case CodeWrong(tries_left=tries) if tries > 0:
             return refusals.CodeOrDocumentWrong(tries=tries) if asked_both else refusals.CodeWrong(tries=tries)
@@ -173,6 +175,6 @@ def _explain(verdict: CodeWrong | CodeDead | CodeRight, *, asked_both: bool) -> 
     assert_never(verdict)
 
 
-def _name_nobody(claimed: str) -> str:
+def name_nobody(claimed: str) -> str:
     """Return what stands for the phone of nobody: no number has this form."""
     return f"nobody\0{claimed}"

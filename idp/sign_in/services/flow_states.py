@@ -7,12 +7,13 @@ from idp.kernel.clock import Clock
 from idp.kernel.levels import PHONE_MATCH_LIFE, Proved
 from idp.people.rules.identifiers import Phone
 from idp.people.rules.person import check_standing
+from idp.people.rules.refusals import RegisterUnknown
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.phone_match import PhoneMatches, PhoneVerdict
 from idp.people.services.requester import Requester
 from idp.sign_in.rules import steps
 from idp.sign_in.rules.interaction import PORTAL, Interaction
-from idp.sign_in.rules.refusals import RegisterUnknown, StepRepeated
+from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.rules.session import Session
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in_records import SignInRecords
@@ -74,12 +75,12 @@ class FlowStates:
         if known is None or not self._wants_match(interaction, state):
             return state
         who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, interaction.client_id or None)
-        verdict = await self._phone_matches.confirm(known, PURPOSE, who)
-        if verdict is PhoneVerdict.UNKNOWN_PERSON:
+        confirmation = await self._phone_matches.confirm(known, PURPOSE, who)
+        if not confirmation.in_register:
             details = {"reason": RegisterUnknown.code}
             await self._records.refuse(Kind.SIGN_IN_FAILED, known.standing.person_id, interaction, visit, details)
             raise RegisterUnknown
-        if verdict is PhoneVerdict.SILENT:
+        if confirmation.phone is PhoneVerdict.SILENT:
             return state
         return self._judge(interaction, await self._people.find_by_id(known.standing.person_id), session, in_flow)
 

@@ -9,10 +9,12 @@ from idp.kernel.clock import Clock, Random
 from idp.people.services.directory import People
 from idp.people.services.phone_match import PhoneMatches
 from idp.people.services.proofing import Proofing
+from idp.people.services.recovery import PersonRecovery
 from idp.platform.afterwards import Afterwards
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.outbox import Outbox
+from idp.platform.transients import Transients
 from idp.sign_in.services.account_notices import AccountNotices
 from idp.sign_in.services.account_sessions import EndGrants
 from idp.sign_in.services.attempts import Attempts
@@ -20,6 +22,9 @@ from idp.sign_in.services.first_codes import FirstCodes
 from idp.sign_in.services.flow_states import FlowStates
 from idp.sign_in.services.forced_change import ForcedChange
 from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.recovery import RecoveryEnd
+from idp.sign_in.services.recovery_codes import RecoveryCodes
+from idp.sign_in.services.recovery_states import Recoveries
 from idp.sign_in.services.session_opening import SessionOpening
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import SignIn
@@ -31,6 +36,9 @@ class WaysIn:
     """What the pages of signing in use."""
 
     sign_in: SignIn
+    recoveries: Recoveries
+    recovery_codes: RecoveryCodes
+    recovery_end: RecoveryEnd
 
 
 def build_ways_in(
@@ -43,6 +51,7 @@ def build_ways_in(
     throttle: Throttle,
     codes: Codes,
     proofing: Proofing,
+    transients: Transients,
     outbox: Outbox,
     end_grants: EndGrants,
     afterwards: Afterwards,
@@ -57,6 +66,8 @@ def build_ways_in(
     states = FlowStates(sessions, people, phone_matches, records, clock)
     opening = SessionOpening(database, interactions, sessions, people, attempts, records, clock, random)
     notices = AccountNotices(outbox, clock)
+    recoveries = Recoveries(transients, clock)
+    person_recovery = PersonRecovery(database, people, passwords, proofing, audit, clock)
     return WaysIn(
         sign_in=SignIn(
             interactions,
@@ -71,5 +82,10 @@ def build_ways_in(
             ForcedChange(database, interactions, people, passwords, notices, records, end_grants, clock),
             records,
             clock,
-        )
+        ),
+        recoveries=recoveries,
+        recovery_codes=RecoveryCodes(
+            database, recoveries, people, person_recovery, codes, phone_matches, attempts, afterwards, clock, random
+        ),
+        recovery_end=RecoveryEnd(database, interactions, recoveries, sessions, opening, people, person_recovery, notices, records, clock),
     )
