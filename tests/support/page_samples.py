@@ -10,6 +10,7 @@ from idp.http.rendering import WAYS_ON, Way
 from idp.http.request_context import ContextRules, RequestContext
 from tests.support.account_samples import list_account_samples
 from tests.support.registration_samples import list_registration_samples
+from tests.support.sign_in_samples import list_sign_in_samples
 
 LONG_DEPARTMENT = "示例省人力资源和社会保障厅城乡居民基本养老保险经办服务中心网上办事大厅（合成样例）"
 LONG_NAME = "*" * 38 + "·阿卜杜热合曼"
@@ -140,6 +141,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
         "accessibility": ("accessibility.html", {}),
         "privacy": ("privacy.html", {}),
     }
+    samples |= list_sign_in_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     samples |= list_registration_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     samples |= list_account_samples(SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))

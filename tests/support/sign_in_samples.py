@@ -1,0 +1,26 @@
+"""The sign-in's further ways with contexts that are synthetic: the code as a way of its own, the password alone, a password to replace."""
+
+from typing import Any
+
+from idp.http.forms import FieldError
+
+Sample = tuple[str, dict[str, Any]]
+
+
+def list_sign_in_samples(flow: dict[str, str], short: str, long: str, name: str) -> dict[str, Sample]:
+    """Return sample name → (template, context). ``short`` and ``long`` are names of departments, ``name`` a masked one."""
+    return {
+        "sign-in-code": ("sign_in_code.html", {**flow, "department": short, "identifier": ""}),
+        "sign-in-code-empty": (
+            "sign_in_code.html",
+            {**flow, "department": long, "identifier": "", "errors": [FieldError("identifier", "identifier_empty")]},
+        ),
+        "sign-in-code-idle": ("sign_in_code.html", {**flow, "department": short, "identifier": "", "notice": "session_idle"}),
+        "password": ("password.html", {**flow, "department": short}),
+        "password-wrong": ("password.html", {**flow, "department": long, "errors": [FieldError("password", "password_empty")]}),
+        "new-password": ("new_password.html", {**flow, "department": short, "name": name}),
+        "new-password-empty": (
+            "new_password.html",
+            {**flow, "department": long, "name": name, "errors": [FieldError("password", "password_empty")]},
+        ),
+    }
