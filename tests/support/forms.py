@@ -192,8 +192,8 @@ def register(browser: FormsBrowser, issuer: str, person: dict[str, str]) -> Page
     raise AssertionError(f"the registration does not end: {page.url}\n{page.text}")
 
 
-def list_unregistered(issuer: str, limit: int = 1) -> list[dict[str, str]]:
-    """Return synthetic people of a demo who have no account yet."""
-    with urllib.request.urlopen(f"{issuer}/demo/people?unregistered=1&limit={limit}", timeout=20) as response:
+def list_unregistered(issuer: str, limit: int = 1, after: int = -1) -> list[dict[str, str]]:
+    """Return synthetic people of a demo who have no account yet, those behind number ``after``."""
+    with urllib.request.urlopen(f"{issuer}/demo/people?unregistered=1&limit={limit}&after={after}", timeout=20) as response:
         people: list[dict[str, str]] = json.load(response)
     return people
