@@ -12,6 +12,7 @@ from idp.platform.audit_log import verify_row
 from idp.platform.database import Database
 from idp.platform.transients.redis import RedisTransients
 from idp.settings import DatabaseSettings, KeySettings, Settings, TransientSettings
+from keys import DATA_KEY_PURPOSES
 from tests.support.clocks import ManualClock
 
 
@@ -44,7 +45,7 @@ async def test_two_processes_start_together_on_an_empty_database(
     assert found is not None
     assert found.value == b"value"
     rows = await database.fetch("SELECT * FROM audit_events WHERE kind = 'key_created'")
-    assert len(rows) == 9 + 2
+    assert len(rows) == len(DATA_KEY_PURPOSES) + 2, "and two signing keys"
     assert all(verify_row(dict(row), first.data_keys.mac("audit")) is None for row in rows)
     await first.close()
     await second.close()
