@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from idp.http.rendering import Pages
-from idp.http.request_context import read_context
+from idp.http.request_context import RequestContext, read_context
 from idp.people.rules.person import Status
 from idp.sign_in.pages.account_door import AccountDoor
 from idp.sign_in.pages.visits import read_visit
@@ -46,22 +46,26 @@ class AccountFreezePage:
         return self._pages.render(context, "account_freeze.html", csrf=owner.csrf)
 
     async def submit(self, request: Request) -> Response:
-        """Freeze; a form that is sent again comes to the page that says so."""
+        """Freeze; of forms that are sent together, or again, every one comes to the page that says so."""
         context = read_context(request)
-        if await self._sessions.find_end(context.session_cookie) == Status.FROZEN.value:
-            return RedirectResponse(FROZEN, 303)
         read = await self._door.read(request, context, PATH)
-        if isinstance(read, Response):
-            return read
-        try:
-            await self._freeze.freeze(read[0], read_visit(context))
-        except FreezeImpossible as refusal:
-            return self._pages.refuse(context, refusal, back_url=ACCOUNT)
+        refused = read if isinstance(read, Response) else None
+        if not isinstance(read, Response):
+            try:
+                await self._freeze.freeze(read[0], read_visit(context))
+            except FreezeImpossible as refusal:
+                refused = self._pages.refuse(context, refusal, back_url=ACCOUNT)
+        if refused is not None and not await self._is_frozen(context):
+            return refused
         return RedirectResponse(FROZEN, 303)
 
     async def show_frozen(self, request: Request) -> Response:
         """Say what happened and how it is undone, to the browser whose sign-in ended by it; anybody else goes to the account."""
         context = read_context(request)
-        if await self._sessions.find_end(context.session_cookie) != Status.FROZEN.value:
+        if not await self._is_frozen(context):
             return RedirectResponse(ACCOUNT, 303)
         return self._pages.render(context, "account_frozen.html")
+
+    async def _is_frozen(self, context: RequestContext) -> bool:
+        """Tell whether this browser's sign-in ended because the account was frozen."""
+        return await self._sessions.find_end(context.session_cookie) == Status.FROZEN.value
