@@ -145,10 +145,10 @@ def test_the_population_is_valid_distinct_and_the_same_everywhere() -> None:
 
 async def test_the_product_has_none_of_the_demos_addresses(service_dsn: str, tmp_path: Path) -> None:
     async with run_provider(service_dsn, tmp_path) as provider:
-        for path in ("/demo", "/demo/people", "/demo/outbox"):
+        for path in ("/demo", "/demo/people", "/demo/outbox", "/demo/authorities"):
             assert (await provider.browser.get(path)).status_code == 404
         routes = DemoSite(provider.services).routes()
-        assert [r.path for r in routes if isinstance(r, Route)] == ["/demo", "/demo/people", "/demo/outbox"]
+        assert {r.path for r in routes if isinstance(r, Route)} == {"/demo", "/demo/people", "/demo/outbox", "/demo/authorities"}
         platform = provider.services.platform
         for changed in (
             {"environment": "production"},
