@@ -223,10 +223,11 @@ class House:
         while await deliver_due(self.outbox, self.database, {"sms": keep}):
             pass
 
-    async def read_code(self) -> str:
-        """Deliver what waits and return the code of the last message."""
+    async def read_code(self, person: Made | None = None) -> str:
+        """Deliver what waits and return the code of the last message, of the last one to this person's phone when one is named."""
         await self.deliver()
-        return self.sms[-1]["parameters"]["code"]
+        sent = [message for message in self.sms if person is None or message["phone"] == person.phone]
+        return sent[-1]["parameters"]["code"]
 
     async def count_sms(self) -> int:
         """Deliver what waits and return how many messages there were."""

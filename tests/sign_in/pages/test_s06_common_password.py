@@ -35,7 +35,7 @@ async def test_s06_the_change_is_forced_after_the_second_factor(house: House, wa
     page = await browser.submit(identifier=person.document, password=COMMON)
     assert 'name="code"' in page.text, "the second factor comes first, whatever the department wants"
     assert "很多人都在用" not in page.text
-    page = await browser.submit(code=await house.read_code())
+    page = await browser.submit(code=await house.read_code(person))
     assert "很多人都在用" in page.text
     assert 'name="password"' in page.text
     assert browser.session() is None
@@ -72,7 +72,7 @@ async def test_s06_a_password_that_is_no_better_is_refused_and_the_page_stays(ho
     person, browser = await add_careless(house), house.browser()
     await browser.open(await browser.begin())
     await browser.submit(identifier=person.document, password=COMMON)
-    await browser.submit(code=await house.read_code())
+    await browser.submit(code=await house.read_code(person))
     own = {"OWN-NAME": person.name * 3, "OWN-DOCUMENT": person.document, "OWN-PHONE": person.phone}
     page = await browser.post(ask="new", password=own.get(password, password))
     assert page.status_code == 422
@@ -99,7 +99,7 @@ async def test_s06_leaving_the_page_does_not_help(house: House) -> None:
         i = await browser.begin()
         await browser.open(i)
         await browser.submit(identifier=person.document, password=COMMON)
-        await browser.submit(code=await house.read_code())
+        await browser.submit(code=await house.read_code(person))
         page = await browser.open(i)
         assert "很多人都在用" in page.text
         assert browser.session() is None
@@ -116,7 +116,7 @@ async def test_s06_a_code_alone_still_signs_in_and_changes_nothing(house: House)
     i = await browser.begin()
     await browser.open(i)
     await browser.submit(ask="code", identifier=person.document)
-    page = await browser.submit(code=await house.read_code(), document_end=person.document[-6:])
+    page = await browser.submit(code=await house.read_code(person), document_end=person.document[-6:])
     assert find_left(page) == {"acr": Acr.LOW.value}
     rows = await house.database.fetch("SELECT must_change FROM passwords WHERE person_id = $1", person.person_id)
     assert rows[0]["must_change"], "one factor alone never replaces the other"
@@ -126,7 +126,7 @@ async def test_s06_a_banned_person_is_told_of_the_ban_and_changes_nothing(house:
     person, browser = await add_careless(house, status=Status.BANNED), house.browser()
     await browser.open(await browser.begin())
     await browser.submit(identifier=person.document, password=COMMON)
-    page = await browser.submit(code=await house.read_code())
+    page = await browser.submit(code=await house.read_code(person))
     assert find_code(page) == "account_banned"
 
 
@@ -138,7 +138,7 @@ async def test_s06_two_submissions_change_once_and_other_sessions_end(house: Hou
         await house.passwords.set(tx, person.person_id, verifier, house.clock())
     await browser.open(await browser.begin())
     await browser.submit(identifier=person.document, password=COMMON)
-    await browser.submit(code=await house.read_code())
+    await browser.submit(code=await house.read_code(person))
     fields = browser.fields()
     assert (await browser.post(fields, ask="new", password=CHOSEN)).status_code == 303
     assert (await browser.post(fields, ask="new", password=PASSWORD)).status_code in (409, 410)

@@ -68,7 +68,7 @@ async def test_s52_the_owner_whose_number_still_matches_gets_the_code(house: Hou
     person, browser = await add_long_gone(house), house.browser("203.0.113.21")
     house.authorities.answers = {CheckKind.PHONE: CheckResult.MATCH, CheckKind.IDENTITY: CheckResult.MATCH}
     await ask_code(browser, person.document)
-    page = await browser.submit(code=await house.read_code(), document_end=person.document[-6:])
+    page = await browser.submit(code=await house.read_code(person), document_end=person.document[-6:])
     assert find_left(page) == {"acr": Acr.LOW.value}
     (row,) = await house.database.fetch(PHONE, person.person_id)
     assert row["matched_at"] == row["used_at"] == house.clock.now
@@ -95,7 +95,7 @@ async def test_s52_after_the_password_the_match_is_repeated_before_a_code_counts
     await browser.open(await browser.begin(Acr.SUBSTANTIAL))
     page = await browser.submit(identifier=person.document, password=PASSWORD)
     assert 'name="code"' in page.text
-    page = await browser.submit(code=await house.read_code())
+    page = await browser.submit(code=await house.read_code(person))
     assert find_left(page) == {"acr": Acr.SUBSTANTIAL.value}
     other, again = await add_long_gone(house), house.browser("198.51.100.3")
     house.authorities.answers[CheckKind.PHONE] = CheckResult.MISMATCH

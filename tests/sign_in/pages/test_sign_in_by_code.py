@@ -44,7 +44,7 @@ async def sign_in_by_code(house: House, browser: Browser, person: Made, identifi
     """Sign in by code, with the end of the document where it is asked; return the last page."""
     page = await ask_code(browser, identifier or person.document, wanted)
     typed = {"document_end": person.document[-6:]} if 'name="document_end"' in page else {}
-    return (await browser.submit(code=await house.read_code(), **typed)).text
+    return (await browser.submit(code=await house.read_code(person), **typed)).text
 
 
 @pytest.mark.parametrize("by", ["document", "phone"])
@@ -53,7 +53,7 @@ async def test_a_code_is_one_way_for_low(house: House, by: str) -> None:
     page = await ask_code(browser, person.document if by == "document" else person.phone)
     assert 'name="document_end"' in page, "the device is new"
     assert f"****{person.phone[-4:]}" not in page, "nothing of the account is shown before anything is proved"
-    await browser.submit(code=await house.read_code(), document_end=f" {person.document[-6:].lower()} ")
+    await browser.submit(code=await house.read_code(person), document_end=f" {person.document[-6:].lower()} ")
     session = await house.sessions.read(browser.session())
     assert session is not None
     assert session.person_id == person.person_id
@@ -68,7 +68,7 @@ async def test_a_known_device_is_asked_for_the_code_alone(house: House) -> None:
     await browser.sign_in(person)
     page = await ask_code(browser, person.document)
     assert 'name="document_end"' not in page
-    page = (await browser.submit(code=await house.read_code())).text
+    page = (await browser.submit(code=await house.read_code(person))).text
     assert "department.example/callback" in page
 
 
@@ -159,7 +159,7 @@ async def test_the_message_leaves_only_for_who_has_a_phone(house: House) -> None
 async def test_a_wrong_end_of_the_document_costs_a_try_and_is_not_told_apart(house: House) -> None:
     person, browser = await house.add_person(), house.browser()
     await ask_code(browser, person.document)
-    code = await house.read_code()
+    code = await house.read_code(person)
     page = await browser.post(code=code, document_end="000000")
     assert page.status_code == 422
     assert "验证码或证件号码后6位不正确" in page.text
@@ -211,7 +211,7 @@ async def test_ways_lead_back_and_forth_and_nothing_is_lost(house: House) -> Non
 async def test_a_code_of_this_way_opens_nothing_in_another_browser(house: House) -> None:
     person, one, other = await house.add_person(), house.browser(), house.browser("198.51.100.77")
     await ask_code(one, person.document)
-    code = await house.read_code()
+    code = await house.read_code(person)
     house.clock.advance(61)
     await ask_code(other, person.document)
     await house.deliver()
