@@ -9,6 +9,7 @@ from idp.http.messages import Messages
 from idp.http.rendering import WAYS_ON, Way
 from idp.http.request_context import ContextRules, RequestContext
 from tests.support.account_samples import list_account_samples
+from tests.support.recovery_samples import list_recovery_samples
 from tests.support.registration_samples import list_registration_samples
 from tests.support.sign_in_samples import list_sign_in_samples
 
@@ -142,6 +143,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
         "privacy": ("privacy.html", {}),
     }
     samples |= list_sign_in_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
+    samples |= list_recovery_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT)
     samples |= list_registration_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     samples |= list_account_samples(SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
