@@ -149,6 +149,8 @@ class RaisingPage:
             key = "raise_nothing_chosen" if refusal.code == "items_too_few" else refusal.code
             error = FieldError(str(refusal.facts.get("field", "")), key, refusal.facts)
             return await self._render(asked, form, [error], refusal)
+        # What could not be reached before may be reached now: the sign-in may ask again.
+        await self._interactions.replace(asked.held, replace(asked.flow, unreachable=False))
         return RedirectResponse(asked.name_page("/continue"), 303)
 
     async def _render(

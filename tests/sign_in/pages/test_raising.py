@@ -131,3 +131,17 @@ async def test_without_a_department_it_begins_at_ones_own_page(provider: Provide
     assert web.at == "/raise"
     await web.send(phone_check="1")
     assert web.at == "/"
+
+
+async def test_who_comes_back_with_a_password_proves_the_phone_and_then_its_code(provider: Provider, numbers: Iterator[int]) -> None:
+    before = await register_without_phone(provider, next(numbers))
+    provider.clock.advance(61)
+    web = Registering(provider, 0)
+    web.person = before.person
+    await web.begin_authorization(STRICT)
+    await web.submit("/sign-in", identifier=web.person.id_number, password=web.person.password)
+    assert web.at == "/raise"
+    await web.send(phone_check="1")
+    assert 'name="code"' in web.text, "the level is there, the second factor not yet"
+    await web.submit("/sign-in", code=await web.read_code())
+    assert "code" in read_answer(web)
