@@ -11,7 +11,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from idp.demo.seed import LEVELS, STATUSES
 from idp.people.rules.identifiers import DOCUMENT_KINDS
+from idp.people.rules.person import Status
 from idp.protocol.rules.metadata import TOKEN_CLAIMS
 from idp.protocol.rules.scopes import SCOPES, list_claims
 from tests.relying_parties.programs import HERE, PROGRAMS
@@ -252,6 +254,10 @@ def test_the_example_token_verifies_and_says_what_is_shown(end: str) -> None:
     assert userinfo["sub"] == read_token.claims["sub"]
     [introspection] = [value for value in values if value.get("active")]
     assert {name: introspection[name] for name in ("sub", "acr", "auth_time", "exp")}.items() <= read_token.claims.items()
+
+
+def test_the_people_of_the_demo_are_as_the_ten_minutes_say() -> None:
+    assert list(zip(LEVELS, STATUSES, strict=True)) == [(3, Status.ACTIVE), (3, Status.ACTIVE), (3, Status.BANNED), (2, Status.ACTIVE)]
 
 
 def test_a_page_of_the_guide_leads_to_every_other() -> None:
