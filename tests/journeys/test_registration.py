@@ -89,6 +89,20 @@ def test_by_keyboard_alone(demo: RunningDemo, chromium: Browser) -> None:
     assert not [text for text in problems if "422" not in text], "a policy blocked something, or something was not found"
 
 
+def watch_progress(page: Page) -> None:
+    """See that a form that is sent says so and is not sent again; the browser itself is kept from sending it."""
+    page.evaluate(
+        "document.forms[0].addEventListener('submit', event => { window.sent = (window.sent ?? 0) + !event.defaultPrevented; "
+        "event.preventDefault(); })"
+    )
+    page.locator("#submit").click()
+    expect(page.locator(".busy")).to_have_text(re.compile("Checking"))
+    expect(page.locator("#submit")).to_have_attribute("aria-disabled", "true")
+    page.locator("#submit").click()
+    assert page.evaluate("window.sent") == 1
+    page.reload()
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without-scripts"])
 def test_in_chromium(demo: RunningDemo, chromium: Browser, scripts: bool) -> None:
     (person,) = list_unregistered(demo.issuer)
@@ -110,7 +124,9 @@ def test_in_chromium(demo: RunningDemo, chromium: Browser, scripts: bool) -> Non
     page.locator("#submit").click()
     page.locator("#code").fill(read_sms_code(demo.issuer, person["phone"], sent))
     page.locator("#submit").click()
-    page.locator("#bank_card").fill(person["bank_card"])
+    if scripts:
+        watch_progress(page)
+    page.locator("#social_security_card").fill(person["social_security_card"])
     page.locator("#submit").click()
     page.locator("#password").fill(person["password"])
     page.locator("#submit").click()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -275,6 +276,56 @@ async def test_a_stale_form_of_items_comes_back_with_what_was_typed(provider: Pr
     assert web.person.bank_card in page.text
     await web.prove()
     assert web.at == "/register/password"
+
+
+async def test_while_authorities_are_asked_the_page_says_so_and_nothing_is_asked_twice(provider: Provider, numbers: Iterator[int]) -> None:
+    web = Registering(provider, next(numbers))
+    await web.begin()
+    await web.walk("items")
+    address, form = str(web.page and web.page.request.url), {**web.fields(), "phone_check": "1", "bank_card": web.person.bank_card}
+    await provider.execute(
+        "UPDATE registration_drafts SET checking_until = $1 WHERE expires_at > $1", provider.clock() + timedelta(seconds=10)
+    )
+    before = len(provider.authorities.calls)
+    for page in (await web.get(address), await web._follow(await web.client.post("/register/items", data=form))):
+        assert "正在核验" in page.text
+        assert "data-look" in page.text
+    assert len(provider.authorities.calls) == before
+    provider.clock.advance(11)
+    await web.follow("look")
+    assert web.at == "/register/items", "whoever was asking has died: the step may be taken"
+    await web.prove()
+    assert web.at == "/register/password"
+
+
+async def test_a_phone_that_reaches_too_many_people_is_changed_at_the_first_step(provider: Provider, numbers: Iterator[int]) -> None:
+    shared = Registering(provider, next(numbers)).person.phone
+    for at in range(4):
+        provider.clock.advance(3_600)
+        web = Registering(provider, next(numbers))
+        own = web.person.phone
+        web.become(phone=shared)
+        await web.begin()
+        await web.walk("items")
+        await web.prove(social_security_card=web.person.social_security_card, bank_card=web.person.bank_card)
+        await web.take("password")
+        await web.take("agreement")
+        assert (web.left_to is None) is (at == 3)
+    assert web.at == "/register/identity"
+    assert "使用这个手机号的人已经太多" in web.text
+    await web.identify(phone=own)
+    assert web.at == "/register/code"
+
+
+@pytest.mark.parametrize("number", [9_800, 9_820, 9_840, 9_860, 9_870, 9_880])
+async def test_every_kind_of_document_opens_an_account(provider: Provider, number: int) -> None:
+    web = Registering(provider, number)
+    await web.begin()
+    assert f'<option value="{web.person.document_kind}">' in web.text
+    await web.walk("agreement")
+    assert web.person.id_number not in web.text
+    await web.take("agreement")
+    assert web.left_to is not None, web.text
 
 
 async def test_another_browser_cannot_go_on(provider: Provider, numbers: Iterator[int]) -> None:
