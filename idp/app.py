@@ -302,11 +302,12 @@ def _build_registration_routes(
     services: Services, pages: Pages, interactions: Interactions, portal: Portal, arrival: Arrival
 ) -> Sequence[BaseRoute]:
     """Return the pages on which people open an account, and those on which they prove more."""
-    registration, serves = services.enrolment.registration, services.enrolment.proofing.serves
+    registration, proofing = services.enrolment.registration, services.enrolment.proofing
+    serves, plan = proofing.serves, proofing.plan
     door = RegistrationDoor(pages, interactions, registration, arrival, portal)
     return [
-        *RegistrationPages(pages, door, registration, arrival, serves, services.platform.clock).routes(),
-        *RaisingPage(pages, interactions, services.sessions, portal, services.enrolment.raising, serves).routes(),
+        *RegistrationPages(pages, door, registration, arrival, serves, plan, services.platform.clock).routes(),
+        *RaisingPage(pages, interactions, services.sessions, portal, services.enrolment.raising, serves, plan).routes(),
     ]
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from idp.authenticators.services.codes import Codes
 from idp.authenticators.services.passwords import Passwords
 from idp.composition import Platform, SettingRefused
+from idp.people.rules.item_numbers import ItemForm, ItemForms
+from idp.people.rules.proofing_items import ItemPlan
 from idp.people.services.activation import Activation
 from idp.people.services.agreements import UnusableAgreement, load_agreements
 from idp.people.services.directory import People
@@ -46,6 +48,7 @@ def build_enrolment(platform: Platform, people: People, passwords: Passwords, co
         clock,
         random,
         _read_limits(chosen),
+        _read_plan(chosen),
     )
     activation = Activation(database, drafts, passwords, platform.data_keys.sealer("people"), index, platform.outbox, audit, clock, random)
     return Enrolment(
@@ -63,6 +66,14 @@ def build_waiting(platform: Platform) -> Waiting:
 def _make_drafts(platform: Platform) -> Drafts:
     keys = platform.data_keys
     return Drafts(platform.database, keys.sealer("drafts"), keys.index("index"), platform.clock, platform.random)
+
+
+def _read_plan(chosen: RegistrationSettings) -> ItemPlan:
+    forms = ItemForms(
+        social_security_card=ItemForm(chosen.social_security_card_shortest, chosen.social_security_card_longest, letters=True),
+        housing_fund_account=ItemForm(chosen.housing_fund_account_shortest, chosen.housing_fund_account_longest, letters=True),
+    )
+    return ItemPlan(forms, bank_phone=chosen.bank_card_factors == 4)
 
 
 def _read_limits(chosen: RegistrationSettings) -> CheckLimits:

@@ -26,6 +26,7 @@ class SettingsError(Exception):
 
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+ItemLength = Annotated[int, msgspec.Meta(ge=4, le=40)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -140,6 +141,11 @@ class RegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     checks_per_device_and_day: Positive = 30
     checks_per_address_and_hour: Positive = 60
     checks_per_minute: Positive = 1_200
+    bank_card_factors: Literal[3, 4] = 3
+    social_security_card_shortest: ItemLength = 9
+    social_security_card_longest: ItemLength = 12
+    housing_fund_account_shortest: ItemLength = 6
+    housing_fund_account_longest: ItemLength = 20
     agreement_folder: str = ""
     agreement_version: str = "1"
 
@@ -284,6 +290,12 @@ def _check_sense(settings: Settings) -> None:
             raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer.")
     elif settings.keys.pending_seconds < 2 * JWKS_LIFE:
         raise SettingsError(f"keys.pending_seconds must be at least {2 * JWKS_LIFE}: clients keep keys for {JWKS_LIFE} seconds.")
+    lengths = settings.registration
+    if (
+        lengths.social_security_card_shortest > lengths.social_security_card_longest
+        or lengths.housing_fund_account_shortest > lengths.housing_fund_account_longest
+    ):
+        raise SettingsError("A number cannot be at least longer than it is at most; correct registration.*_shortest and *_longest.")
     if settings.sms.gateway == "aliyun":
         _check_aliyun(settings.sms, settings.environment)
     _check_authorities(settings.sources, settings.environment)

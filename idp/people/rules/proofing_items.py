@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idp.kernel.checks import CheckKind
+from idp.people.rules.item_numbers import DEFAULT_FORMS, ItemForms
 
 NEEDED: Final = 2
 """How many items must match after the register's match of name and document number (S34)."""
@@ -40,6 +41,32 @@ ITEMS: Final = (
     ProofingItem(CheckKind.HOUSING_FUND_ACCOUNT, "housing_fund_account", 5),
     ProofingItem(CheckKind.DRIVER_LICENSE_FILE_NUMBER, "driver_license_file_number", 5),
 )
+
+BANK_PHONE: Final = "bank_phone"
+"""The field of the phone that the bank knows; asked for only where the bank's authority wants four factors."""
+
+
+@dataclass(frozen=True)
+class ItemPlan:
+    """What differs between provinces: the forms of numbers, and whether the bank is asked with the phone it knows (four factors)."""
+
+    forms: ItemForms = DEFAULT_FORMS
+    bank_phone: bool = False
+
+
+DEFAULT_PLAN: Final = ItemPlan()
+
+
+def join_bank_phone(card: str, phone: str) -> str:
+    """Return one value of card and the bank's phone, as a draft keeps it."""
+    return f"{card} {phone}"
+
+
+def split_bank_phone(value: str) -> tuple[str, str]:
+    """Return card and phone of ``join_bank_phone``; the phone is "" where none was asked for."""
+    card, _, phone = value.partition(" ")
+    return card, phone
+
 
 ITEM_OF: Final[Mapping[CheckKind, ProofingItem]] = {item.kind: item for item in ITEMS}
 

@@ -13,6 +13,7 @@ from idp.kernel.checks import CheckKind, CheckResult
 from idp.people.rules.identifiers import IdNumber, Phone
 from idp.people.rules.masking import mask_name
 from idp.people.rules.proofing import CheckAnswer, Proved, judge_items, list_matched
+from idp.people.rules.proofing_items import split_bank_phone
 
 LIFE: Final = timedelta(hours=72)
 """How long a registration waits for its person (domain.md, account status ``pending``)."""
@@ -94,7 +95,8 @@ def _forget_check(draft: Draft) -> Draft:
 
 
 def _forget_items(draft: Draft) -> Draft:
-    return replace(draft, answers=tuple(a for a in draft.answers if a.kind is CheckKind.IDENTITY), pending=MappingProxyType({}))
+    kept = tuple(a for a in draft.answers if a.kind is CheckKind.IDENTITY)
+    return replace(draft, answers=kept, pending=MappingProxyType({}), bank_names_phone=False)
 
 
 STEPS: Final = (
@@ -146,4 +148,6 @@ def add_answers(draft: Draft, answers: tuple[CheckAnswer, ...]) -> Draft:
     """Return the draft with what authorities said; an authority that did not answer leaves its item pending."""
     said = tuple(a for a in answers if a.result is not CheckResult.UNAVAILABLE)
     pending = {kind: value for kind, value in draft.pending.items() if kind not in {a.kind for a in said}}
-    return replace(draft, answers=draft.answers + said, pending=MappingProxyType(pending))
+    _, bank_phone = split_bank_phone(draft.pending.get(CheckKind.BANK_CARD, ""))
+    names = bank_phone == draft.phone.value and CheckKind.BANK_CARD in list_matched(said)
+    return replace(draft, answers=draft.answers + said, pending=MappingProxyType(pending), bank_names_phone=draft.bank_names_phone or names)

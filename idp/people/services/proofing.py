@@ -17,7 +17,7 @@ from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_uuid7
 from idp.people.rules.identifiers import IdNumber, Phone
 from idp.people.rules.proofing import CheckAnswer, list_matched, name_attempt
-from idp.people.rules.proofing_items import DAILY
+from idp.people.rules.proofing_items import BANK_PHONE, DAILY, DEFAULT_PLAN, ItemPlan, split_bank_phone
 from idp.people.services.requester import Requester
 from idp.people.stores import check_counts
 from idp.people.stores import evidence as evidences
@@ -86,6 +86,7 @@ class Proofing:
         clock: Clock,
         random: Random,
         limits: CheckLimits,
+        plan: ItemPlan = DEFAULT_PLAN,
     ) -> None:
         self._database = database
         self._transients = transients
@@ -96,6 +97,7 @@ class Proofing:
         self._clock = clock
         self._random = random
         self._limits = limits
+        self.plan = plan
 
     def serves(self, kind: CheckKind) -> bool:
         """Tell whether any authority is configured that can be asked this."""
@@ -134,7 +136,7 @@ class Proofing:
         now = self._clock()
         subject = {"name": case.name, "document_kind": case.document.kind.value, "id_number": case.document.value}
         if kind is not CheckKind.IDENTITY:
-            subject[_NAMES.get(kind, kind.value)] = value
+            subject |= _write_item(kind, value)
         counted = await self._count(case, kind, who, now)
         if counted is None:
             return await self._refuse(case, kind, who)
@@ -235,6 +237,14 @@ _NAMES: Final[Mapping[CheckKind, str]] = {CheckKind.REAL_PERSON: "ticket"}
 
 class _UsedUp(Exception):
     """Rolls the counts back."""
+
+
+def _write_item(kind: CheckKind, value: str) -> dict[str, str]:
+    """Return the fields of a question that say what was typed."""
+    if kind is not CheckKind.BANK_CARD:
+        return {_NAMES.get(kind, kind.value): value}
+    card, phone = split_bank_phone(value)
+    return {kind.value: card, BANK_PHONE: phone} if phone else {kind.value: card}
 
 
 def _write(subject: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from idp.people.rules.identifiers import IdNumber, Phone
 from idp.people.rules.item_numbers import equals_document
 from idp.people.rules.person import Status
 from idp.people.rules.proofing import Proved, Short, judge_raising, plan_items
-from idp.people.rules.proofing_items import ITEM_OF
+from idp.people.rules.proofing_items import ITEM_OF, split_bank_phone
 from idp.people.rules.refusals import (
     AuthorityUnavailable,
     ChecksLimited,
@@ -93,7 +93,7 @@ class Raising:
         if CheckKind.PHONE in offered:
             offered[CheckKind.PHONE] = phone.value
         for kind, value in offered.items():
-            if equals_document(value, document):
+            if equals_document(split_bank_phone(value)[0], document):
                 raise ItemIsDocument(field=ITEM_OF[kind].field)
         planned = plan_items(offered, held.draft.answers)
         if not planned:

@@ -12,6 +12,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
 from idp.people.rules.identifiers import Phone
 from idp.people.rules.proofing import CheckAnswer, list_matched
+from idp.people.rules.proofing_items import ItemPlan
 from idp.people.rules.recovery import Recovery, is_proved, is_unknown_to_register, list_awaited
 from idp.people.rules.refusals import AuthorityUnavailable, ChecksLimited, RecoveryUnproved, RegisterUnknown
 from idp.people.services.directory import KnownPerson, People
@@ -45,6 +46,11 @@ class PersonRecovery:
         self._proofing = proofing
         self._audit = audit
         self._clock = clock
+
+    @property
+    def plan(self) -> ItemPlan:
+        """Return how items are asked for in this province."""
+        return self._proofing.plan
 
     def serves(self, kind: CheckKind) -> bool:
         """Tell whether any authority can be asked this."""

@@ -21,7 +21,7 @@ from idp.people.rules.identifiers import IdNumber, Phone
 from idp.people.rules.item_numbers import equals_document
 from idp.people.rules.masking import mask_name
 from idp.people.rules.proofing import Proved, judge_items, plan_items
-from idp.people.rules.proofing_items import ITEM_OF, NEEDED
+from idp.people.rules.proofing_items import ITEM_OF, NEEDED, split_bank_phone
 from idp.people.rules.refusals import (
     AccountExists,
     AuthorityUnavailable,
@@ -216,7 +216,7 @@ class Registration:
         if CheckKind.PHONE in offered:
             offered[CheckKind.PHONE] = held.draft.phone.value
         for kind, value in offered.items():
-            if equals_document(value, held.draft.document):
+            if equals_document(split_bank_phone(value)[0], held.draft.document):
                 raise ItemIsDocument(field=ITEM_OF[kind].field)
         planned = plan_items(offered, held.draft.answers)
         if len(planned) + len(held.draft.matched & ITEM_OF.keys()) < NEEDED:

@@ -16,7 +16,7 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.checks import CheckKind
 from idp.kernel.errors import Refusal
-from idp.people.rules.proofing_items import ITEMS, ProofingItem
+from idp.people.rules.proofing_items import ITEMS, ItemPlan, ProofingItem
 from idp.people.rules.refusals import NotRaisable
 from idp.people.services.raising import Need, Raising
 from idp.people.services.requester import Requester
@@ -66,6 +66,7 @@ class RaisingPage:
         portal: Portal,
         raising: Raising,
         serves: Callable[[CheckKind], bool],
+        plan: ItemPlan,
     ) -> None:
         self._pages = pages
         self._interactions = interactions
@@ -73,6 +74,7 @@ class RaisingPage:
         self._portal = portal
         self._raising = raising
         self._serves = serves
+        self._plan = plan
 
     def routes(self) -> list[Route]:
         """Return the page's routes."""
@@ -137,7 +139,7 @@ class RaisingPage:
             if "retry" in form:
                 await self._raising.continue_items(person_id, asked.who)
             else:
-                given, errors = parse_items(form, ITEMS, None)
+                given, errors = parse_items(form, ITEMS, None, self._plan)
                 if errors:
                     return await self._render(asked, form, errors)
                 await self._raising.submit_items(person_id, given, asked.context.language, asked.who)
@@ -177,7 +179,7 @@ class RaisingPage:
             earlier=_name_kinds(need.earlier - {CheckKind.PHONE}),
             done=view.done,
             waiting=view.waiting,
-            items=list_item_fields(_list_open(need, view, only_phone=only_phone), form),
+            items=list_item_fields(_list_open(need, view, only_phone=only_phone), form, self._plan),
             only_phone=only_phone,
             blocked=False,
         )

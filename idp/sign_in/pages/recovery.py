@@ -161,7 +161,7 @@ class RecoveryPage:
         return self._go_on(stand)
 
     async def _submit_items(self, stand: _Stand, held: HeldRecovery, form: Form) -> Response:
-        given, errors = parse_items(form, OTHER_ITEMS, held.recovery.document)
+        given, errors = parse_items(form, OTHER_ITEMS, held.recovery.document, self._end.plan)
         if not given and not errors:
             errors = [FieldError("", "recovery_item_empty")]
         if errors:
@@ -227,7 +227,7 @@ class RecoveryPage:
         self, stand: _Stand, held: HeldRecovery, form: Form | None, errors: list[FieldError], refusal: Refusal | None = None
     ) -> Response:
         served = [item for item in OTHER_ITEMS if self._end.serves(item.kind)]
-        items = list_item_fields(served, form)
+        items = list_item_fields(served, form, self._end.plan)
         return self._draw(stand, "recover_item.html", held, AT[RecoveryStep.ITEM], errors, refusal, items=items, phone="")
 
     def _show_password(self, stand: _Stand, held: HeldRecovery, errors: list[FieldError], refusal: Refusal | None = None) -> Response:

@@ -17,6 +17,7 @@ from idp.kernel.checks import CheckKind
 from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
 from idp.people.rules.masking import mask_name
+from idp.people.rules.proofing_items import ItemPlan
 from idp.people.rules.registration import Step
 from idp.people.services.registration import Registration
 from idp.sign_in.pages.registration_account import AccountSteps
@@ -40,6 +41,7 @@ class RegistrationPages:
         registration: Registration,
         arrival: Arrival,
         serves: Callable[[CheckKind], bool],
+        plan: ItemPlan,
         clock: Clock,
     ) -> None:
         self._pages = pages
@@ -47,7 +49,7 @@ class RegistrationPages:
         self._registration = registration
         self._arrival = arrival
         identity = IdentitySteps(door, registration, arrival, clock)
-        items = ItemsStep(door, registration, serves)
+        items = ItemsStep(door, registration, serves, plan)
         account = AccountSteps(door, registration, arrival, serves)
         self._steps: Mapping[Step, tuple[Show, Take]] = {
             Step.IDENTITY: (identity.show_identity, identity.take_identity),

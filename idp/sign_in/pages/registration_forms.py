@@ -11,7 +11,7 @@ from idp.people.rules.documents import DocumentSlip
 from idp.people.rules.identifiers import DOCUMENT_KINDS, IdentifierKind, IdNumber, normalize, parse_document, parse_phone
 from idp.people.rules.item_numbers import ItemSlip, equals_document, parse_item
 from idp.people.rules.names import NameSlip, check_name
-from idp.people.rules.proofing_items import ProofingItem
+from idp.people.rules.proofing_items import BANK_PHONE, DEFAULT_PLAN, ItemPlan, ProofingItem, join_bank_phone
 from idp.people.rules.registration import Draft
 from idp.people.services.registration import Applicant
 
@@ -36,13 +36,17 @@ class TypedIdentity:
 
 @dataclass(frozen=True, repr=False)
 class ItemField:
-    """One item as the form shows it: ``value`` as it was typed, ``chosen`` whether the box of the phone is ticked."""
+    """One item as the form shows it: ``value`` as it was typed, ``chosen`` whether the box of the phone is ticked.
+
+    ``bank_phone``: what was typed as the phone that the bank knows, None where it is not asked for.
+    """
 
     kind: str
     field: str
     value: str
     chosen: bool
     inputmode: str
+    bank_phone: str | None = None
 
 
 def read_typed_identity(form: Form) -> TypedIdentity:
@@ -92,7 +96,9 @@ def parse_typed_document(kind: str, typed: str, today: date) -> IdNumber | Field
             return document
 
 
-def parse_items(form: Form, items: Iterable[ProofingItem], document: IdNumber | None) -> tuple[dict[CheckKind, str], list[FieldError]]:
+def parse_items(
+    form: Form, items: Iterable[ProofingItem], document: IdNumber | None, plan: ItemPlan
+) -> tuple[dict[CheckKind, str], list[FieldError]]:
     """Return the items that were given, by kind (for the phone ""), and what to correct.
 
     ``document`` is whose items they are: its number is no item (S54). None leaves that to the service.
@@ -108,18 +114,24 @@ def parse_items(form: Form, items: Iterable[ProofingItem], document: IdNumber | 
         if document is not None and typed.strip() and equals_document(typed, document):
             errors.append(FieldError(item.field, "item_is_document"))
             continue
-        number = parse_item(item.kind, typed)
+        number = parse_item(item.kind, typed, plan.forms)
         match number:
             case ItemSlip.EMPTY:
                 continue
             case ItemSlip():
                 errors.append(FieldError(item.field, f"{item.field}_{number.value}"))
+            case _ if item.kind is CheckKind.BANK_CARD and plan.bank_phone:
+                phone = parse_phone(form.get(BANK_PHONE))
+                if phone is None:
+                    errors.append(FieldError(BANK_PHONE, "phone_malformed" if form.get(BANK_PHONE).strip() else "bank_phone_empty"))
+                else:
+                    given[item.kind] = join_bank_phone(number.value, phone.value)
             case _:
                 given[item.kind] = number.value
     return given, errors
 
 
-def list_item_fields(items: Iterable[ProofingItem], form: Form | None = None) -> list[ItemField]:
+def list_item_fields(items: Iterable[ProofingItem], form: Form | None = None, plan: ItemPlan = DEFAULT_PLAN) -> list[ItemField]:
     """Return the fields of the items: as typed in ``form``, else empty with the phone chosen."""
     return [
         ItemField(
@@ -128,6 +140,11 @@ def list_item_fields(items: Iterable[ProofingItem], form: Form | None = None) ->
             value=form.get(item.field)[:MAX_SHOWN] if form is not None and item.typed else "",
             chosen=not item.typed and (form is None or bool(form.get(item.field))),
             inputmode="numeric" if item.kind in _DIGITS_ONLY else "text",
+            bank_phone=(form.get(BANK_PHONE)[:MAX_SHOWN] if form is not None else "") if _asks_bank_phone(item, plan) else None,
         )
         for item in items
     ]
+
+
+def _asks_bank_phone(item: ProofingItem, plan: ItemPlan) -> bool:
+    return item.kind is CheckKind.BANK_CARD and plan.bank_phone

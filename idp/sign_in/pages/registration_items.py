@@ -9,7 +9,7 @@ from starlette.responses import Response
 from idp.http.forms import FieldError, Form
 from idp.kernel.checks import CheckKind
 from idp.kernel.errors import Refusal
-from idp.people.rules.proofing_items import ITEMS, NEEDED
+from idp.people.rules.proofing_items import ITEMS, NEEDED, ItemPlan
 from idp.people.rules.registration import Step
 from idp.people.services.registration import Registration
 from idp.sign_in.pages.registration_door import RegistrationDoor, Stand, require_draft
@@ -22,10 +22,11 @@ ITEM_ERRORS: Final = frozenset({"items_too_few", "items_insufficient", "item_is_
 class ItemsStep:
     """At least two further items. ``serves`` tells whether any authority can be asked about a kind."""
 
-    def __init__(self, door: RegistrationDoor, registration: Registration, serves: Callable[[CheckKind], bool]) -> None:
+    def __init__(self, door: RegistrationDoor, registration: Registration, serves: Callable[[CheckKind], bool], plan: ItemPlan) -> None:
         self._door = door
         self._registration = registration
         self._serves = serves
+        self._plan = plan
 
     # ---- step 3: items ----
 
@@ -44,7 +45,7 @@ class ItemsStep:
             if "retry" in form:
                 held = await self._registration.continue_items(held, stand.who)
             else:
-                given, errors = parse_items(form, ITEMS, held.draft.document)
+                given, errors = parse_items(form, ITEMS, held.draft.document, self._plan)
                 if errors:
                     return self._render_items(stand, form, errors)
                 held = await self._registration.submit_items(held, given, stand.who)
@@ -73,7 +74,7 @@ class ItemsStep:
             errors,
             refusal,
             phone=str(draft.phone),
-            items=[] if enough else list_item_fields(view.open, form),
+            items=[] if enough else list_item_fields(view.open, form, self._plan),
             done=view.done,
             count=view.count,
             wanted=NEEDED,

@@ -9,6 +9,7 @@ from idp.kernel.checks import CheckKind
 from idp.kernel.clock import Clock
 from idp.kernel.levels import Factor, Proved
 from idp.people.rules.person import check_standing
+from idp.people.rules.proofing_items import ItemPlan
 from idp.people.rules.recovery import RecoveryStep
 from idp.people.rules.refusals import RecoveryGone, RegisterUnknown
 from idp.people.services.directory import KnownPerson, People
@@ -54,6 +55,11 @@ class RecoveryEnd:
         self._notices = notices
         self._records = records
         self._clock = clock
+
+    @property
+    def plan(self) -> ItemPlan:
+        """Return how items are asked for in this province."""
+        return self._person_recovery.plan
 
     def serves(self, kind: CheckKind) -> bool:
         """Tell whether any authority can be asked this."""

@@ -10,6 +10,7 @@ import pytest
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.people.rules.identifiers import IdentifierKind, IdNumber, Phone, parse_document, parse_phone
 from idp.people.rules.proofing import CheckAnswer
+from idp.people.rules.proofing_items import join_bank_phone
 from idp.people.rules.registration import STEPS, Draft, Step, add_answers, change_applicant, draw_steps, find_step, undo_from
 from idp.people.rules.registration_format import read_draft, write_draft
 
@@ -100,6 +101,23 @@ def test_an_unanswered_item_stays_pending_and_is_no_answer() -> None:
     after = add_answers(asking, (match(CheckKind.PHONE), CheckAnswer(CheckKind.BANK_CARD, CheckResult.UNAVAILABLE, NOW)))
     assert after.pending == {CheckKind.BANK_CARD: "6214"}
     assert after.matched == {CheckKind.IDENTITY, CheckKind.PHONE}
+
+
+@pytest.mark.parametrize(
+    "value,result,binds",
+    [
+        (join_bank_phone("6214", PHONE.value), CheckResult.MATCH, True),
+        (join_bank_phone("6214", "+8613900139000"), CheckResult.MATCH, False),
+        (join_bank_phone("6214", PHONE.value), CheckResult.MISMATCH, False),
+        ("6214", CheckResult.MATCH, False),
+    ],
+)
+def test_the_bank_binds_the_phone_that_it_was_asked_about(value: str, result: CheckResult, binds: bool) -> None:
+    asking = replace(KNOWN, pending=MappingProxyType({CheckKind.BANK_CARD: value}))
+    after = add_answers(asking, (CheckAnswer(CheckKind.BANK_CARD, result, NOW),))
+    assert after.bank_names_phone is binds
+    assert undo_from(after, Step.ITEMS).bank_names_phone is False
+    assert add_answers(after, (match(CheckKind.PHONE),)).bank_names_phone is binds, "said once, it stays"
 
 
 def test_somebody_with_an_account_only_adds_items() -> None:
