@@ -122,7 +122,7 @@ class RaisingPage:
             names = context.cookie_names
             browser = self._interactions.make_browser_cookie()
             context.set_cookie(names.set(names.browser, browser))
-        begun = await self._portal.begin(browser, context.address)
+        begun = await self._portal.begin(browser, context.address, towards="/account")
         return RedirectResponse(f"{PATH}?{urlencode({'i': begun.id})}", 303)
 
     async def _enter(self, context: RequestContext, interaction_id: str) -> Asked | Response:
