@@ -31,6 +31,7 @@ def make_item(kind: str, **changes: Any) -> dict[str, Any]:
         "value": "",
         "chosen": kind == "phone",
         "inputmode": "numeric" if digits else "text",
+        "bank_phone": None,
         **changes,
     }
 
@@ -94,6 +95,8 @@ def list_registration_samples(
         **{**shown, "items": [*items[:2], make_item("bank_card", value="6214830000000000016"), *items[3:]]},
         errors=[FieldError("bank_card", "bank_card_wrong_check_digit")],
     )
+    four = [*items[:2], make_item("bank_card", value="6214830000000000015", bank_phone=""), *items[3:]]
+    add("register-items-four", "items", **{**shown, "items": four}, errors=[FieldError("bank_phone", "bank_phone_empty")])
     add("register-items-too-few", "items", **shown, errors=[FieldError("", "items_too_few")])
     add("register-items-insufficient", "items", **{**shown, "count": 1}, errors=[FieldError("", "items_insufficient", {"missing": 1})])
     add("register-items-silent", "items", **{**shown, "items": items[1:], "done": ["phone"], "count": 1, "waiting": ["bank_card"]})
