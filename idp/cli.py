@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,6 +14,9 @@ from idp import __version__
 from idp.composition import Platform, SettingRefused, StartRefused, describe_unusable_dsn, open_platform
 from idp.kernel.clock import read_system_clock, read_system_random
 from idp.kernel.levels import Acr
+from idp.people.rules.person import StatusEvent
+from idp.people.services.corrections import Corrections, NobodyFound, NotPossible
+from idp.people.services.directory import UnknownPerson
 from idp.platform.audit_checkpoints import RingSigner
 from idp.platform.audit_verification import verify
 from idp.platform.database import DatabaseRefused, DatabaseUnavailable, UnusableDsn
@@ -25,6 +29,9 @@ from idp.settings import Settings, SettingsError, describe_settings, read_settin
 from keys import IllegalKeyTransition
 
 Value = TypeVar("Value")
+
+REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{2,63}")
+"""A reference to what happened; the audit keeps it for years, so it has no room for a name."""
 
 OPTIONS = {
     "client_id": "CLIENT_ID",
@@ -302,6 +309,55 @@ def list_clients(context: click.Context) -> None:
             await platform.close()
 
     _run(work())
+
+
+@main.group()
+def people() -> None:
+    """People, where the register and the account disagree."""
+
+
+def _correct_death(context: click.Context, event: StatusEvent, reason: str) -> None:
+    from idp.app import build_services
+
+    if not REASON.fullmatch(reason):
+        fail("--reason: write a reference of 3 to 64 letters, digits, spaces or ._/- and no personal data.", 2)
+    identifier = sys.stdin.readline(200).strip()
+    if not identifier:
+        fail("Write the identifier to the standard input, so that it stands in no list of commands.", 2)
+
+    async def work() -> None:
+        platform = await open_platform(_read(context), read_system_clock, read_system_random, with_sources=False)
+        try:
+            services = build_services(platform)
+            corrections = Corrections(platform.database, services.people, platform.audit_log)
+            status = await corrections.apply(identifier, event, reason, actor="command")
+            click.echo(f"status: {status.value}")
+        except NobodyFound:
+            fail("No account has this identifier.")
+        except NotPossible as refused:
+            fail(f"The account is {refused}; this cannot happen to it.")
+        except UnknownPerson:
+            fail("The account's status changed at this moment; look at it and try again.")
+        finally:
+            await platform.close()
+
+    _run(work())
+
+
+@people.command("report-death")
+@click.option("--reason", required=True, help="The register's notice or your case number; kept in the audit log.")
+@click.pass_context
+def report_death(context: click.Context, reason: str) -> None:
+    """Close an account whose person the register reports dead; the identifier comes from standard input."""
+    _correct_death(context, StatusEvent.REPORT_DEATH, reason)
+
+
+@people.command("correct-death")
+@click.option("--reason", required=True, help="The register's notice or your case number; kept in the audit log.")
+@click.pass_context
+def correct_death(context: click.Context, reason: str) -> None:
+    """Take back a wrong report; the account is frozen until the person proves to be alive. The identifier comes from standard input."""
+    _correct_death(context, StatusEvent.CORRECT_DEATH, reason)
 
 
 @main.group()
