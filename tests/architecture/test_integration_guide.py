@@ -90,7 +90,7 @@ def test_both_languages_have_the_same_parts(page: str) -> None:
 
 def list_protocol_errors() -> Iterator[tuple[str, str]]:
     """Yield (error, description) of every ProtocolError that idp/protocol raises; what is filled in at run time is `…`."""
-    for path in (ROOT / "idp/protocol").rglob("*.py"):
+    for path in sorted((ROOT / "idp/protocol").rglob("*.py")):
         tree = ast.parse(documents.read(path))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         for function in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]:
@@ -134,7 +134,7 @@ def test_every_description_is_explained(end: str) -> None:
 
 @pytest.mark.parametrize(("end", "language"), [(".md", "en"), (".zh-CN.md", "zh-CN")])
 def test_pages_are_called_as_people_read_them(end: str, language: str) -> None:
-    files = (ROOT / "idp/http/locales" / language).glob("*.toml")
+    files = sorted((ROOT / "idp/http/locales" / language).glob("*.toml"))
     texts = {text for file in files for text in tomllib.loads(documents.read(file)).values()}
     named = re.findall(r"^\| “([^”]+)”", read("docs/integration/errors", end), re.MULTILINE)
     assert len(named) == 6
