@@ -60,7 +60,7 @@ def test_commands_exist(path: Path) -> None:
             if left[0] == "--settings":
                 left = left[2:]
                 continue
-            if "|" in left[0] or not re.fullmatch(r"[a-z]+", left[0]):
+            if "|" in left[0] or not re.fullmatch(r"[a-z][a-z-]*", left[0]):
                 break
             found = command.get_command(group, left[0])
             assert found is not None, f"there is no command: idp {' '.join(words)}"

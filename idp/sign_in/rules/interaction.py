@@ -9,7 +9,6 @@ from uuid import UUID
 
 from idp.kernel.levels import Acr, Proved
 
-
 PORTAL = "portal"
 """The kind of interaction that leads to the person's own page; a closing account still reaches it."""
 
