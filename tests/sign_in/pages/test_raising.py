@@ -130,7 +130,7 @@ async def test_without_a_department_it_begins_at_ones_own_page(provider: Provide
     await web.get("/raise")
     assert web.at == "/raise"
     await web.send(phone_check="1")
-    assert web.at == "/"
+    assert web.at == "/account"
 
 
 async def test_who_comes_back_with_a_password_proves_the_phone_and_then_its_code(provider: Provider, numbers: Iterator[int]) -> None:
