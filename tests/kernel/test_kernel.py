@@ -119,3 +119,11 @@ def test_a_refusal_carries_the_facts_of_its_message() -> None:
         code = "closed"
 
     assert Closed(minutes=3).facts == {"minutes": 3}
+
+
+@pytest.mark.parametrize("hours, aal", [(0, 1), (23, 1), (24, 2), (48, 2)])
+def test_for_a_day_after_a_recovery_nothing_counts_as_more_than_one_factor(hours: int, aal: int) -> None:
+    recovered_at = NOW - timedelta(hours=hours)
+    assert find_aal(prove(Factor.PASSWORD, Factor.SMS), NOW, NOW, recovered_at) == aal
+    assert find_aal(prove(Factor.PASSKEY), None, NOW, recovered_at) == aal
+    assert find_aal((), NOW, NOW, recovered_at) == 0

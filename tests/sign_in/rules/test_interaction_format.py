@@ -36,6 +36,8 @@ interactions = st.builds(
     unreachable=st.booleans(),
     department_en=texts,
     home_url=texts,
+    declined=st.booleans(),
+    claimed=texts,
 )
 
 
@@ -47,9 +49,10 @@ def test_written_interactions_read_back(interaction: Interaction) -> None:
 @given(interactions)
 def test_what_an_older_release_wrote_is_read(interaction: Interaction) -> None:
     raw = json.loads(write_interaction(interaction))
-    del raw["department_en"], raw["home_url"]
+    for later in ("department_en", "home_url", "declined", "claimed"):
+        del raw[later]
     read = read_interaction(interaction.id, json.dumps(raw).encode())
-    assert read == replace(interaction, department_en="", home_url="")
+    assert read == replace(interaction, department_en="", home_url="", declined=False, claimed="")
     assert read.name_department("en") == interaction.department
 
 

@@ -1,17 +1,20 @@
 """What is asked next: all combinations of wanted class, proofing, factors, freshness and standing."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.kernel.levels import PHONE_MATCH_LIFE, Acr, Factor, Proved, find_aal, find_acr, meets
+from idp.kernel.levels import PHONE_MATCH_LIFE, RECOVERY_HOLD, Acr, Factor, Proved, find_aal, find_acr, meets
 from idp.sign_in.rules.steps import (
     FLOW_LIFE,
     AskCode,
     AskIdentifierAndPassword,
+    AskNewPassword,
+    AskPassword,
     CannotReach,
     Enough,
     Subject,
@@ -19,6 +22,7 @@ from idp.sign_in.rules.steps import (
     decide_next,
     drop_stale,
     merge_proved,
+    wants_phone_match,
 )
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -33,6 +37,9 @@ subjects = st.builds(
     has_phone=st.booleans(),
     phone_matched_at=st.sampled_from([None, NOW - timedelta(days=1), NOW - timedelta(days=200)]),
     standing_good=st.booleans(),
+    has_password=st.booleans(),
+    must_change=st.booleans(),
+    recovered_at=st.sampled_from([None, NOW - timedelta(hours=1), NOW - timedelta(days=2)]),
 )
 factors = st.lists(st.builds(Proved, st.sampled_from(Factor), st.sampled_from([EARLIER, NOW, NOW - timedelta(hours=2)])), max_size=4)
 
@@ -95,7 +102,7 @@ def test_enough_is_never_less_than_wanted(wanted: Acr, subject: Subject, proved:
     step = decide_next(wanted, subject, tuple(proved), fresh_after, NOW)
     counted = count_fresh(proved, fresh_after)
     if isinstance(step, Enough):
-        assert step.reached is find_acr(subject.ial, find_aal(counted, subject.phone_matched_at, NOW))
+        assert step.reached is find_acr(subject.ial, find_aal(counted, subject.phone_matched_at, NOW, subject.recovered_at))
         assert meets(step.reached, wanted)
     if isinstance(step, AskCode):
         assert subject.has_phone
@@ -105,12 +112,17 @@ def test_enough_is_never_less_than_wanted(wanted: Acr, subject: Subject, proved:
 
 @given(st.sampled_from(Acr), subjects, factors)
 def test_following_the_steps_always_ends(wanted: Acr, subject: Subject, proved: list[Proved]) -> None:
-    for _ in range(3):
+    for _ in range(4):
         step = decide_next(wanted, subject, tuple(proved), None, NOW)
         if isinstance(step, AskIdentifierAndPassword):
             proved = [*proved, Proved(Factor.PASSWORD, NOW)]
+        elif isinstance(step, AskPassword):
+            assert subject.has_password
+            proved = [*proved, Proved(Factor.PASSWORD, NOW)]
         elif isinstance(step, AskCode):
             proved = [*proved, Proved(Factor.SMS, NOW)]
+        elif isinstance(step, AskNewPassword):
+            subject = replace(subject, must_change=False)
         else:
             return
     raise AssertionError("the steps go in a circle")
@@ -129,3 +141,46 @@ def test_merging_keeps_each_factor_once_and_the_latest(one: list[Proved], other:
 def test_factors_of_an_unfinished_flow_age() -> None:
     old = Proved(Factor.PASSWORD, NOW - FLOW_LIFE)
     assert drop_stale((old, SMS), NOW) == (SMS,)
+
+
+def test_a_code_alone_is_enough_for_low_and_asks_the_password_for_more() -> None:
+    assert decide_next(Acr.LOW, GOOD, (SMS,), None, NOW) == Enough(Acr.LOW)
+    assert decide_next(Acr.SUBSTANTIAL, GOOD, (SMS,), None, NOW) == AskPassword()
+    assert decide_next(Acr.SUBSTANTIAL, replace(GOOD, has_password=False), (SMS,), None, NOW) == CannotReach(Acr.LOW)
+    assert decide_next(Acr.SUBSTANTIAL, replace(GOOD, ial=2), (SMS,), None, NOW) == CannotReach(Acr.LOW)
+
+
+@pytest.mark.parametrize("wanted", [Acr.LOW, Acr.SUBSTANTIAL])
+def test_s04_a_banned_person_who_begins_with_a_code_gives_the_password_too(wanted: Acr) -> None:
+    banned = replace(GOOD, standing_good=False)
+    assert decide_next(wanted, banned, (SMS,), None, NOW) == AskPassword()
+    assert decide_next(wanted, replace(banned, has_password=False), (SMS,), None, NOW) == CannotReach(Acr.LOW)
+
+
+@pytest.mark.parametrize("wanted", [Acr.LOW, Acr.SUBSTANTIAL])
+def test_s06_another_password_is_asked_after_everything_else(wanted: Acr) -> None:
+    careless = replace(GOOD, must_change=True)
+    assert decide_next(wanted, careless, (PASSWORD,), None, NOW) == AskCode()
+    assert decide_next(wanted, careless, (PASSWORD, SMS), None, NOW) == AskNewPassword()
+    assert decide_next(wanted, replace(careless, has_phone=False), (PASSWORD,), None, NOW) == AskNewPassword()
+    assert decide_next(Acr.LOW, careless, (SMS,), None, NOW) == Enough(Acr.LOW), "one factor never replaces the other"
+    assert decide_next(wanted, replace(careless, standing_good=False), (PASSWORD, SMS), None, NOW) == Enough(Acr.SUBSTANTIAL)
+
+
+@pytest.mark.parametrize("ago, reached", [(timedelta(0), Acr.LOW), (RECOVERY_HOLD, Acr.SUBSTANTIAL)])
+def test_for_a_day_after_a_recovery_no_code_is_sent_that_would_not_help(ago: timedelta, reached: Acr) -> None:
+    recovered = replace(GOOD, recovered_at=NOW - ago)
+    step = decide_next(Acr.SUBSTANTIAL, recovered, (PASSWORD,), None, NOW)
+    assert step == (CannotReach(Acr.LOW) if reached is Acr.LOW else AskCode())
+    both = decide_next(Acr.SUBSTANTIAL, recovered, (PASSWORD, SMS), None, NOW)
+    assert both == (CannotReach(Acr.LOW) if reached is Acr.LOW else Enough(Acr.SUBSTANTIAL))
+
+
+def test_the_operator_is_asked_again_only_when_a_code_could_count() -> None:
+    stale = replace(GOOD, phone_matched_at=NOW - PHONE_MATCH_LIFE)
+    assert wants_phone_match(Acr.SUBSTANTIAL, stale, (PASSWORD,), None, NOW)
+    assert not wants_phone_match(Acr.LOW, stale, (PASSWORD,), None, NOW)
+    assert not wants_phone_match(Acr.SUBSTANTIAL, replace(stale, ial=2), (PASSWORD,), None, NOW)
+    assert not wants_phone_match(Acr.SUBSTANTIAL, replace(stale, has_phone=False), (PASSWORD,), None, NOW)
+    assert not wants_phone_match(Acr.SUBSTANTIAL, None, (), None, NOW)
+    assert wants_phone_match(Acr.LOW, replace(stale, standing_good=False), (PASSWORD,), None, NOW)
