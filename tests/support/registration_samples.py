@@ -125,7 +125,15 @@ def list_registration_samples(
     samples["register-resume"] = ("register_resume.html", resume)
     samples["register-resume-long"] = ("register_resume.html", {**resume, "name": long_name, "department": long_department})
     samples["register-checking"] = ("register_checking.html", {"department": department, "look": "/sample"})
-    raising = {**flow, "department": department, "phone": "138****8000", "earlier": [], "done": [], "waiting": [], "items": items}
+    raising: dict[str, Any] = {
+        **flow,
+        "department": department,
+        "phone": "138****8000",
+        "earlier": [],
+        "done": [],
+        "waiting": [],
+        "items": items,
+    }
     raising |= {"only_phone": False, "blocked": False}
     samples["raise"] = ("raise.html", raising)
     samples["raise-phone"] = (
