@@ -53,6 +53,7 @@ async def test_what_is_told_are_the_limits_of_the_claim(house: House) -> None:
         verdicts = []
         for _ in range(5):
             verdicts.append(await house.codes.send_unseen(request, claimed, reaches=known))
+            await house.deliver()
             house.clock.advance(61)
         assert [v.limit if isinstance(v, Wait) else None for v in verdicts] == [None, None, *[Limit.PHONE_HOUR] * 3]
         assert await count_sent(house, request) == 2 * known
