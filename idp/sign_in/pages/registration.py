@@ -149,7 +149,7 @@ class RegistrationPages:
                 return RedirectResponse(stand.name_page(Step.IDENTITY, why="phone_full"), 303)
             case "checks_limited":
                 return self._door.refuse(stand, refusal, stand.name_page(Step.CHECK))
-            case "still_checking" | "draft_moved" | "identity_mismatch" | "identity_not_found" | "authority_unavailable":
+            case "still_checking" | "draft_moved" | "step_repeated" | "identity_mismatch" | "identity_not_found" | "authority_unavailable":
                 again = await self._door.enter_again(stand)
                 silent = refusal.code == "authority_unavailable" and again.draft is not None and again.draft.step is Step.CHECK
                 return self._door.go_on(again, **({"why": "silent"} if silent else {}))

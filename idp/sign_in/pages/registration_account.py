@@ -24,6 +24,9 @@ from idp.sign_in.pages.visits import set_cookies
 from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.arrival import Arrival
 
+ATTEMPTS: Final = 4
+"""How often a form that was sent several times at once tries to open the session."""
+
 PASSWORD_ERRORS: Final = frozenset({"password_length", "password_personal", "password_common"})
 
 
@@ -85,11 +88,14 @@ class AccountSteps:
         return await self._arrive(stand, held)
 
     async def _arrive(self, stand: Stand, held: HeldDraft) -> Response:
-        try:
-            opened = await self._arrival.open(stand.held, held.draft, stand.visit)
-        except StepRepeated:  # the same form, sent twice at once: the session of either will do
-            stand = await self._door.enter_again(stand)
-            opened = await self._arrival.open(stand.held, held.draft, stand.visit)
+        for attempt in range(ATTEMPTS):
+            try:
+                opened = await self._arrival.open(stand.held, held.draft, stand.visit)
+                break
+            except StepRepeated:  # the same form, sent more than once at a time: the session of either will do
+                if attempt == ATTEMPTS - 1:
+                    raise
+                stand = await self._door.enter_again(stand)
         set_cookies(stand.context, opened)
         # Who signs out here stays signed out: the finished registration leads to a session only while nobody got one.
         self._door.drop_cookie(stand.context)
