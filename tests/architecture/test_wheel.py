@@ -48,6 +48,7 @@ def test_every_module_and_page_part_is_there(names: set[str]) -> None:
         "idp/**/locales/*.toml",
         "idp/**/static/**/*.*",
         "*/py.typed",
+        "idp/authenticators/*.bin",
     )
     assert parts <= names, sorted(parts - names)
     for suffix in (".html", ".toml", ".css"):

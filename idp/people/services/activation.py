@@ -114,7 +114,7 @@ class Activation:
             await contacts.add(tx, loser, indexes[0], self._seal_contact(loser, indexes[0], phone), "to_be_renewed", now)
             await self._record(tx, Kind.PHONE_TAKEN_OVER, loser, who, {})
         if not await self._add_identifier(tx, person_id, IdentifierKind.PHONE, phone.value, matched=True):
-            await identifiers.refresh_phone_match(tx, person_id, now)
+            await identifiers.renew_phone(tx, person_id, indexes, now)
         await contacts.drop(tx, person_id, indexes)
         await self._record(tx, Kind.PHONE_BOUND, person_id, who, {"role": "identifier"})
         return "identifier"

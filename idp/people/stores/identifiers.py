@@ -32,6 +32,11 @@ CONFIRM_PHONE = """
     RETURNING kind
 """
 
+RENEW_PHONE = """
+    UPDATE person_identifiers SET matched_at = $3, state = 'active'
+    WHERE person_id = $1 AND kind = 'phone' AND index_value = ANY($2::bytea[])
+"""
+
 
 async def add(
     tx: Transaction, kind: str, index_value: bytes, person_id: UUID, sealed: bytes, matched_at: datetime | None, now: datetime
@@ -58,3 +63,8 @@ async def freeze_phone(tx: Transaction, person_id: UUID, index_values: Sequence[
 async def confirm_phone(tx: Transaction, person_id: UUID, index_values: Sequence[bytes], now: datetime) -> bool:
     """Note that the operator matched this very number again; tell False when it was none of this person any more."""
     return await tx.fetchval(CONFIRM_PHONE, person_id, index_values, now) is not None
+
+
+async def renew_phone(tx: Transaction, person_id: UUID, index_values: Sequence[bytes], now: datetime) -> None:
+    """Bind this number of a person again, also one that was frozen: its code came back and the operator matches it."""
+    await tx.execute(RENEW_PHONE, person_id, index_values, now)

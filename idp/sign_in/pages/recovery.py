@@ -139,7 +139,7 @@ class RecoveryPage:
             return self._show_identity(stand, read_typed_identity(form), errors)
         if stand.held is not None and stand.held.token != form.get("step", MAX_HIDDEN):
             raise StepRepeated
-        await self._codes.start(stand.flow, name.value, document, stand.visit)
+        await self._codes.start(stand.flow, name.value, document)
         return self._go_on(stand)
 
     async def _submit_code(self, stand: _Stand, held: HeldRecovery, form: Form) -> Response:

@@ -66,12 +66,10 @@ class RecoveryCodes:
         self._clock = clock
         self._random = random
 
-    async def start(self, flow: Held, name: str, document: IdNumber, visit: Visit) -> None:
+    async def start(self, flow: Held, name: str, document: IdNumber) -> None:
         """Begin, for whoever is claimed; the message leaves when the code's page is first shown."""
         recovery = Recovery(make_uuid7(self._clock, self._random), name, document, self._clock())
-        known = await self._find_claimed(recovery)
         await self._recoveries.begin(flow.interaction, recovery)
-        await self._person_recovery.record_start(recovery, known.standing.person_id if known else None, _ask_for(flow, visit))
 
     async def look(self, flow: Held, held: HeldRecovery, visit: Visit) -> CodeAsked:
         """Return the step; the first code is sent when it is first shown."""
@@ -148,6 +146,8 @@ class RecoveryCodes:
         )
         if asked is None:
             verdict = await self._codes.send_unseen(request, claimed, reaches=False)
+            if isinstance(verdict, Send):  # so that the limits of messages bound the rows as well
+                await self._person_recovery.record_start(recovery, person_id, _ask_for(flow, visit))
         else:
             verdict = await self._codes.resend_unseen(request, claimed, asked, reaches=False)
         if isinstance(verdict, Send) and known is not None and known.phone is not None:
