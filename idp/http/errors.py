@@ -67,6 +67,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "register_unknown": 403,
     "recovery_unproved": 422,
     "recovery_gone": 410,
+    "recovery_day": 403,
     "freeze_impossible": 409,
     # what the department asked
     "unknown_client": 400,

@@ -9,6 +9,7 @@ from idp.authenticators.services.passwords import Passwords
 from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.clock import SHANGHAI, Clock, Random
 from idp.kernel.ids import PersonId, make_uuid7
+from idp.kernel.levels import RECOVERY_HOLD
 from idp.people.rules import profile as profiles
 from idp.people.rules.identifiers import Identifier, IdentifierKind, IdNumber, Phone, list_readings, recognize
 from idp.people.rules.masking import mask_name
@@ -169,6 +170,10 @@ class People:
     async def freeze_phone(self, tx: Transaction, person_id: UUID, phone: Phone) -> bool:
         """Make this number nobody's way in, in the caller's transaction, who audits it; False when it was not the person's any more."""
         return await identifiers.freeze_phone(tx, person_id, self._index_phone(phone))
+
+    def is_held(self, standing: Standing) -> bool:
+        """Tell whether the person came back by phone so recently that nothing counts as more than one factor."""
+        return standing.recovered_at is not None and self._clock() - standing.recovered_at < RECOVERY_HOLD
 
     async def note_recovery(self, tx: Transaction, person_id: UUID, reason: str) -> None:
         """Let the day of one factor begin, and end every session and grant, in the caller's transaction."""

@@ -39,3 +39,9 @@ class LevelUnreachable(Refusal):
     """This account cannot reach the level that the department asks for."""
 
     code: ClassVar[str] = "level_unreachable"
+
+
+class RecoveryDay(Refusal):
+    """The department asks for more than one factor, and the password was recovered less than a day ago."""
+
+    code: ClassVar[str] = "recovery_day"

@@ -1,14 +1,14 @@
 """Decides where a flow goes next: every step comes back here, and the flow's own kind says what is missing (architecture decision 13)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from idp.kernel.audit_events import Place
 from idp.people.rules.person import Standing, check_standing
 from idp.people.services.directory import People
 from idp.sign_in.rules.interaction import Interaction, Leave, Refused, SignInNeeded, Step
-from idp.sign_in.rules.refusals import InteractionExpired
+from idp.sign_in.rules.refusals import InteractionExpired, LevelUnreachable, RecoveryDay
 from idp.sign_in.rules.session import Session
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.sessions import Sessions
@@ -76,4 +76,11 @@ class Dispatcher:
                 raise await self._interactions.explain_end(
                     interaction_id, visit.browser_cookie
                 )  # another request of the same flow left already
-        return Routed(interaction, step)
+        return Routed(interaction, self._explain_day(step, standing))
+
+    def _explain_day(self, step: Step, standing: Standing | None) -> Step:
+        """Name the day after a recovery as the reason, where it may be one: tomorrow the same level may be within reach."""
+        held = standing is not None and self._people.is_held(standing)
+        if held and isinstance(step, Refused) and step.code == LevelUnreachable.code:
+            return replace(step, code=RecoveryDay.code)
+        return step
