@@ -71,3 +71,11 @@ def test_the_examiner_sees_what_is_wrong(served: tuple[str, list[str]], chromium
         found = "\n".join(examiner.examine("bad", "en", True))
     for problem in ("color-contrast", "image-alt", "BUTTON b is 30 x 30", "P  pale: 16 px, least 22", "apart at 16 px"):
         assert problem in found, found
+
+
+@pytest.mark.browser
+@pytest.mark.node
+def test_a_page_without_its_stylesheet_is_not_judged(served: tuple[str, list[str]], chromium: Browser) -> None:
+    with open_examiner(chromium, served[0]) as examiner:
+        examiner.page.route("**/*.css", lambda route: route.abort())
+        assert examiner.examine("help", "en", False) == ["help: its stylesheet did not come"]

@@ -96,7 +96,8 @@ class Examiner:
         """Return what is wrong with a sample. A page whose like was seen before is measured only."""
         ways = list_ways(language, elder, self._every)
         self._show_as(*ways[0])
-        self.page.goto(f"{self._address}/{sample}?language={language}&elder={int(elder)}")
+        if not self._open(f"{self._address}/{sample}?language={language}&elder={int(elder)}"):
+            return [f"{sample}: its stylesheet did not come"]
         found = self._measure(sample, ways[0][0], elder)
         skeleton = read_skeleton(self.page.content())
         if skeleton in self._seen and not self._every:
@@ -108,6 +109,14 @@ class Examiner:
             found += self._measure(sample, width, elder)
             found += self._ask(sample, width, scheme, rules=LOOKS)
         return found
+
+    def _open(self, url: str) -> bool:
+        """Open a page and return whether it has its stylesheet. On a machine that is very busy the browser drops one now and then."""
+        for _ in range(3):
+            self.page.goto(url)
+            if self.page.evaluate("[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)"):
+                return True
+        return False
 
     def _show_as(self, width: int, scheme: Scheme) -> None:
         self.page.set_viewport_size({"width": width, "height": 844})
