@@ -49,6 +49,11 @@ TARGETS = """(least) => {
   }
 }"""
 
+STYLED = """() => {
+  try { return [...document.querySelectorAll("link[rel=stylesheet]")].every(link => link.sheet.cssRules.length > 0); }
+  catch { return false; }  // a sheet that did not come belongs to nobody and cannot be read
+}"""
+
 TEXTS = """({text, note, spacing}) => {
   const small = [];
   for (const e of document.body.querySelectorAll("*")) {
@@ -114,7 +119,7 @@ class Examiner:
         """Open a page and return whether it has its stylesheet. On a machine that is very busy the browser drops one now and then."""
         for _ in range(3):
             self.page.goto(url)
-            if self.page.evaluate("[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)"):
+            if self.page.evaluate(STYLED):
                 return True
         return False
 
