@@ -31,7 +31,7 @@ from idp.platform.jobs import JobState
 from idp.platform.outbox import DeliveryRefused
 from idp.settings import AuditSettings, DatabaseSettings, KeySettings, Settings, SmsSettings
 from idp.worker import make_jobs, make_sms_handler, run_worker
-from sms import Action, Receipt, ShortMessage, SmsRefused, SmsUnavailable, create_simulator
+from sms import TEMPLATES, Action, Receipt, ShortMessage, SmsRefused, SmsUnavailable, create_simulator
 from tests.support.waiting import wait_for_listener, wait_until
 
 PAYLOAD = {"phone": "+8613800138000", "template": "sign_in_code", "parameters": {"name": "张*", "code": "123456", "minutes": "5"}}
@@ -68,7 +68,7 @@ async def settings(service_dsn: str, database: Database, simulator: str, tmp_pat
             access_key_id="id-1",
             access_key_secret_file=str(folder / "secret"),
             sign_name="一证通",
-            templates={"sign_in_code": "SMS_100000001", "unnamed_sign_in_code": "SMS_100000002"},
+            templates={template.name: template.code for template in TEMPLATES.values()},
         ),
     )
 

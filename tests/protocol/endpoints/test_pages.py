@@ -257,12 +257,15 @@ async def test_a_level_that_cannot_be_reached_is_told_to_the_person_and_then_to_
     web = Web(provider)
     for _ in range(2):  # the second time the session is there already: again a page, not a bounce
         page = await web.sign_in(person, ask("strict"))
+        assert 'action="/raise"' in page.text, "proving more would lead there"
+        page = await web.submit("/raise", later="1")
         assert (page.status_code, find_code(page)) == (403, "level_unreachable")
         assert "error=unmet_authentication_requirements" in unescape(page.text)
     silent = await provider.authorize("strict", {SESSION: web.client.cookies[SESSION]}, prompt="none")
-    assert silent.parameters["error"] == "unmet_authentication_requirements"
+    assert silent.parameters["error"] == "login_required"
     lowered = Web(provider)
     await lowered.sign_in(await provider.add_person(ial=2), ask("wishing", acr_values="urn:yizheng:acr:substantial"))
+    await lowered.submit("/raise", later="1")
     assert "code" in read_answer(lowered)
 
 
