@@ -10,9 +10,10 @@ from idp.people.rules.item_numbers import ItemForm, ItemForms
 from idp.people.rules.proofing_items import ItemPlan
 from idp.people.services.activation import Activation
 from idp.people.services.agreements import UnusableAgreement, load_agreements
+from idp.people.services.check_limits import CheckLimits
 from idp.people.services.directory import People
 from idp.people.services.drafts import Drafts
-from idp.people.services.proofing import CheckLimits, Proofing
+from idp.people.services.proofing import Proofing
 from idp.people.services.raising import Raising
 from idp.people.services.registration import Registration
 from idp.people.services.waiting import Waiting
@@ -65,7 +66,7 @@ def build_waiting(platform: Platform) -> Waiting:
 
 def _make_drafts(platform: Platform) -> Drafts:
     keys = platform.data_keys
-    return Drafts(platform.database, keys.sealer("drafts"), keys.index("index"), platform.clock, platform.random)
+    return Drafts(platform.database, keys.sealer("drafts"), platform.clock, platform.random)
 
 
 def _read_plan(chosen: RegistrationSettings) -> ItemPlan:
@@ -82,5 +83,8 @@ def _read_limits(chosen: RegistrationSettings) -> CheckLimits:
         unproven_phone=chosen.checks_per_unproven_phone,
         device_day=chosen.checks_per_device_and_day,
         address_hour=chosen.checks_per_address_and_hour,
+        network_hour=chosen.checks_per_network_and_hour,
         budget_minute=chosen.checks_per_minute,
+        starts_address_hour=chosen.starts_per_address_and_hour,
+        starts_device_day=chosen.starts_per_device_and_day,
     )

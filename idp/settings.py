@@ -139,8 +139,11 @@ class RegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     checks_per_person_and_day: Annotated[int, msgspec.Meta(ge=0)] = 0
     checks_per_unproven_phone: Positive = 2
     checks_per_device_and_day: Positive = 30
-    checks_per_address_and_hour: Positive = 60
+    checks_per_address_and_hour: Positive = 600
+    checks_per_network_and_hour: Positive = 3_000
     checks_per_minute: Positive = 1_200
+    starts_per_address_and_hour: Positive = 120
+    starts_per_device_and_day: Positive = 20
     bank_card_factors: Literal[3, 4] = 3
     social_security_card_shortest: ItemLength = 9
     social_security_card_longest: ItemLength = 12

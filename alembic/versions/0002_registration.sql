@@ -25,8 +25,7 @@ CREATE INDEX person_contacts_by_phone ON person_contacts (phone_index);
 -- A registration on its way: survives a crash, reserves no identifier, ends by itself.
 CREATE TABLE registration_drafts (
     id uuid PRIMARY KEY,
-    cookie_hash bytea NOT NULL UNIQUE,
-    claim_index bytea NOT NULL,
+    owner_hash bytea NOT NULL UNIQUE,
     step text NOT NULL,
     version integer NOT NULL,
     sealed bytea NOT NULL,
@@ -36,7 +35,6 @@ CREATE TABLE registration_drafts (
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
 );
-CREATE INDEX registration_drafts_by_claim ON registration_drafts (claim_index);
 CREATE INDEX registration_drafts_by_expiry ON registration_drafts (expires_at);
 CREATE INDEX registration_drafts_awaiting ON registration_drafts (awaited, id) WHERE awaited IS NOT NULL;
 
@@ -64,7 +62,7 @@ CREATE INDEX proofing_evidence_by_person ON proofing_evidence (person_id, at) WH
 -- How many checks were spent on whom today; like locks they survive a crash.
 CREATE TABLE check_counts (
     day date NOT NULL,
-    scope text NOT NULL CHECK (scope IN ('person', 'phone', 'device')),
+    scope text NOT NULL CHECK (scope IN ('person', 'claim', 'phone', 'device', 'request')),
     kind text NOT NULL,
     subject_hash bytea NOT NULL,
     spent integer NOT NULL,

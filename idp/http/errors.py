@@ -47,6 +47,8 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "item_is_document": 422,
     "phone_full": 422,
     "checks_limited": 429,
+    "checks_busy": 429,
+    "starts_limited": 429,
     "authority_unavailable": 503,
     "still_checking": 409,
     "draft_moved": 409,

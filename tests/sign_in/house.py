@@ -29,8 +29,9 @@ from idp.kernel.levels import Acr, find_aal, find_acr, meets
 from idp.people.rules.documents import find_check_character
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Standing, Status
+from idp.people.services.check_limits import CheckLimits
 from idp.people.services.directory import NewPerson, People
-from idp.people.services.proofing import CheckLimits, Proofing
+from idp.people.services.proofing import Proofing
 from idp.platform.afterwards import Afterwards
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction

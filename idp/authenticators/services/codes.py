@@ -140,8 +140,18 @@ class Codes:
         What is told are the limits of the claim itself; those of the phone behind it decide in silence. ``reaches`` is False when there
         is no phone that a code may go to: then everything is done but the message. ``request.phone`` is used either way.
         """
+        return await self._send_behind(request, f"claimed\0{claimed}", reaches=reaches)
+
+    async def send_blind(self, request: CodeRequest, front: str) -> Send | Wait:
+        """Send a code to a phone that proves nothing yet, so that the answer tells nothing of the messages it had from elsewhere.
+
+        What is told are the limits of ``front``, the device and the address; those of the phone withhold the message in silence.
+        """
+        return await self._send_behind(request, front, reaches=True)
+
+    async def _send_behind(self, request: CodeRequest, name: str, *, reaches: bool) -> Send | Wait:
         now = self._clock()
-        front = replace(request, phone=f"claimed\0{claimed}")
+        front = replace(request, phone=name)
         locked_until = await self._find_resend_lock(front, now)
         if locked_until is not None:
             return Wait(Limit.RESENDS, locked_until)
@@ -187,6 +197,11 @@ class Codes:
         """Send another code as ``send_unseen`` does; the lock is that of the claim."""
         locked = await self._lock_resending(replace(request, phone=f"claimed\0{claimed}"), asked)
         return await self.send_unseen(request, claimed, reaches=reaches) if locked is None else locked
+
+    async def resend_blind(self, request: CodeRequest, front: str, asked: int) -> Send | Wait:
+        """Send another code as ``send_blind`` does; the lock is that of ``front``."""
+        locked = await self._lock_resending(replace(request, phone=front), asked)
+        return await self.send_blind(request, front) if locked is None else locked
 
     async def _lock_resending(self, request: CodeRequest, asked: int) -> Wait | None:
         now = self._clock()

@@ -10,11 +10,15 @@ from idp.people.rules.proofing_items import ITEM_OF, NEEDED
 
 @dataclass(frozen=True)
 class CheckAnswer:
-    """What one authority said, and when."""
+    """What one authority said, and when.
+
+    ``until``: when a check that was LIMITED may be asked again; None when it may not be today.
+    """
 
     kind: CheckKind
     result: CheckResult
     at: datetime
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)

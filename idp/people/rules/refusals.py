@@ -29,6 +29,18 @@ class ChecksLimited(Refusal):
     code: ClassVar[str] = "checks_limited"
 
 
+class ChecksBusy(Refusal):
+    """So many checks are made from here, or by everybody, that this one has to wait: ``seconds``, ``minutes``, ``time``."""
+
+    code: ClassVar[str] = "checks_busy"
+
+
+class StartsLimited(Refusal):
+    """Too many registrations were begun from this address or device: ``seconds``, ``minutes``, ``time``."""
+
+    code: ClassVar[str] = "starts_limited"
+
+
 class AccountExists(Refusal):
     """Who registers has an account already; said only after the register's match and the phone's code (S11)."""
 

@@ -5,60 +5,39 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Final
+from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID
 
-from idp.authenticators.rules.sms_limits import find_day
-from idp.authenticators.rules.throttling import name_origin
+from idp.authenticators.rules.waits import say_when
 from idp.kernel.audit_events import AuditEvent, Kind, Result
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_uuid7
 from idp.people.rules.identifiers import IdNumber, Phone
 from idp.people.rules.proofing import CheckAnswer, list_matched, name_attempt
-from idp.people.rules.proofing_items import BANK_PHONE, DAILY, DEFAULT_PLAN, ItemPlan, split_bank_phone
+from idp.people.rules.proofing_items import BANK_PHONE, DEFAULT_PLAN, ItemPlan, split_bank_phone
+from idp.people.rules.refusals import ChecksBusy
+from idp.people.services.check_limits import CheckCounts, CheckLimits, Full, Row
 from idp.people.services.requester import Requester
-from idp.people.stores import check_counts
 from idp.people.stores import evidence as evidences
 from idp.people.stores.evidence import Evidence
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
-from idp.platform.transients import Counted, Transients
+from idp.platform.transients import Transients
 from idp.sources.source import Check, Outcome, Source
 from keys import BlindIndex, Mac
 
-ADDRESSES: Final = "checks_of_address"
-BUDGET: Final = "checks_in_all"
-HOUR: Final = 3_600.0
-MINUTE: Final = 60.0
 ANY_KIND: Final = "any"
-
-Counts = list[tuple[str, bytes, int, str]]
-
-
-@dataclass(frozen=True)
-class CheckLimits:
-    """Figures of domain.md "Proofing". ``person`` replaces the table's daily figures when it is given (for a demonstration)."""
-
-    person: int | None = None
-    unproven_phone: int = 2
-    device_day: int = 30
-    address_hour: int = 60
-    budget_minute: int = 1_200
-    timeout: float = 3.0
-    real_person_timeout: float = 8.0
-
-    def find_daily(self, kind: CheckKind) -> int:
-        """Return how often one person's ``kind`` may be checked in a day."""
-        return self.person if self.person is not None else DAILY.get(kind, 5)
 
 
 @dataclass(frozen=True, repr=False)
 class Case:
     """Whom the checks are about and what they are for. ``answers`` are those of this case so far; results of other cases do not count.
 
-    ``consent`` names the text that the person agreed to, ``operator`` the clerk who asks.
+    ``consent`` names the text that the person agreed to, ``operator`` the clerk who asks. ``scope`` "claim": whoever asks has proved
+    nothing yet, so it is counted apart and never spends the person's own checks. ``phone_proven``: the phone is the person's bound
+    identifier, not one that somebody typed.
     """
 
     id: UUID
@@ -70,6 +49,8 @@ class Case:
     person_id: UUID | None = None
     consent: str = ""
     operator: str | None = None
+    scope: Literal["person", "claim"] = "person"
+    phone_proven: bool = False
 
 
 class Proofing:
@@ -89,7 +70,6 @@ class Proofing:
         plan: ItemPlan = DEFAULT_PLAN,
     ) -> None:
         self._database = database
-        self._transients = transients
         self._sources = sources
         self._index = index
         self._mac = mac
@@ -97,11 +77,16 @@ class Proofing:
         self._clock = clock
         self._random = random
         self._limits = limits
+        self._counts = CheckCounts(database, transients, index, clock, limits)
         self.plan = plan
 
     def serves(self, kind: CheckKind) -> bool:
         """Tell whether any authority is configured that can be asked this."""
         return kind in self._sources.kinds
+
+    async def admit_start(self, who: Requester) -> None:
+        """Count one more registration begun from this address and device. Raises StartsLimited."""
+        await self._counts.admit_start(who)
 
     async def ask(self, case: Case, inputs: Mapping[CheckKind, str], who: Requester) -> tuple[CheckAnswer, ...]:
         """Ask all of ``inputs`` (kind → what was typed; the phone in E.164) at once and return one answer a kind, in their order.
@@ -115,7 +100,10 @@ class Proofing:
         return tuple(task.result() for task in tasks)
 
     async def assess_risk(self, case_id: UUID, document: IdNumber, phone: Phone, who: Requester) -> CheckResult:
-        """Ask the risk service about a registration: MATCH is acceptable, MISMATCH high risk, UNAVAILABLE when it is silent (S07)."""
+        """Ask the risk service about a registration: MATCH is acceptable, MISMATCH high risk, UNAVAILABLE when it is silent (S07).
+
+        Raises ChecksBusy when the minute's budget is used up: nobody passes unasked because others ask too much.
+        """
         if not self.serves(CheckKind.REGISTRATION_RISK):
             return CheckResult.MATCH
         subject = {
@@ -126,80 +114,57 @@ class Proofing:
         }
         request_id = self._name_request(case_id, CheckKind.REGISTRATION_RISK, 1, subject)
         check = Check(request_id, CheckKind.REGISTRATION_RISK, subject, "registration")
+        taken = await self._counts.take_budget()
+        if isinstance(taken, Full):
+            now = self._clock()
+            raise ChecksBusy(**say_when(taken.until or now, now))
         outcome = await self._sources.check(check, self._limits.timeout)
         case = Case(case_id, "", document, phone, "registration")
         async with self._database.transaction() as tx:
             await self._record(tx, case, check, outcome, who)
+        if outcome.result is CheckResult.UNAVAILABLE:
+            await self._counts.give_back_shared(taken)
         return outcome.result
 
     async def _ask_one(self, case: Case, kind: CheckKind, value: str, who: Requester) -> CheckAnswer:
-        now = self._clock()
         subject = {"name": case.name, "document_kind": case.document.kind.value, "id_number": case.document.value}
         if kind is not CheckKind.IDENTITY:
             subject |= _write_item(kind, value)
-        counted = await self._count(case, kind, who, now)
-        if counted is None:
-            return await self._refuse(case, kind, who)
         request_id = self._name_request(case.id, kind, name_attempt(case.answers, kind), subject)
+        spent = await self._counts.take(kind.value, request_id, self._list_counts(case, kind, who), who)
+        if isinstance(spent, Full):
+            return await self._refuse(case, kind, spent.until, who)
         check = Check(request_id, kind, subject, case.purpose, case.consent)
         timeout = self._limits.real_person_timeout if kind is CheckKind.REAL_PERSON else self._limits.timeout
         outcome = await self._sources.check(check, timeout)
+        silent = outcome.result in (CheckResult.UNAVAILABLE, CheckResult.LIMITED)
         async with self._database.transaction() as tx:
-            if outcome.result in (CheckResult.UNAVAILABLE, CheckResult.LIMITED):
-                await self._give_back(tx, find_day(now), counted)
+            if silent:
+                await self._counts.give_back(tx, spent)
             await self._record(tx, case, check, outcome, who)
+        if silent:
+            await self._counts.give_back_shared(spent.shared)
         return CheckAnswer(kind, outcome.result, self._clock())
 
-    async def _refuse(self, case: Case, kind: CheckKind, who: Requester) -> CheckAnswer:
+    async def _refuse(self, case: Case, kind: CheckKind, until: datetime | None, who: Requester) -> CheckAnswer:
         """Answer LIMITED ourselves: nobody was asked."""
         async with self._database.transaction() as tx:
             await self._audit.record(tx, _make_event(case, kind, CheckResult.LIMITED, "", who))
-        return CheckAnswer(kind, CheckResult.LIMITED, self._clock())
+        return CheckAnswer(kind, CheckResult.LIMITED, self._clock(), until)
 
-    async def _count(self, case: Case, kind: CheckKind, who: Requester, now: datetime) -> Counts | None:
-        """Count the check against every limit; None, and nothing counted, when one is used up."""
-        taken: list[tuple[str, str, Counted]] = []
-        for store, key, ttl, most in (
-            (ADDRESSES, name_origin(who.address), HOUR, self._limits.address_hour),
-            (BUDGET, "all", MINUTE, self._limits.budget_minute),
-        ):
-            counted = await self._transients.count(store, key, ttl)
-            taken.append((store, key, counted))
-            if counted.number > most:
-                await self._withdraw(taken)
-                return None
-        rows = self._list_counts(case, kind, who)
-        try:
-            async with self._database.transaction() as tx:
-                for scope, subject_hash, most, counted_kind in rows:
-                    if not await check_counts.count_check(tx, find_day(now), scope, counted_kind, subject_hash, most):
-                        raise _UsedUp
-        except _UsedUp:
-            await self._withdraw(taken)
-            return None
-        return rows
-
-    def _list_counts(self, case: Case, kind: CheckKind, who: Requester) -> Counts:
+    def _list_counts(self, case: Case, kind: CheckKind, who: Requester) -> tuple[Row, ...]:
         document = f"{case.document.kind.value}\0{case.document.value}"
-        person = self._index.index("checks_of_person", document)
-        rows: Counts = [("person", person, self._limits.find_daily(kind), kind.value)]
-        if case.phone is not None and CheckKind.PHONE not in list_matched(case.answers):
+        most = self._limits.find_daily(kind)
+        rows = [Row(case.scope, kind.value, self._index.index("checks_of_person", document), most)]
+        if case.phone is not None and not case.phone_proven and CheckKind.PHONE not in list_matched(case.answers):
             # Whoever knows somebody's name and number must not spend that person's checks from a phone that proves nothing.
-            phone = self._index.index("checks_of_phone", f"{document}\0{case.phone.value}")
-            most = min(self._limits.find_daily(kind), self._limits.unproven_phone)
-            rows.append(("phone", phone, most if self._limits.person is None else self._limits.person, kind.value))
+            owner = document if case.scope == "person" else f"{case.scope}\0{document}"
+            phone = self._index.index("checks_of_phone", f"{owner}\0{case.phone.value}")
+            rows.append(Row("phone", kind.value, phone, min(most, self._limits.unproven_phone)))
         if who.device_hash is not None:
             device = self._index.index("checks_of_device", who.device_hash.hex())
-            rows.append(("device", device, self._limits.device_day, ANY_KIND))
-        return rows
-
-    async def _withdraw(self, taken: list[tuple[str, str, Counted]]) -> None:
-        for store, key, counted in taken:
-            await self._transients.uncount(store, key, counted)
-
-    async def _give_back(self, tx: Transaction, day: date, counted: Counts) -> None:
-        for scope, subject_hash, _, counted_kind in counted:
-            await check_counts.give_back(tx, day, scope, counted_kind, subject_hash)
+            rows.append(Row("device", ANY_KIND, device, self._limits.device_day))
+        return tuple(rows)
 
     def _name_request(self, case_id: UUID, kind: CheckKind, attempt: int, subject: Mapping[str, str]) -> str:
         """Return the name under which the same question of the same case is the same request, also after a crash."""
@@ -233,10 +198,6 @@ class Proofing:
 
 _NAMES: Final[Mapping[CheckKind, str]] = {CheckKind.REAL_PERSON: "ticket"}
 """Kind → its field in the question, where that is not the kind's own name."""
-
-
-class _UsedUp(Exception):
-    """Rolls the counts back."""
 
 
 def _write_item(kind: CheckKind, value: str) -> dict[str, str]:

@@ -15,6 +15,15 @@ GIVE_BACK = """
     UPDATE check_counts SET spent = spent - 1 WHERE day = $1 AND scope = $2 AND kind = $3 AND subject_hash = $4 AND spent > 0
 """
 
+# A request that was counted is marked in the same transaction, so asking it again after a crash counts nothing.
+MARK_REQUEST = """
+    INSERT INTO check_counts (day, scope, kind, subject_hash, spent) VALUES ($1, 'request', $2, $3, 1)
+    ON CONFLICT (day, scope, kind, subject_hash) DO NOTHING
+    RETURNING spent
+"""
+
+UNMARK_REQUEST = "DELETE FROM check_counts WHERE day = $1 AND scope = 'request' AND kind = $2 AND subject_hash = $3 RETURNING spent"
+
 DROP_DAYS = "DELETE FROM check_counts WHERE day < $1"
 
 
@@ -26,6 +35,16 @@ async def count_check(tx: Transaction, day: date, scope: str, kind: str, subject
 async def give_back(tx: Transaction, day: date, scope: str, kind: str, subject_hash: bytes) -> None:
     """Give back a check that was not answered."""
     await tx.execute(GIVE_BACK, day, scope, kind, subject_hash)
+
+
+async def mark_request(tx: Transaction, day: date, kind: str, request: bytes) -> bool:
+    """Note that this request is counted; tell False when it was already."""
+    return await tx.fetchval(MARK_REQUEST, day, kind, request) is not None
+
+
+async def unmark_request(tx: Transaction, day: date, kind: str, request: bytes) -> bool:
+    """Forget that this request is counted; tell False when it was not."""
+    return await tx.fetchval(UNMARK_REQUEST, day, kind, request) is not None
 
 
 async def drop_days(tx: Transaction, before: date) -> None:
