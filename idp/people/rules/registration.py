@@ -25,6 +25,10 @@ CLAIM: Final = timedelta(seconds=20)
 """How long one request may be busy asking authorities, a little longer than its deadline."""
 
 
+STALE: Final = timedelta(minutes=30)
+"""After so long without a step somebody else may sit there: the phone is proved anew, and the password chosen anew."""
+
+
 class Step(StrEnum):
     """One page of the registration."""
 
@@ -41,16 +45,19 @@ class Step(StrEnum):
 class Draft:
     """A registration on its way. It prints masked.
 
-    ``flow`` is the interaction it was last seen in and ``origin`` what the person came for, both opaque here. ``pending`` are typed
+    ``flow`` is the interaction it was last seen in and ``origin`` what the person came for, both opaque here. ``case`` names what is
+    asked about this name and document; another person is another case. ``touched_at`` is the last step. ``pending`` are typed
     items whose authority has not answered; ``correcting`` says that the register did not agree with name and number.
     ``raising``: the person has an account (``person_id``) and only adds items to it.
     """
 
     id: UUID
+    case: UUID
     language: str
     flow: str
     origin: str
     created_at: datetime
+    touched_at: datetime
     name: str
     document: IdNumber
     phone: Phone
@@ -135,13 +142,31 @@ def undo_from(draft: Draft, step: Step) -> Draft:
     return draft
 
 
-def change_applicant(draft: Draft, name: str, document: IdNumber, phone: Phone) -> Draft:
-    """Return the draft of somebody who typed the first step again. What does not depend on a changed value stays proved."""
+def change_applicant(draft: Draft, name: str, document: IdNumber, phone: Phone, case: UUID) -> Draft:
+    """Return the draft of somebody who typed the first step again. What does not depend on a changed value stays proved.
+
+    Another name or document is another ``case``: what authorities said about the one before is nothing about this one.
+    """
+    if (name, document) != (draft.name, draft.document):
+        draft = replace(undo_from(draft, Step.CHECK), case=case)
     if phone != draft.phone:
-        draft = undo_from(draft, Step.CODE)
-    elif (name, document) != (draft.name, draft.document):
-        draft = undo_from(draft, Step.CHECK)
+        draft = forget_phone(draft)
+        kept = tuple(a for a in draft.answers if a.kind is not CheckKind.PHONE)
+        pending: dict[CheckKind, str] = {kind: value for kind, value in draft.pending.items() if kind is not CheckKind.PHONE}
+        draft = replace(draft, answers=kept, pending=MappingProxyType(pending), bank_names_phone=False)
     return replace(draft, name=name, document=document, phone=phone, correcting=False)
+
+
+def forget_phone(draft: Draft) -> Draft:
+    """Return the draft of somebody who has to prove the phone anew; what was chosen since goes with it."""
+    return replace(draft, phone_proved_at=None, sends=0, verifier=None, password_at=None)
+
+
+def drop_stale(draft: Draft, now: datetime) -> Draft:
+    """Return the draft as it counts ``now``: after a long pause nobody goes on with what was proved by whoever sat there before."""
+    if draft.raising or draft.person_id is not None or draft.phone_proved_at is None or now - draft.touched_at < STALE:
+        return draft
+    return forget_phone(draft)
 
 
 def add_answers(draft: Draft, answers: tuple[CheckAnswer, ...]) -> Draft:

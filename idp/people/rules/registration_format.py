@@ -19,6 +19,8 @@ def write_draft(draft: Draft) -> bytes:
     return json.dumps(
         {
             "v": FORMAT,
+            "case": str(draft.case),
+            "touched_at": draft.touched_at.timestamp(),
             "language": draft.language,
             "flow": draft.flow,
             "origin": draft.origin,
@@ -49,6 +51,8 @@ def read_draft(draft_id: UUID, stored: bytes) -> Draft | None:
         return None
     return Draft(
         id=draft_id,
+        case=UUID(raw["case"]),
+        touched_at=datetime.fromtimestamp(raw["touched_at"], UTC),
         language=raw["language"],
         flow=raw["flow"],
         origin=raw["origin"],

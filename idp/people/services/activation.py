@@ -81,14 +81,14 @@ class Activation:
                 raise AccountExists
             role = await self.bind_phone(tx, person_id, draft.phone, matched=CheckKind.PHONE in draft.matched, who=who)
             await self._passwords.set(tx, person_id, draft.verifier, now)
-            await evidence.link(tx, draft.id, person_id)
+            await evidence.link(tx, draft.case, person_id)
             await self._accept(tx, person_id, draft, agreement, who)
             await self._record(
                 tx,
                 Kind.PERSON_REGISTERED,
                 person_id,
                 who,
-                {"way": "online", "ial": verdict.ial, "phone": role, "document_kind": draft.document.kind.value, "case": str(draft.id)},
+                {"way": "online", "ial": verdict.ial, "phone": role, "document_kind": draft.document.kind.value, "case": str(draft.case)},
             )
             notice = {"phone": draft.phone.value, "template": "registered", "parameters": {"name": mask_name(draft.name)}}
             await self._outbox.add(tx, "sms", notice, now + NOTICE_LIFE)

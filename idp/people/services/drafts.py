@@ -1,32 +1,34 @@
 """Decides how a registration is held between two requests: sealed, bound to one browser by a cookie, moved on by one request at a time."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import encode_base64url, make_uuid7
-from idp.people.rules.identifiers import IdNumber, Phone
 from idp.people.rules.refusals import DraftMoved, StillChecking
-from idp.people.rules.registration import CLAIM, FINISHED_LIFE, LIFE, Draft, Step, find_step
+from idp.people.rules.registration import CLAIM, FINISHED_LIFE, LIFE, Draft, Step, drop_stale, find_step
 from idp.people.rules.registration_format import read_draft, write_draft
 from idp.people.stores import drafts
 from idp.people.stores.drafts import StoredDraft
 from idp.platform.database import Database, Transaction
-from keys import BlindIndex, Sealer, Unsealable, row_aad
+from keys import Sealer, Unsealable, row_aad
 
 COOKIE_BYTES = 32
 MAX_COOKIE = 128
-CLAIM_KIND = "registration_claim"
 
 
 @dataclass(frozen=True)
 class HeldDraft:
-    """A registration as it was read. ``checking``: another request is asking authorities for it at this moment."""
+    """A registration as it was read. ``checking``: another request is asking authorities for it at this moment.
+
+    ``awaited``: the kind whose silent authority the person is told about when it is back.
+    """
 
     draft: Draft
     version: int
     checking: bool = False
+    awaited: str | None = None
 
     @property
     def step(self) -> Step:
@@ -42,10 +44,9 @@ class HeldDraft:
 class Drafts:
     """Registrations on their way."""
 
-    def __init__(self, database: Database, sealer: Sealer, index: BlindIndex, clock: Clock, random: Random) -> None:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock, random: Random) -> None:
         self._database = database
         self._sealer = sealer
-        self._index = index
         self._clock = clock
         self._random = random
 
@@ -66,27 +67,20 @@ class Drafts:
 
     async def find_for(self, person_id: UUID) -> HeldDraft | None:
         """Return what a person was adding to the account."""
-        stored = await drafts.find_by_cookie(self._database, _hash_person(person_id), self._clock())
+        stored = await drafts.find_by_owner(self._database, _hash_person(person_id), self._clock())
         return self.open(stored) if stored is not None else None
 
     async def find(self, cookie: str | None) -> HeldDraft | None:
         """Return this browser's registration, None when there is none, its time is over, or it is of a later release."""
         if not cookie or len(cookie) > MAX_COOKIE:
             return None
-        stored = await drafts.find_by_cookie(self._database, _hash(cookie), self._clock())
+        stored = await drafts.find_by_owner(self._database, _hash(cookie), self._clock())
         return self.open(stored) if stored is not None else None
 
     async def read(self, draft_id: UUID) -> HeldDraft | None:
         """Return the registration as it stands now, None when it is gone."""
         stored = await drafts.find_by_id(self._database, draft_id, self._clock())
         return self.open(stored) if stored is not None else None
-
-    async def find_claims(self, held: HeldDraft) -> list[HeldDraft]:
-        """Return unfinished registrations of the same document and phone in other browsers, newest first."""
-        draft = held.draft
-        claims = self._index.index_all(CLAIM_KIND, _name_claim(draft.document, draft.phone))
-        stored = await drafts.find_by_claim(self._database, claims, draft.id, self._clock())
-        return [opened for row in stored if (opened := self.open(row)) is not None]
 
     def open(self, stored: StoredDraft) -> HeldDraft | None:
         """Return the registration of a row."""
@@ -97,8 +91,9 @@ class Drafts:
         draft = read_draft(stored.id, plain)
         if draft is None:
             return None
-        checking = stored.checking_until is not None and stored.checking_until > self._clock()
-        return HeldDraft(draft, stored.version, checking)
+        now = self._clock()
+        checking = stored.checking_until is not None and stored.checking_until > now
+        return HeldDraft(drop_stale(draft, now), stored.version, checking, stored.awaited)
 
     async def move(self, held: HeldDraft, draft: Draft, *, claim: bool = False, awaited: str | None = None) -> HeldDraft:
         """Store the next state in a transaction of its own: see ``move_in``."""
@@ -116,14 +111,13 @@ class Drafts:
         until = now + CLAIM if claim else None
         finished = draft.person_id is not None and not draft.raising
         expires_at = now + FINISHED_LIFE if finished else draft.created_at + LIFE
-        sealed = self._seal(draft)
-        step = find_step(draft).value
+        draft = replace(draft, touched_at=now)
         version = await drafts.save(
-            tx, draft.id, held.version, self._claim(draft), step, sealed, until, awaited, draft.person_id, expires_at
+            tx, draft.id, held.version, find_step(draft).value, self._seal(draft), until, awaited, draft.person_id, expires_at
         )
         if version is None:
             raise DraftMoved
-        return HeldDraft(draft, version)
+        return HeldDraft(draft, version, awaited=awaited)
 
     async def drop(self, draft: Draft) -> None:
         """Forget a registration."""
@@ -133,10 +127,7 @@ class Drafts:
     async def _add(self, tx: Transaction, draft: Draft, owner: bytes) -> None:
         now = self._clock()
         sealed, step = self._seal(draft), find_step(draft).value
-        await drafts.add(tx, draft.id, owner, self._claim(draft), step, sealed, draft.person_id, now, now + LIFE)
-
-    def _claim(self, draft: Draft) -> bytes:
-        return self._index.index(CLAIM_KIND, _name_claim(draft.document, draft.phone))
+        await drafts.add(tx, draft.id, owner, step, sealed, draft.person_id, now, now + LIFE)
 
     def _seal(self, draft: Draft) -> bytes:
         return self._sealer.seal(write_draft(draft), _aad(draft.id), self._random)
@@ -156,10 +147,6 @@ def _hash(cookie: str) -> bytes:
 
 def _hash_person(person_id: UUID) -> bytes:
     return hashlib.sha256(b"raising:" + person_id.bytes).digest()
-
-
-def _name_claim(document: IdNumber, phone: Phone) -> str:
-    return f"{document.kind.value}\0{document.value}\0{phone.value}"
 
 
 def _aad(draft_id: UUID) -> bytes:

@@ -25,7 +25,6 @@ from idp.people.rules.proofing_items import ITEM_OF, NEEDED, split_bank_phone
 from idp.people.rules.refusals import (
     AccountExists,
     AuthorityUnavailable,
-    ChecksLimited,
     DraftMoved,
     IdentityMismatch,
     IdentityNotFound,
@@ -34,9 +33,10 @@ from idp.people.rules.refusals import (
     ItemsTooFew,
     RegistrationRefused,
 )
-from idp.people.rules.registration import Draft, Step, add_answers, change_applicant, undo_from
+from idp.people.rules.registration import Draft, Step, add_answers, change_applicant, forget_phone, undo_from
 from idp.people.services.activation import Activation
 from idp.people.services.agreements import Agreement
+from idp.people.services.check_limits import refuse_limited
 from idp.people.services.drafts import Drafts, HeldDraft, require_idle
 from idp.people.services.proofing import Case, Proofing
 from idp.people.services.requester import Requester
@@ -49,7 +49,7 @@ from keys import BlindIndex
 PURPOSE: Final = "registration"
 RISK_WAY: Final = "registration"
 RISK_LOCK: Final = timedelta(hours=24)
-"""How long a registration that the risk service advised against stays refused, also after Back (S07)."""
+"""How long a browser whose registration the risk service advised against is refused, also after Back (S07)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,20 +114,23 @@ class Registration:
     ) -> Started:
         """Take the first step, or correct it; a code is sent unless this phone is proved already, and then the register is asked.
 
-        Raises RegistrationRefused, and what ``send_code`` and ``check_identity`` raise once the draft is stored.
+        Raises StartsLimited, ChecksBusy, RegistrationRefused, and what ``send_code`` and ``check_identity`` raise once the draft is stored.
         """
         if held is not None:
             require_idle(held, *(step for step in Step if step is not Step.DONE))
         cookie = None
         if held is None or held.draft.raising:
+            await self._proofing.admit_start(who)
             draft_id = self._drafts.make_id()
-            draft = Draft(draft_id, language, flow, origin, self._clock(), applicant.name, applicant.document, applicant.phone)
+            now = self._clock()
+            case = self._drafts.make_id()
+            draft = Draft(draft_id, case, language, flow, origin, now, now, applicant.name, applicant.document, applicant.phone)
             await self._require_low_risk(draft, who)
             async with self._database.transaction() as tx:
                 held, cookie = await self._drafts.add(tx, draft)
                 await self._audit.record(tx, self._make_event(Kind.REGISTRATION_STARTED, draft, who))
         else:
-            changed = change_applicant(held.draft, applicant.name, applicant.document, applicant.phone)
+            changed = change_applicant(held.draft, applicant.name, applicant.document, applicant.phone, self._drafts.make_id())
             changed = replace(changed, flow=flow, origin=origin, language=language)
             await self._require_low_risk(changed, who)
             held = await self._drafts.move(held, changed)
@@ -139,7 +142,7 @@ class Registration:
         if held.draft.sends:
             return held
         held = await self._drafts.move(held, replace(held.draft, sends=1))
-        verdict = await self._codes.send(self._request_code(held.draft, who))
+        verdict = await self._codes.send_blind(self._request_code(held.draft, who), _name_front(held.draft))
         if isinstance(verdict, Wait):
             await self._drafts.move(held, replace(held.draft, sends=0))
             raise refuse_message(verdict, self._clock(), unsent=True)
@@ -151,7 +154,7 @@ class Registration:
         unsent = held.draft.sends == 0
         asked = max(held.draft.sends, 1)
         held = await self._drafts.move(held, replace(held.draft, sends=asked + 1))
-        verdict = await self._codes.resend(self._request_code(held.draft, who), asked)
+        verdict = await self._codes.resend_blind(self._request_code(held.draft, who), _name_front(held.draft), asked)
         if isinstance(verdict, Wait):
             if unsent or verdict.limit is Limit.RESENDS:
                 await self._drafts.move(held, replace(held.draft, sends=0 if unsent else 1))
@@ -164,7 +167,7 @@ class Registration:
         verdict = await self._codes.check(PURPOSE, str(held.draft.id), held.draft.phone.value, typed)
         match verdict:
             case CodeRight():
-                held = await self._adopt(held)
+                held = await self._drafts.move(held, replace(held.draft, phone_proved_at=self._clock()))
                 return await self.check_identity(held, who)
             case CodeWrong(tries_left=tries) if tries > 0:
                 raise code_refusals.CodeWrong(tries=tries)
@@ -177,7 +180,7 @@ class Registration:
     async def check_identity(self, held: HeldDraft, who: Requester) -> HeldDraft:
         """Ask the register about name and number; only then anything is said about an account that exists (S11).
 
-        Raises IdentityMismatch, IdentityNotFound, ChecksLimited, AuthorityUnavailable, AccountExists.
+        Raises IdentityMismatch, IdentityNotFound, ChecksLimited, ChecksBusy, AuthorityUnavailable, AccountExists.
         """
         if held.step is not Step.CHECK:
             require_idle(held, Step.ITEMS, Step.PASSWORD, Step.AGREEMENT)
@@ -196,7 +199,7 @@ class Registration:
                 raise AuthorityUnavailable(kinds=CheckKind.IDENTITY.value)
             case CheckResult.LIMITED:
                 await self._drafts.move(held, held.draft)
-                raise ChecksLimited
+                raise refuse_limited((answer,), self._clock())
             case CheckResult.MISMATCH | CheckResult.INVALID_INPUT:
                 await self._drafts.move(held, replace(draft, correcting=True))
                 raise IdentityMismatch
@@ -261,11 +264,17 @@ class Registration:
         require_idle(held, *(known for known in Step if known is not Step.DONE))
         return await self._drafts.move(held, undo_from(held.draft, step))
 
-    async def renew_origin(self, held: HeldDraft, flow: str, origin: str) -> HeldDraft:
-        """Note the flow that the registration goes on in: the one before was lost, or the person came from elsewhere."""
+    async def renew_origin(self, held: HeldDraft, flow: str, origin: str, *, anew: bool) -> HeldDraft:
+        """Note the flow that the registration goes on in. ``anew``: this is another visit, so the phone is proved again.
+
+        Otherwise the flow before was lost on the way. Whether the person waits for an authority stays as it was.
+        """
         if held.checking:
             return held
-        return await self._drafts.move(held, replace(held.draft, flow=flow, origin=origin), awaited=_name_awaited(held.draft))
+        draft = replace(held.draft, flow=flow, origin=origin)
+        if anew and draft.person_id is None:
+            draft = forget_phone(draft)
+        return await self._drafts.move(held, draft, awaited=held.awaited)
 
     async def forget(self, held: HeldDraft) -> None:
         """Drop the registration: the person begins anew."""
@@ -287,48 +296,23 @@ class Registration:
         if verdict.awaited:
             raise AuthorityUnavailable(kinds=",".join(kind.value for kind in verdict.awaited))
         if limited:
-            raise ChecksLimited
+            raise refuse_limited(answers, self._clock())
         raise ItemsInsufficient(missing=verdict.missing)
 
     async def _require_low_risk(self, draft: Draft, who: Requester) -> None:
         """Raise RegistrationRefused when the risk service says high; silence lets people pass and is audited (S07)."""
-        marks = [self._index.index_all("registration_risk", draft.phone.value)]
-        if who.device_hash is not None:
-            marks.append(self._index.index_all("registration_risk", who.device_hash.hex()))
+        # The browser is marked, not the phone: nobody has proved yet whose it is, and its owner must not be locked out by somebody else.
+        hashes = self._index.index_all("registration_risk", (who.device_hash or b"").hex())
         now = self._clock()
-        for hashes in marks:
-            if await locks.find_lock(self._database, RISK_WAY, hashes, now) is not None:
-                raise RegistrationRefused
-        result = await self._proofing.assess_risk(draft.id, draft.document, draft.phone, who)
+        if await locks.find_lock(self._database, RISK_WAY, hashes, now) is not None:
+            raise RegistrationRefused
+        result = await self._proofing.assess_risk(draft.case, draft.document, draft.phone, who)
         if result is not CheckResult.MISMATCH:
             return
         async with self._database.transaction() as tx:
-            for hashes in marks:
-                await locks.set_lock(tx, RISK_WAY, hashes[0], now + RISK_LOCK)
+            await locks.set_lock(tx, RISK_WAY, hashes[0], now + RISK_LOCK)
             await self._audit.record(tx, self._make_event(Kind.REGISTRATION_REFUSED, draft, who, {"reason": "risk"}))
         raise RegistrationRefused
-
-    async def _adopt(self, held: HeldDraft) -> HeldDraft:
-        """Note that the phone is proved, and go on with what the same person already did in another browser."""
-        draft = replace(held.draft, phone_proved_at=self._clock())
-        older = next((c for c in await self._drafts.find_claims(held) if self._may_adopt(c, draft)), None)
-        if older is not None:
-            known = older.draft
-            draft = replace(
-                draft,
-                # The case goes on under its own answers; evidence of both stays with the account that comes of it.
-                answers=known.answers,
-                pending=known.pending,
-                bank_names_phone=known.bank_names_phone,
-            )
-        async with self._database.transaction() as tx:
-            if older is not None:
-                await draft_rows.drop(tx, older.draft.id)
-            return await self._drafts.move_in(tx, held, draft)
-
-    @staticmethod
-    def _may_adopt(other: HeldDraft, draft: Draft) -> bool:
-        return not other.checking and other.draft.phone_proved_at is not None and other.draft.name == draft.name and not other.draft.raising
 
     async def _require_newcomer(self, held: HeldDraft, who: Requester) -> None:
         document = held.draft.document
@@ -348,7 +332,7 @@ class Registration:
 
     def _make_case(self, draft: Draft) -> Case:
         return Case(
-            id=draft.id,
+            id=draft.case,
             name=draft.name,
             document=draft.document,
             phone=draft.phone,
@@ -363,7 +347,8 @@ class Registration:
             purpose=PURPOSE,
             binding=str(draft.id),
             phone=draft.phone.value,
-            masked_name=mask_name(draft.name),
+            # Until the register agreed, the name is whatever somebody typed: no words of theirs go out in our message.
+            masked_name=mask_name(draft.name) if draft.identity_matched else "",
             person_id=None,
             address=who.address,
             device=who.device,
@@ -380,9 +365,14 @@ class Registration:
             actor="visitor",
             client_id=who.client_id,
             request_id=who.request_id,
-            details={"case": str(draft.id), "document_kind": draft.document.kind.value, **(details or {})},
+            details={"case": str(draft.case), "document_kind": draft.document.kind.value, **(details or {})},
             place=who.place,
         )
+
+
+def _name_front(draft: Draft) -> str:
+    """Return whose limits are told when a message is asked for; those of the phone, which may be somebody's, decide in silence."""
+    return f"draft\0{draft.id}\0{draft.phone.value}"
 
 
 def _name_awaited(draft: Draft) -> str | None:

@@ -37,9 +37,10 @@ class Waiting:
     async def tell_resumed(self) -> int:
         """Send a message to everybody who waits for an authority that answers again; return how many."""
         told = 0
+        answering: dict[CheckKind, bool] = {}
         for name in await drafts.list_awaited(self._database):
-            if await self._sources.probe(CheckKind(name)):
-                told += await self._tell_all(name)
+            if await self._answers(CheckKind(name), answering):
+                told += await self._tell_all(name, answering)
         return told
 
     async def drop_expired(self) -> int:
@@ -60,7 +61,13 @@ class Waiting:
                 break
         return dropped
 
-    async def _tell_all(self, name: str) -> int:
+    async def _answers(self, kind: CheckKind, known: dict[CheckKind, bool]) -> bool:
+        """Tell whether an authority answers again; each is asked once a run."""
+        if kind not in known:
+            known[kind] = await self._sources.probe(kind)
+        return known[kind]
+
+    async def _tell_all(self, name: str, answering: dict[CheckKind, bool]) -> int:
         told, after = 0, FIRST
         for _ in range(BATCHES):
             now = self._clock()
@@ -68,7 +75,10 @@ class Waiting:
             for row in rows:
                 after = row.id
                 held = self._drafts.open(row)
-                if held is not None and not held.checking and held.draft.phone_proved_at is not None:
+                if held is None or held.checking:
+                    continue
+                # Of several silent authorities the last one back is worth a message.
+                if all([await self._answers(kind, answering) for kind in held.draft.pending]):
                     told += await self._tell(name, row.id, held.draft.phone.value, held.draft.name, now)
             if len(rows) < BATCH:
                 break

@@ -1,6 +1,5 @@
 """Decides how registrations on their way are kept: one row a browser, sealed, moved on by one request at a time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,31 +7,24 @@ from uuid import UUID
 from idp.platform.database import Database, Row, Transaction
 
 # An ended one may still stand there until the worker comes by.
-DROP_ENDED = "DELETE FROM registration_drafts WHERE cookie_hash = $1 AND expires_at <= $2"
+DROP_ENDED = "DELETE FROM registration_drafts WHERE owner_hash = $1 AND expires_at <= $2"
 
 ADD_DRAFT = """
-    INSERT INTO registration_drafts (id, cookie_hash, claim_index, step, version, sealed, person_id, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8)
+    INSERT INTO registration_drafts (id, owner_hash, step, version, sealed, person_id, created_at, expires_at)
+    VALUES ($1, $2, $3, 1, $4, $5, $6, $7)
 """
 
 FIND_DRAFT = """
-    SELECT id, version, sealed, checking_until FROM registration_drafts WHERE cookie_hash = $1 AND expires_at > $2
+    SELECT id, version, sealed, checking_until, awaited FROM registration_drafts WHERE owner_hash = $1 AND expires_at > $2
 """
 
 FIND_DRAFT_BY_ID = """
-    SELECT id, version, sealed, checking_until FROM registration_drafts WHERE id = $1 AND expires_at > $2
-"""
-
-# Whoever typed the same person and proved the same phone meets the older registration again.
-FIND_CLAIMS = """
-    SELECT id, version, sealed, checking_until FROM registration_drafts
-    WHERE claim_index = ANY($1::bytea[]) AND id <> $2 AND expires_at > $3 AND person_id IS NULL
-    ORDER BY created_at DESC LIMIT 8
+    SELECT id, version, sealed, checking_until, awaited FROM registration_drafts WHERE id = $1 AND expires_at > $2
 """
 
 SAVE_DRAFT = """
     UPDATE registration_drafts
-    SET version = version + 1, claim_index = $3, step = $4, sealed = $5, checking_until = $6, awaited = $7, person_id = $8, expires_at = $9
+    SET version = version + 1, step = $3, sealed = $4, checking_until = $5, awaited = $6, person_id = $7, expires_at = $8
     WHERE id = $1 AND version = $2
     RETURNING version
 """
@@ -49,7 +41,7 @@ DROP_EXPIRED = """
 LIST_AWAITED = "SELECT DISTINCT awaited FROM registration_drafts WHERE awaited IS NOT NULL"
 
 LIST_AWAITING = """
-    SELECT id, version, sealed, checking_until FROM registration_drafts WHERE awaited = $1 AND id > $2 AND expires_at > $3
+    SELECT id, version, sealed, checking_until, awaited FROM registration_drafts WHERE awaited = $1 AND id > $2 AND expires_at > $3
     ORDER BY id LIMIT $4
 """
 
@@ -64,13 +56,13 @@ class StoredDraft:
     version: int
     sealed: bytes
     checking_until: datetime | None
+    awaited: str | None
 
 
 async def add(
     tx: Transaction,
     draft_id: UUID,
-    cookie_hash: bytes,
-    claim_index: bytes,
+    owner_hash: bytes,
     step: str,
     sealed: bytes,
     person_id: UUID | None,
@@ -78,13 +70,13 @@ async def add(
     expires_at: datetime,
 ) -> None:
     """Add a registration. Raises UniqueViolation of the driver when this browser or person has a live one."""
-    await tx.execute(DROP_ENDED, cookie_hash, now)
-    await tx.execute(ADD_DRAFT, draft_id, cookie_hash, claim_index, step, sealed, person_id, now, expires_at)
+    await tx.execute(DROP_ENDED, owner_hash, now)
+    await tx.execute(ADD_DRAFT, draft_id, owner_hash, step, sealed, person_id, now, expires_at)
 
 
-async def find_by_cookie(database: Database, cookie_hash: bytes, now: datetime) -> StoredDraft | None:
-    """Return the live registration of a browser."""
-    rows = await database.fetch(FIND_DRAFT, cookie_hash, now)
+async def find_by_owner(database: Database, owner_hash: bytes, now: datetime) -> StoredDraft | None:
+    """Return the live registration of a browser, or what somebody with an account is adding."""
+    rows = await database.fetch(FIND_DRAFT, owner_hash, now)
     return _read(rows[0]) if rows else None
 
 
@@ -94,16 +86,10 @@ async def find_by_id(database: Database, draft_id: UUID, now: datetime) -> Store
     return _read(rows[0]) if rows else None
 
 
-async def find_by_claim(database: Database, claim_indexes: Sequence[bytes], but: UUID, now: datetime) -> list[StoredDraft]:
-    """Return the live registrations of the same person and phone in other browsers, newest first, at most 8."""
-    return [_read(row) for row in await database.fetch(FIND_CLAIMS, claim_indexes, but, now)]
-
-
 async def save(
     tx: Transaction,
     draft_id: UUID,
     version: int,
-    claim_index: bytes,
     step: str,
     sealed: bytes,
     checking_until: datetime | None,
@@ -112,9 +98,7 @@ async def save(
     expires_at: datetime,
 ) -> int | None:
     """Store the next version and return its number; None, and nothing stored, when another request moved it first."""
-    found: int | None = await tx.fetchval(
-        SAVE_DRAFT, draft_id, version, claim_index, step, sealed, checking_until, awaited, person_id, expires_at
-    )
+    found: int | None = await tx.fetchval(SAVE_DRAFT, draft_id, version, step, sealed, checking_until, awaited, person_id, expires_at)
     return found
 
 
@@ -144,4 +128,4 @@ async def stop_awaiting(tx: Transaction, draft_id: UUID, kind: str) -> bool:
 
 
 def _read(row: Row) -> StoredDraft:
-    return StoredDraft(row["id"], row["version"], row["sealed"], row["checking_until"])
+    return StoredDraft(row["id"], row["version"], row["sealed"], row["checking_until"], row["awaited"])

@@ -19,6 +19,7 @@ from idp.kernel.errors import Refusal
 from idp.people.rules.masking import mask_name
 from idp.people.rules.proofing_items import ItemPlan
 from idp.people.rules.registration import Step
+from idp.people.services.drafts import HeldDraft
 from idp.people.services.registration import Registration
 from idp.sign_in.pages.registration_account import AccountSteps
 from idp.sign_in.pages.registration_door import AT, PATH, RegistrationDoor, Stand
@@ -102,10 +103,14 @@ class RegistrationPages:
                 await self._registration.forget(stand.draft)
                 self._door.drop_cookie(context)
                 return self._door.go_on(replace(stand, draft=None))
-            await self._registration.renew_origin(stand.draft, stand.interaction.id, self._arrival.keep(stand.interaction))
+            stand = await self._renew(stand, stand.draft)
             return self._door.go_on(stand)
         except Refusal as refusal:
             return self._pages.refuse(context, refusal)
+
+    async def _renew(self, stand: Stand, draft: HeldDraft) -> Stand:
+        kept = self._arrival.keep(stand.interaction)
+        return replace(stand, draft=await self._registration.renew_origin(draft, stand.interaction.id, kept, anew=True))
 
     async def _show(self, step: Step, request: Request) -> Response:
         context = read_context(request)

@@ -108,7 +108,7 @@ class RegistrationDoor:
             if draft is None or not page:
                 raise
             fresh = await self._arrival.renew(draft.draft, self._bind(context), context.address)
-            await self._registration.renew_origin(draft, fresh.id, self._arrival.keep(fresh))
+            await self._registration.renew_origin(draft, fresh.id, self._arrival.keep(fresh), anew=False)
             return RedirectResponse(f"{page}?{urlencode({'i': fresh.id, **({'why': 'lost'} if posted else {})})}", 303)
         return Stand(context, held, draft, read_visit(context))
 
@@ -127,6 +127,9 @@ class RegistrationDoor:
             return RedirectResponse(stand.name_page(Step.IDENTITY), 303)
         if stand.draft.step is Step.DONE:
             return self._show_done(stand)
+        if stand.draft.draft.flow != stand.interaction.id:
+            # Another visit: whoever sits there now is asked, and proves the phone, before anything of it is shown.
+            return RedirectResponse(f"{PATH}?{urlencode({'i': stand.interaction.id})}", 303)
         if stand.draft.checking:
             return self._show_checking(stand)
         place, now = _ORDER.index(step), _ORDER.index(stand.draft.step)

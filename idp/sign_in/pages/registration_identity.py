@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from idp.authenticators.rules.sms_code import normalize_code
 from idp.http.forms import FieldError, Form
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import SHANGHAI, Clock
@@ -68,6 +69,10 @@ class IdentitySteps:
         applicant = parse_identity(form, self._clock().astimezone(SHANGHAI).date())
         if isinstance(applicant, list):
             return self._door.render(stand, Step.IDENTITY, applicant, kinds=DOCUMENT_KINDS, typed=read_typed_identity(form))
+        if stand.draft is not None and form.get("step", MAX_HIDDEN) != stand.token:
+            # A form of before must not undo what was done since, in this tab or another; whoever means it sends it again.
+            moved = [FieldError("", "draft_moved")]
+            return self._door.render(stand, Step.IDENTITY, moved, kinds=DOCUMENT_KINDS, typed=read_typed_identity(form))
         context = stand.context
         started = await self._registration.start(
             stand.draft,
@@ -105,7 +110,7 @@ class IdentitySteps:
         if "resend" in form:
             return await self._resend(stand, form)
         typed = form.get("code")
-        if not typed.strip() or len(typed) > MAX_CODE:
+        if len(typed) > MAX_CODE or normalize_code(typed) is None:
             key = "code_malformed" if typed.strip() else "code_empty"
             return self._render_code(stand, [FieldError("code", key)])
         try:

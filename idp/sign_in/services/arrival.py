@@ -18,6 +18,7 @@ from idp.sign_in.rules import device
 from idp.sign_in.rules.interaction import Interaction
 from idp.sign_in.rules.interaction_format import read_interaction, write_interaction
 from idp.sign_in.rules.refusals import StepRepeated
+from idp.sign_in.rules.steps import drop_stale
 from idp.sign_in.services.interactions import Held, Interactions
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.visits import Continue, Visit
@@ -76,22 +77,29 @@ class Arrival:
             raise DraftExpired
         person_id = draft.person_id
         known = await self._people.find_by_id(person_id)
-        if known is None or check_standing(known.standing.status) is not None:
+        if known is None or check_standing(known.standing.status) is not None or known.standing.recovered_at is not None:
             raise DraftExpired
         replaced = await self._sessions.read(visit.session_cookie) or await self._sessions.find_replaced(visit.session_cookie)
         held = await self._interactions.replace(held, replace(held.interaction, person_id=person_id, proved=(), sends=0, unreachable=False))
-        proved = (Proved(Factor.SMS, draft.phone_proved_at), Proved(Factor.PASSWORD, draft.password_at))
+        shown = (Proved(Factor.SMS, draft.phone_proved_at), Proved(Factor.PASSWORD, draft.password_at))
+        proved = drop_stale(shown, self._clock())
+        if not proved:
+            raise DraftExpired
         device_cookie = encode_base64url(self._random(device.COOKIE_BYTES))
         device_hash = device.hash_device(device_cookie)
         async with self._database.transaction() as tx:
             if await self._people.hold_status(tx, person_id) is not known.standing.status:
                 raise StepRepeated
+            # Whoever ended the first session of the account, by whichever way, ended what the registration had proved.
+            if await self._sessions.has_ended(tx, person_id):
+                raise DraftExpired
             if device_hash is not None:
                 await known_devices.remember(tx, person_id, device_hash, self._clock())
             opened = await self._sessions.open(
                 tx, person_id, proved, device_hash, visit.place, replaces=replaced, request_id=visit.request_id
             )
-            details: dict[str, Detail] = {"amr": "sms pwd", "new_device": True, "way": "registration"}
+            amr = " ".join(p.factor.value for p in proved)
+            details: dict[str, Detail] = {"amr": amr, "new_device": True, "way": "registration"}
             event = AuditEvent(
                 Kind.SIGN_IN_SUCCEEDED,
                 actor=f"person:{person_id}",
@@ -106,5 +114,6 @@ class Arrival:
 
 
 def make_requester(visit: Visit, interaction: Interaction) -> Requester:
-    """Return what the services of people know of a visit in a flow."""
-    return Requester(visit.address, visit.device, visit.device_hash, visit.request_id, interaction.client_id or None)
+    """Return what the services of people know of a visit in a flow. A newcomer's device is the browser that began the flow."""
+    device_hash = visit.device_hash or interaction.browser_hash
+    return Requester(visit.address, visit.device, device_hash, visit.request_id, interaction.client_id or None)

@@ -163,6 +163,10 @@ class Sessions:
         await self._record_end(tx, person_id, reason, number, request_id, client_id, place)
         return True
 
+    async def has_ended(self, tx: Transaction, person_id: UUID) -> bool:
+        """Tell whether any session of a person was ended by somebody, not merely replaced by a newer one of the same browser."""
+        return await sessions.has_ended(tx, person_id)
+
     async def end_all(self, tx: Transaction, person_id: UUID, reason: str, request_id: str = "") -> list[bytes]:
         """End every session of a person in the caller's transaction; return their hashes."""
         ended = await sessions.end_all(tx, person_id, self._clock(), reason)

@@ -37,6 +37,11 @@ END_SESSIONS_OF_PERSON = """
 """
 
 
+HAS_ENDED = """
+    SELECT EXISTS (SELECT FROM sessions WHERE person_id = $1 AND ended_at IS NOT NULL AND ended_reason <> 'replaced')
+"""
+
+
 async def add(tx: Transaction, session: Session, device_hash: bytes | None, sealed_place: bytes | None) -> None:
     """Add a session."""
     await tx.execute(
@@ -99,3 +104,9 @@ def _read(row: Row) -> Session:
         expires_at=row["expires_at"],
         ended_at=row["ended_at"],
     )
+
+
+async def has_ended(tx: Transaction, person_id: UUID) -> bool:
+    """Tell whether a session of the person ended otherwise than by being replaced."""
+    found: bool = await tx.fetchval(HAS_ENDED, person_id)
+    return found

@@ -11,10 +11,11 @@ from idp.kernel.checks import CheckKind, CheckResult
 from idp.people.rules.identifiers import IdentifierKind, IdNumber, Phone, parse_document, parse_phone
 from idp.people.rules.proofing import CheckAnswer
 from idp.people.rules.proofing_items import join_bank_phone
-from idp.people.rules.registration import STEPS, Draft, Step, add_answers, change_applicant, draw_steps, find_step, undo_from
+from idp.people.rules.registration import STEPS, Draft, Step, add_answers, change_applicant, draw_steps, drop_stale, find_step, undo_from
 from idp.people.rules.registration_format import read_draft, write_draft
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+CASE, OTHER_CASE = UUID(int=1), UUID(int=2)
 DRAFT_ID = UUID("0195e000-0000-7000-8000-000000000001")
 
 
@@ -39,7 +40,7 @@ def match(kind: CheckKind) -> CheckAnswer:
     return CheckAnswer(kind, CheckResult.MATCH, NOW)
 
 
-STARTED = Draft(DRAFT_ID, "zh-CN", "flow", "origin", NOW, "测试甲", DOCUMENT, PHONE)
+STARTED = Draft(DRAFT_ID, CASE, "zh-CN", "flow", "origin", NOW, NOW, "测试甲", DOCUMENT, PHONE)
 PROVED = replace(STARTED, phone_proved_at=NOW, sends=1)
 KNOWN = replace(PROVED, answers=(match(CheckKind.IDENTITY),))
 MATCHED = replace(KNOWN, answers=(*KNOWN.answers, match(CheckKind.PHONE), match(CheckKind.BANK_CARD)))
@@ -79,21 +80,22 @@ def test_going_back_leads_to_that_step_and_forgets_what_follows(row: object) -> 
 
 
 def test_a_corrected_name_keeps_the_proved_phone_and_asks_the_register_again() -> None:
-    changed = change_applicant(replace(SET, correcting=True), "测试乙", DOCUMENT, PHONE)
+    changed = change_applicant(replace(SET, correcting=True), "测试乙", DOCUMENT, PHONE, OTHER_CASE)
     assert find_step(changed) is Step.CHECK
     assert changed.verifier is None
-    assert find_step(change_applicant(SET, "测试甲", OTHER, PHONE)) is Step.CHECK
+    assert changed.case == OTHER_CASE, "another name is another case"
+    assert find_step(change_applicant(SET, "测试甲", OTHER, PHONE, OTHER_CASE)) is Step.CHECK
 
 
 def test_another_phone_begins_with_its_code() -> None:
-    changed = change_applicant(SET, "测试甲", DOCUMENT, read_phone("13900139000"))
+    changed = change_applicant(SET, "测试甲", DOCUMENT, read_phone("13900139000"), OTHER_CASE)
     assert find_step(changed) is Step.CODE
-    assert changed.sends == 0
-    assert changed.answers == ()
+    assert (changed.sends, changed.verifier, changed.case) == (0, None, CASE)
+    assert changed.matched == {CheckKind.IDENTITY, CheckKind.BANK_CARD}, "what the operator said was about the other number"
 
 
 def test_the_same_again_changes_nothing() -> None:
-    assert change_applicant(SET, "测试甲", DOCUMENT, PHONE) == SET
+    assert change_applicant(SET, "测试甲", DOCUMENT, PHONE, OTHER_CASE) == SET
 
 
 def test_an_unanswered_item_stays_pending_and_is_no_answer() -> None:
@@ -139,6 +141,17 @@ def test_a_draft_prints_masked() -> None:
         assert "测试甲" not in text
         assert DOCUMENT.value not in text
         assert "0013" not in text
+
+
+def test_after_a_pause_the_phone_is_proved_and_the_password_chosen_anew() -> None:
+    later = NOW + timedelta(minutes=30)
+    assert drop_stale(SET, later - timedelta(seconds=1)) == SET
+    stale = drop_stale(SET, later)
+    assert find_step(stale) is Step.CODE
+    assert (stale.verifier, stale.password_at, stale.answers) == (None, None, SET.answers)
+    assert drop_stale(DONE, later) == DONE
+    assert drop_stale(replace(KNOWN, raising=True), later) == replace(KNOWN, raising=True)
+    assert drop_stale(STARTED, later) == STARTED
 
 
 def test_the_drawing_names_every_step() -> None:

@@ -204,6 +204,9 @@ async def test_s37_a_silent_authority_keeps_the_step_and_nothing_is_retyped(prov
     assert await make_waiting(provider).tell_resumed() == 1
     assert await make_waiting(provider).tell_resumed() == 0, "told once"
     asked = provider.authorities.count_calls(FUND)
+    assert (await somebody.again()).step is Step.CODE, "hours later the phone is proved again; nothing else is typed again"
+    somebody.held = await somebody.registration.send_code(somebody.draft, somebody.who)
+    await somebody.prove_phone()
     held = await somebody.registration.continue_items(await somebody.again(), somebody.who)
     assert held.step is Step.PASSWORD
     assert provider.authorities.count_calls(FUND) == asked, "what matched is not asked again"
@@ -345,6 +348,13 @@ async def test_s07_a_high_risk_is_refused_also_after_back_and_while_the_service_
     other_phone = replace(somebody, phone="13800999050")
     with pytest.raises(RegistrationRefused):
         await other_phone.start()
+    provider.authorities.clear_faults()
+    elsewhere = register(provider, 52, phone=somebody.person.phone)
+    entry = provider.authorities.registers.find("resident_id", somebody.person.id_number)
+    assert entry is not None
+    provider.authorities.add_person(replace(entry, risky=False))
+    await elsewhere.start()
+    assert elsewhere.draft.step is Step.CODE, "what was said of somebody's browser does not lock a phone out"
     assert await provider.read_events("registration_refused")
 
 
@@ -381,7 +391,7 @@ async def test_s53_one_number_serves_its_owner_and_three_more(provider: Provider
         await register(provider, 35, phone=shared).finish(FUND, SOCIAL)
 
 
-async def test_the_same_person_goes_on_in_another_browser_after_the_code(provider: Provider) -> None:
+async def test_another_browser_inherits_nothing(provider: Provider) -> None:
     first = register(provider, 36)
     await first.start()
     await first.prove_phone()
@@ -389,11 +399,79 @@ async def test_the_same_person_goes_on_in_another_browser_after_the_code(provide
     provider.clock.advance(7200)
     second = register(provider, 36)
     await second.start()
-    assert (await second.prove_phone()).step is Step.PASSWORD
-    assert await first.registration.find(first.cookie) is None
-    stranger = register(provider, 36, phone="13800999036")
-    await stranger.start()
-    assert (await stranger.prove_phone()).step is Step.ITEMS, "another phone proves nothing of it"
+    assert (await second.prove_phone()).step is Step.ITEMS, "no answer of another case counts"
+
+
+async def test_after_a_pause_the_phone_is_proved_again_and_the_password_chosen_again(provider: Provider) -> None:
+    somebody = register(provider, 44)
+    await somebody.reach_agreement(FUND, SOCIAL)
+    provider.clock.advance(29 * 60)
+    assert (await somebody.again()).step is Step.AGREEMENT
+    provider.clock.advance(61)
+    assert (await somebody.again()).step is Step.CODE
+    with pytest.raises(DraftMoved):
+        await somebody.registration.accept(somebody.draft, "zh-CN", somebody.who)
+    somebody.held = await somebody.registration.send_code(somebody.draft, somebody.who)
+    held = await somebody.prove_phone()
+    assert held.step is Step.PASSWORD, "what the authorities said is kept"
+
+
+async def test_another_visit_proves_the_phone_again_and_still_waits_for_the_authority(provider: Provider) -> None:
+    somebody = register(provider, 45)
+    await somebody.start()
+    provider.authorities.set_fault(CheckKind.IDENTITY, "unavailable")
+    with pytest.raises(AuthorityUnavailable):
+        await somebody.prove_phone()
+    held = await somebody.registration.renew_origin(await somebody.again(), "other", "origin", anew=True)
+    assert held.step is Step.CODE
+    provider.authorities.clear_faults()
+    assert await make_waiting(provider).tell_resumed() == 1
+    lost = register(provider, 46)
+    await lost.start()
+    await lost.prove_phone()
+    assert (await lost.registration.renew_origin(await lost.again(), "other", "origin", anew=False)).step is Step.ITEMS
+
+
+async def test_of_two_silent_authorities_the_last_one_back_is_told(provider: Provider) -> None:
+    somebody = register(provider, 47)
+    await somebody.start()
+    await somebody.prove_phone()
+    provider.authorities.set_fault(BANK, "unavailable")
+    provider.authorities.set_fault(SOCIAL, "unavailable")
+    with pytest.raises(AuthorityUnavailable):
+        await somebody.offer(BANK, SOCIAL)
+    provider.authorities.set_fault(SOCIAL)
+    assert await make_waiting(provider).tell_resumed() == 0
+    provider.authorities.clear_faults()
+    assert await make_waiting(provider).tell_resumed() == 1
+
+
+async def test_what_was_asked_about_somebody_else_is_no_evidence_of_the_account(provider: Provider) -> None:
+    known, own = register(provider, 48), register(provider, 49)
+    await known.start()
+    await known.prove_phone()
+    await known.offer(FUND, SOCIAL)
+    known.person = replace(own.person, phone=known.person.phone)
+    held = await known.start()
+    assert held.step is Step.CHECK, "the phone is proved, nothing else is"
+    known.held = await known.registration.check_identity(held, known.who)
+    await known.offer(BANK, CheckKind.DRIVER_LICENSE_FILE_NUMBER)
+    known.held = await known.registration.set_password(known.draft, PASSWORD, known.who)
+    done = await known.registration.accept(known.draft, "zh-CN", known.who)
+    rows = await provider.services.platform.database.fetch("SELECT kind FROM proofing_evidence WHERE person_id = $1", done.draft.person_id)
+    assert {row["kind"] for row in rows} == {"identity", "bank_card", "driver_license_file_number"}
+
+
+async def test_a_changed_phone_keeps_what_does_not_depend_on_it(provider: Provider) -> None:
+    somebody = register(provider, 51)
+    await somebody.start()
+    await somebody.prove_phone()
+    await somebody.offer(FUND, SOCIAL)
+    asked = provider.authorities.count_calls(CheckKind.IDENTITY)
+    somebody.phone = "13800999051"
+    assert (await somebody.start()).step is Step.CODE
+    assert (await somebody.prove_phone()).step is Step.PASSWORD
+    assert provider.authorities.count_calls(CheckKind.IDENTITY) == asked
 
 
 async def test_a_registration_ends_after_72_hours_with_an_audit_row(provider: Provider) -> None:
@@ -437,12 +515,12 @@ async def test_no_table_holds_a_name_or_number_in_clear(provider: Provider) -> N
 async def test_every_answer_is_audited_and_keeps_its_evidence(provider: Provider) -> None:
     somebody = Registering(provider, register(provider, 41).person, who=Requester("192.0.2.77", "browser", None, "request-41", "land"))
     await somebody.reach_agreement()
-    case = str(somebody.draft.draft.id)
+    case = str(somebody.draft.draft.case)
     made = [e for e in await provider.read_events("check_made") if case in e["details"]]
     assert len(made) == 4, "risk, register and two items"
     assert {e["client_id"] for e in made} == {"land"}
     rows = await provider.services.platform.database.fetch(
-        "SELECT kind, result, source, source_reference, input_mac FROM proofing_evidence WHERE case_id = $1", somebody.draft.draft.id
+        "SELECT kind, result, source, source_reference, input_mac FROM proofing_evidence WHERE case_id = $1", somebody.draft.draft.case
     )
     assert {(r["kind"], r["result"]) for r in rows} == {
         (kind, CheckResult.MATCH.value) for kind in ("identity", "phone", "social_security_card", "registration_risk")
