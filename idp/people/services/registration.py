@@ -47,6 +47,9 @@ from idp.platform.database import Database
 from keys import BlindIndex
 
 PURPOSE: Final = "registration"
+CONSENT: Final = "registration_notice"
+"""What the form says before it is sent: who is asked about what. The agreement comes later."""
+
 RISK_WAY: Final = "registration"
 RISK_LOCK: Final = timedelta(hours=24)
 """How long a browser whose registration the risk service advised against is refused, also after Back (S07)."""
@@ -339,7 +342,7 @@ class Registration:
             purpose=PURPOSE,
             answers=draft.answers,
             person_id=draft.person_id,
-            consent=f"registration:{self._agreements['zh-CN'].version}",
+            consent=CONSENT,
         )
 
     def _request_code(self, draft: Draft, who: Requester) -> CodeRequest:
