@@ -134,15 +134,17 @@ def list_registration_samples(
         "waiting": [],
         "items": items,
     }
-    raising |= {"only_phone": False, "blocked": False}
+    raising |= {"only_phone": False, "blocked": "", "count": 0, "opened": False}
     samples["raise"] = ("raise.html", raising)
+    samples["raise-opened"] = ("raise.html", {**raising, "items": items[:1], "earlier": ["bank_card"], "only_phone": True, "opened": True})
+    samples["raise-counted"] = ("raise.html", {**raising, "count": 1, "errors": [FieldError("", "items_insufficient", {"missing": 1})]})
     samples["raise-phone"] = (
         "raise.html",
         {**raising, "items": items[:1], "earlier": ["social_security_card", "bank_card"], "only_phone": True},
     )
     samples["raise-silent"] = ("raise.html", {**raising, "items": items[2:], "done": ["phone"], "waiting": ["social_security_card"]})
     samples["raise-errors"] = ("raise.html", {**raising, "department": long_department, "errors": [FieldError("", "raise_nothing_chosen")]})
-    samples["raise-blocked"] = ("raise.html", {**raising, "items": [], "blocked": True})
+    samples["raise-blocked"] = ("raise.html", {**raising, "items": [], "blocked": "not_raisable"})
     samples["register-done"] = ("register_done.html", {**flow, "department": department})
     samples["register-exists"] = ("register_exists.html", {"i": flow["i"], "department": department})
     return samples

@@ -16,7 +16,6 @@ from idp.people.rules.proofing import Proved, Short, judge_raising, plan_items
 from idp.people.rules.proofing_items import ITEM_OF, split_bank_phone
 from idp.people.rules.refusals import (
     AuthorityUnavailable,
-    ChecksLimited,
     ItemIsDocument,
     ItemsInsufficient,
     ItemsTooFew,
@@ -25,14 +24,15 @@ from idp.people.rules.refusals import (
 )
 from idp.people.rules.registration import Draft, add_answers
 from idp.people.services.activation import Activation
+from idp.people.services.check_limits import refuse_limited
 from idp.people.services.directory import People
 from idp.people.services.drafts import Drafts, HeldDraft
 from idp.people.services.proofing import Case, Proofing
 from idp.people.services.requester import Requester
 from idp.people.stores import drafts as draft_rows
-from idp.people.stores import evidence, levels
+from idp.people.stores import levels
 from idp.platform.audit_log import AuditLog
-from idp.platform.database import Database
+from idp.platform.database import Database, DatabaseRefused
 
 PURPOSE: Final = "raising"
 CONSENT: Final = "raising"
@@ -40,13 +40,32 @@ CONSENT: Final = "raising"
 
 @dataclass(frozen=True)
 class Need:
-    """What is missing for level 3. ``earlier`` matched when the account was opened, ``draft`` is what was begun already."""
+    """What is missing for level 3. ``earlier`` are the items that matched in cases that are over, ``held`` is what was begun already.
+
+    ``register_differs``: the register does not agree with the account's name and number, so the window has to look.
+    """
 
     ial: int
     phone: Phone
     earlier: frozenset[CheckKind]
     short: Short
     held: HeldDraft | None
+    register_differs: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class _Known:
+    """Whom the questions are about, as the account has them."""
+
+    ial: int
+    name: str
+    document: IdNumber
+    phone: Phone
+    has_own_phone: bool
+
+    def fits(self, draft: Draft) -> bool:
+        """Tell whether a draft is about the same: a corrected name or another phone is another case."""
+        return (draft.name, draft.document, draft.phone) == (self.name, self.document, self.phone)
 
 
 class Raising:
@@ -72,63 +91,83 @@ class Raising:
 
     async def look(self, person_id: UUID) -> Need:
         """Return what is missing. Raises NotRaisable for a person without document or phone: the window can help."""
-        ial, _, _, phone = await self._read(person_id)
-        earlier = await self._list_earlier(person_id)
-        held = await self._drafts.find_for(person_id)
-        draft = held.draft if held is not None else None
-        answers, pending = (draft.answers, draft.pending) if draft is not None and draft.phone == phone else ((), {})
-        verdict = judge_raising(ial, earlier, answers, pending)
+        known = await self._read(person_id)
+        earlier = await self._list_earlier(person_id) & ITEM_OF.keys()
+        held = await self._find(person_id, known)
+        if held is None:
+            verdict = judge_raising(known.ial, earlier, ())
+            return Need(known.ial, known.phone, earlier, verdict if isinstance(verdict, Short) else Short(1, ()), None)
+        draft = held.draft
+        verdict = judge_raising(known.ial, earlier, draft.answers, draft.pending, bank_names_phone=draft.bank_names_phone)
         short = verdict if isinstance(verdict, Short) else Short(1, ())
-        return Need(ial, phone, earlier, short, held if draft is not None and draft.phone == phone else None)
+        return Need(known.ial, known.phone, earlier, short, held, _has_register_said_no(draft))
 
     async def submit_items(self, person_id: UUID, items: Mapping[CheckKind, str], language: str, who: Requester) -> None:
         """Ask the authorities about these items; when they suffice, the level is raised and the phone bound.
 
-        Raises ItemIsDocument, ItemsTooFew, ItemsInsufficient, ChecksLimited, AuthorityUnavailable (what was typed is kept),
-        StillChecking, NotRaisable.
+        An account that the register never confirmed (imported, or from elsewhere) is asked about there as well. Raises
+        ItemIsDocument, ItemsTooFew, ItemsInsufficient, ChecksLimited, ChecksBusy, AuthorityUnavailable (what was
+        typed is kept), StillChecking, NotRaisable.
         """
-        ial, name, document, phone = await self._read(person_id)
-        held = await self._hold(person_id, name, document, phone, language)
+        known = await self._read(person_id)
+        if not items:
+            raise ItemsTooFew
+        held = await self._hold(person_id, known, language)
         offered = dict(items)
         if CheckKind.PHONE in offered:
-            offered[CheckKind.PHONE] = phone.value
+            offered[CheckKind.PHONE] = known.phone.value
         for kind, value in offered.items():
-            if equals_document(split_bank_phone(value)[0], document):
+            if equals_document(split_bank_phone(value)[0], known.document):
                 raise ItemIsDocument(field=ITEM_OF[kind].field)
-        planned = plan_items(offered, held.draft.answers)
-        if not planned:
-            raise ItemsTooFew
-        await self._ask(held, planned, ial, person_id, who)
+        await self._ask(held, plan_items(offered, held.draft.answers), known, person_id, who)
 
     async def continue_items(self, person_id: UUID, who: Requester) -> None:
         """Ask again what was typed and not answered. Raises as ``submit_items``."""
-        ial, _, _, phone = await self._read(person_id)
-        held = await self._drafts.find_for(person_id)
-        if held is None or held.draft.phone != phone or not held.draft.pending:
+        known = await self._read(person_id)
+        held = await self._find(person_id, known)
+        if held is None or not held.draft.pending:
             raise ItemsTooFew
-        await self._ask(held, dict(held.draft.pending), ial, person_id, who)
+        await self._ask(held, dict(held.draft.pending), known, person_id, who)
 
-    async def _ask(self, held: HeldDraft, planned: Mapping[CheckKind, str], ial: int, person_id: UUID, who: Requester) -> None:
+    async def _ask(self, held: HeldDraft, planned: Mapping[CheckKind, str], known: _Known, person_id: UUID, who: Requester) -> None:
         if held.checking:
             raise StillChecking
+        if _has_register_said_no(held.draft):
+            raise NotRaisable
+        earlier = await self._list_earlier(person_id)
+        if CheckKind.IDENTITY not in earlier | held.draft.matched:
+            planned = {CheckKind.IDENTITY: "", **planned}
+        if not planned:
+            raise ItemsTooFew
         held = await self._drafts.move(held, replace(held.draft, pending=MappingProxyType(dict(planned))), claim=True)
         draft = held.draft
-        case = Case(draft.id, draft.name, draft.document, draft.phone, PURPOSE, draft.answers, person_id, CONSENT)
+        case = Case(
+            draft.case,
+            draft.name,
+            draft.document,
+            draft.phone,
+            PURPOSE,
+            draft.answers,
+            person_id,
+            CONSENT,
+            phone_proven=known.has_own_phone,
+        )
         answers = await self._proofing.ask(case, planned, who)
         draft = add_answers(draft, tuple(a for a in answers if a.result is not CheckResult.LIMITED))
         limited = {a.kind for a in answers if a.result is CheckResult.LIMITED}
         draft = replace(draft, pending=MappingProxyType({k: v for k, v in draft.pending.items() if k not in limited}))
-        verdict = judge_raising(
-            ial, await self._list_earlier(person_id), draft.answers, draft.pending, bank_names_phone=draft.bank_names_phone
-        )
-        if isinstance(verdict, Proved):
+        verdict = judge_raising(known.ial, earlier, draft.answers, draft.pending, bank_names_phone=draft.bank_names_phone)
+        if isinstance(verdict, Proved) and CheckKind.IDENTITY in earlier | draft.matched:
             await self._finish(held, draft, verdict.ial, person_id, who)
             return
         await self._drafts.move(held, draft)
-        if verdict.awaited:
-            raise AuthorityUnavailable(kinds=",".join(kind.value for kind in verdict.awaited))
-        if limited:
-            raise ChecksLimited
+        if _has_register_said_no(draft):
+            raise NotRaisable
+        if draft.pending:
+            raise AuthorityUnavailable(kinds=",".join(kind.value for kind in CheckKind if kind in draft.pending))
+        # Enough without the register's word is only possible when it was not asked.
+        if limited or isinstance(verdict, Proved):
+            raise refuse_limited(answers, self._clock())
         raise ItemsInsufficient(missing=verdict.missing)
 
     async def _finish(self, held: HeldDraft, draft: Draft, ial: int, person_id: UUID, who: Requester) -> None:
@@ -138,7 +177,9 @@ class Raising:
             await self._drafts.move_in(tx, held, draft)
             if not await levels.raise_ial(tx, person_id, ial, now):
                 raise NotRaisable
-            await self._activation.bind_phone(tx, person_id, draft.phone, matched=CheckKind.PHONE in draft.matched, who=who)
+            if CheckKind.PHONE in draft.matched:
+                # A bank's word adds nothing to the binding: this number reaches the person already.
+                await self._activation.bind_phone(tx, person_id, draft.phone, matched=True, who=who)
             event = AuditEvent(
                 Kind.LEVEL_RAISED,
                 actor=f"person:{person_id}",
@@ -151,25 +192,42 @@ class Raising:
             await self._audit.record(tx, event)
             await draft_rows.drop(tx, draft.id)
 
-    async def _hold(self, person_id: UUID, name: str, document: IdNumber, phone: Phone, language: str) -> HeldDraft:
+    async def _hold(self, person_id: UUID, known: _Known, language: str) -> HeldDraft:
         held = await self._drafts.find_for(person_id)
-        if held is not None and held.draft.phone == phone:
+        if held is not None and known.fits(held.draft):
             return held
         if held is not None:
             await self._drafts.drop(held.draft)
-        draft = Draft(self._drafts.make_id(), language, "", "", self._clock(), name, document, phone, person_id=person_id, raising=True)
-        async with self._database.transaction() as tx:
-            return await self._drafts.add_for(tx, person_id, draft)
+        case, now = self._drafts.make_id(), self._clock()
+        draft = Draft(case, case, language, "", "", now, now, known.name, known.document, known.phone, person_id=person_id, raising=True)
+        try:
+            async with self._database.transaction() as tx:
+                return await self._drafts.add_for(tx, person_id, draft)
+        except DatabaseRefused:
+            # Of requests at once one begins; the others are told to look how it went.
+            if await self._drafts.find_for(person_id) is None:
+                raise
+            raise StillChecking from None
 
-    async def _read(self, person_id: UUID) -> tuple[int, str, IdNumber, Phone]:
+    async def _find(self, person_id: UUID, known: _Known) -> HeldDraft | None:
+        """Return what was begun about the person as the account has them now."""
+        held = await self._drafts.find_for(person_id)
+        return held if held is not None and known.fits(held.draft) else None
+
+    async def _read(self, person_id: UUID) -> _Known:
         known = await self._people.find_by_id(person_id)
         if known is None or known.standing.status is not Status.ACTIVE:
             raise NotRaisable
         profile = await self._people.read_profile(person_id)
         if profile.document is None or known.phone is None:
             raise NotRaisable
-        return known.standing.ial, profile.name, profile.document, known.phone
+        return _Known(known.standing.ial, profile.name, profile.document, known.phone, known.has_own_phone)
 
     async def _list_earlier(self, person_id: UUID) -> frozenset[CheckKind]:
-        """Return the items that matched when the account was opened; what is being added now is judged by the draft."""
-        return frozenset(CheckKind(kind) for kind in await evidence.list_matched(self._database, person_id)) & ITEM_OF.keys()
+        """Return what matched in cases that are over; what is being added now is judged by the draft."""
+        return frozenset(CheckKind(kind) for kind in await levels.list_proved(self._database, person_id))
+
+
+def _has_register_said_no(draft: Draft) -> bool:
+    """Tell whether the register answered, and not with a match."""
+    return not draft.identity_matched and any(a.kind is CheckKind.IDENTITY for a in draft.answers)

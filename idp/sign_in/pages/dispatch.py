@@ -46,7 +46,7 @@ class DispatchPage:
             case SignInNeeded():
                 return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)
             case PageNeeded(path=path):
-                return RedirectResponse(f"{path}?i={quote(interaction.id, safe='')}", 303)
+                return RedirectResponse(f"{path}?i={quote(interaction.id, safe='')}{'&opened=1' if opened else ''}", 303)
             case Leave(url=url):
                 return leave(self._pages, context, url, interaction.name_department(context.language), opened=opened)
             case Refused(code=code, back_url=back_url):

@@ -35,6 +35,9 @@ PATH: Final = "/raise"
 GO_ON: Final = frozenset({"step_repeated", "still_checking", "draft_moved", "authority_unavailable"})
 """Refusals after which the page says how things stand now."""
 
+WORDS: Final = {"items_too_few": "raise_nothing_chosen", "checks_limited": "items_limited"}
+"""Refusals that this page tells in words of its own."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -90,7 +93,7 @@ class RaisingPage:
             asked = await self._enter(context, interaction_id)
             if isinstance(asked, Response):
                 return asked
-            return await self._render(asked)
+            return await self._render(asked, opened=request.query_params.get("opened") == "1")
         except Refusal as refusal:
             return self._pages.refuse(context, refusal)
 
@@ -146,30 +149,39 @@ class RaisingPage:
         except NotRaisable:
             return await self._render(asked)
         except Refusal as refusal:
-            if refusal.code not in ITEM_ERRORS:
+            if refusal.code not in ITEM_ERRORS | {"checks_busy"}:
                 raise
-            key = "raise_nothing_chosen" if refusal.code == "items_too_few" else refusal.code
-            error = FieldError(str(refusal.facts.get("field", "")), key, refusal.facts)
+            error = FieldError(str(refusal.facts.get("field", "")), WORDS.get(refusal.code, refusal.code), refusal.facts)
             return await self._render(asked, form, [error], refusal)
         # What could not be reached before may be reached now: the sign-in may ask again.
         await self._interactions.replace(asked.held, replace(asked.flow, unreachable=False))
         return RedirectResponse(asked.name_page("/continue"), 303)
 
     async def _render(
-        self, asked: Asked, form: Form | None = None, errors: list[FieldError] | None = None, refusal: Refusal | None = None
+        self,
+        asked: Asked,
+        form: Form | None = None,
+        errors: list[FieldError] | None = None,
+        refusal: Refusal | None = None,
+        *,
+        opened: bool = False,
     ) -> Response:
         try:
             need = await self._raising.look(asked.session.person_id)
         except NotRaisable:
-            need = None
-        if need is not None and need.held is not None and need.held.checking:
+            return self._block(asked, NotRaisable.code, opened=opened)
+        if need.register_differs:
+            return self._block(asked, "raise_register_differs", opened=opened)
+        if need.held is not None and need.held.checking:
             return self._answer(asked, "register_checking.html", look=asked.name_page())
         status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
-        if need is None:
-            return self._answer(asked, "raise.html", phone="", earlier=(), done=(), waiting=(), items=(), only_phone=False, blocked=True)
         draft = need.held.draft if need.held is not None else None
         view = view_items(draft.answers if draft is not None else (), draft.pending if draft is not None else (), self._serves)
         only_phone = _needs_only_phone(need, view)
+        if only_phone and refusal is not None and refusal.code == "items_insufficient":
+            # There is no number to check and nothing else to try.
+            errors = [FieldError("phone_check", "raise_phone_differs")]
+        register = [CheckKind.IDENTITY.value] if draft is not None and CheckKind.IDENTITY in draft.pending else []
         return self._answer(
             asked,
             "raise.html",
@@ -178,11 +190,18 @@ class RaisingPage:
             phone=str(need.phone),
             earlier=_name_kinds(need.earlier - {CheckKind.PHONE}),
             done=view.done,
-            waiting=view.waiting,
+            count=0 if view.done else view.count,
+            waiting=[*register, *view.waiting],
             items=list_item_fields(_list_open(need, view, only_phone=only_phone), form, self._plan),
             only_phone=only_phone,
-            blocked=False,
+            blocked="",
+            opened=opened,
         )
+
+    def _block(self, asked: Asked, words: str, *, opened: bool) -> Response:
+        """Return the page that leads to the window and to the department."""
+        nothing: dict[str, Any] = dict.fromkeys(("earlier", "done", "waiting", "items"), ())
+        return self._answer(asked, "raise.html", phone="", count=0, only_phone=False, blocked=words, opened=opened, **nothing)
 
     def _answer(self, asked: Asked, template: str, status: int = 200, **values: Any) -> Response:
         flow = asked.flow

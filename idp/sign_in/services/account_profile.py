@@ -8,7 +8,7 @@ from uuid import UUID
 from idp.people.rules.identifiers import IdentifierKind, Phone
 from idp.people.rules.masking import mask_document, mask_name
 from idp.people.services.directory import People
-from idp.people.stores import evidence
+from idp.people.stores import levels
 from idp.platform.database import Database
 from idp.sign_in.services.account import Owner
 from idp.sign_in.stores import account_profile as store
@@ -60,7 +60,7 @@ class AccountProfile:
         person_id = owner.person_id
         profile = await self._people.read_profile(person_id)
         phones = await store.list_phones(self._database, person_id)
-        matched = await evidence.list_matched(self._database, person_id)
+        matched = await levels.list_proved(self._database, person_id)
         return ProfileSheet(
             name=mask_name(profile.name),
             document_kind=profile.document.kind.value if profile.document is not None else "",

@@ -6,7 +6,9 @@ import pytest
 import pytest_asyncio
 
 from idp.kernel.checks import CheckKind
-from tests.support.provider import Provider, run_provider
+from idp.people.rules.identifiers import IdentifierKind, IdNumber, parse_document, parse_phone
+from idp.people.services.directory import NewPerson
+from tests.support.provider import Provider, Somebody, run_provider
 from tests.support.registering import Registering
 
 
@@ -49,6 +51,23 @@ async def test_another_phone_at_the_bank_is_a_mismatch(provider: Provider) -> No
     page = await web.send(bank_card=web.person.bank_card, bank_phone="13900000001", housing_fund_account=web.person.housing_fund_account)
     assert page.status_code == 422
     assert "还差1项" in page.text
+
+
+async def test_a_bank_that_names_the_phone_raises_and_binds_nothing_anew(provider: Provider) -> None:
+    web = Registering(provider, 503)
+    person = web.person
+    document = parse_document(IdentifierKind.RESIDENT_ID, person.id_number, provider.clock().date())
+    assert isinstance(document, IdNumber)
+    person_id = await provider.services.people.add_person(NewPerson(person.name, document, parse_phone(person.bank_phone), 2, None, None))
+    web.client.cookies.update(await provider.open_session(Somebody(person_id, "", "", "")))
+    await web.get("/raise")
+    await web.send(bank_card=person.bank_card, bank_phone=person.bank_phone, housing_fund_account=person.housing_fund_account)
+    known = await provider.services.people.find_by_id(person_id)
+    assert known is not None
+    assert known.standing.ial == 3
+    assert known.standing.phone_matched_at is None, "the bank is not the operator"
+    contacts = await provider.services.platform.database.fetch("SELECT state FROM person_contacts WHERE person_id = $1", person_id)
+    assert contacts == [], "the number is the person's own already"
 
 
 async def test_the_provinces_lengths_hold(provider: Provider) -> None:

@@ -1,13 +1,18 @@
 """Who is too little known for a department proves more on the way there, later, or not at all; and is never left standing."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from idp.demo.population import make_person
 from idp.kernel.checks import CheckKind
 from idp.kernel.levels import Acr
-from tests.support.provider import Provider
+from idp.people.rules.identifiers import IdentifierKind, IdNumber, parse_document, parse_phone
+from idp.people.services.directory import NewPerson
+from tests.support.provider import Provider, Somebody
 from tests.support.registering import Registering
 from tests.support.web import Web, find_code
 
@@ -54,6 +59,7 @@ async def test_only_the_phone_is_missing_and_the_department_gets_its_answer(prov
     assert 'name="phone_check"' in web.text
     assert 'name="bank_card"' not in web.text
     assert web.person.phone not in web.text
+    assert "您的账号已经开通" in web.text
     await web.send(phone_check="1")
     assert "code" in read_answer(web)
 
@@ -96,7 +102,8 @@ async def test_nothing_chosen_and_a_phone_in_another_name(provider: Provider, nu
     await web.take("agreement")
     page = await web.send(phone_check="1")
     assert page.status_code == 422
-    assert "还差1项" in page.text
+    assert "还不能确认这个手机号是用您本人的身份办理的" in page.text
+    assert "请检查号码" not in page.text, "there is no number to check"
     assert 'id="later"' in page.text
 
 
@@ -145,3 +152,84 @@ async def test_who_comes_back_with_a_password_proves_the_phone_and_then_its_code
     assert 'name="code"' in web.text, "the level is there, the second factor not yet"
     await web.submit("/sign-in", code=await web.read_code())
     assert "code" in read_answer(web)
+
+
+async def add_stranger(provider: Provider, number: int, ial: int = 2) -> Registering:
+    """Return the browser of a signed-in person of the registers whom this house never asked an authority about."""
+    web = Registering(provider, number)
+    q = web.person
+    document = parse_document(IdentifierKind.RESIDENT_ID, q.id_number, provider.clock().date())
+    phone = parse_phone(q.phone)
+    assert isinstance(document, IdNumber)
+    assert phone is not None
+    person_id = await provider.services.people.add_person(NewPerson(q.name, document, phone, ial, None, None))
+    web.client.cookies.update(await provider.open_session(Somebody(person_id, "", "", "")))
+    await web.get("/raise")
+    return web
+
+
+async def find_ial(provider: Provider, web: Registering) -> int:
+    known = await provider.services.people.find_by_identifier(web.person.id_number)
+    assert known is not None
+    return known.standing.ial
+
+
+async def test_level_three_includes_the_register(provider: Provider, numbers: Iterator[int]) -> None:
+    web = await add_stranger(provider, next(numbers), ial=1)
+    before = provider.authorities.count_calls("identity")
+    await web.send(phone_check="1", bank_card=web.person.bank_card)
+    assert provider.authorities.count_calls("identity") == before + 1
+    assert await find_ial(provider, web) == 3
+
+
+async def test_who_is_not_in_the_register_goes_to_the_window(provider: Provider, numbers: Iterator[int]) -> None:
+    web = await add_stranger(provider, next(numbers))
+    known = provider.authorities.registers.find("resident_id", web.person.id_number)
+    assert known is not None
+    provider.authorities.add_person(replace(known, name="别人"))
+    await web.send(phone_check="1", bank_card=web.person.bank_card)
+    provider.authorities.add_person(known)
+    assert await find_ial(provider, web) == 2
+    assert "没有与公安机关的登记信息核对一致" in web.text
+    assert 'name="bank_card"' not in web.text
+    assert 'id="later"' in web.text
+
+
+async def test_s37_a_silent_register_is_named_and_asked_again(provider: Provider, numbers: Iterator[int]) -> None:
+    web = await add_stranger(provider, next(numbers))
+    provider.authorities.set_fault(CheckKind.IDENTITY, "unavailable")
+    try:
+        await web.send(phone_check="1", bank_card=web.person.bank_card)
+        assert "暂时联系不上：公安机关（姓名和证件号码）" in web.text
+        assert await find_ial(provider, web) == 2
+    finally:
+        provider.authorities.clear_faults()
+    calls = provider.authorities.count_calls("bank_card")
+    await web.send(retry="1")
+    assert await find_ial(provider, web) == 3
+    assert provider.authorities.count_calls("bank_card") == calls, "what matched is not asked again"
+
+
+async def test_the_page_never_says_which_item_agreed(provider: Provider, numbers: Iterator[int]) -> None:
+    web = await add_stranger(provider, next(numbers))
+    other = make_person(next(numbers))
+    await web.send(social_security_card=web.person.social_security_card, housing_fund_account=other.housing_fund_account)
+    await web.get(str(web.page and web.page.request.url))
+    assert "<li>社会保障卡</li>" not in web.text
+    assert "<li>已有1项核对一致</li>" in web.text
+    assert 'name="social_security_card"' in web.text, "nor by what is not asked any more"
+    await web.get("/account/profile")
+    assert "社会保障卡" not in web.text
+    await web.get("/raise")
+    await web.send(phone_check="1")
+    assert await find_ial(provider, web) == 3
+    await web.get("/account/profile")
+    assert "社会保障卡" in web.text
+
+
+async def test_sent_four_times_at_once_it_begins_once(provider: Provider, numbers: Iterator[int]) -> None:
+    web = await register_without_phone(provider, next(numbers))
+    form = {**web.fields(), "phone_check": "1"}
+    answers = await asyncio.gather(*(web.client.post("/raise", data=form) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {303}
+    assert await find_ial(provider, web) == 3
