@@ -51,7 +51,7 @@ class NameSlip(StrEnum):
 
 @dataclass(frozen=True, repr=False)
 class RealName:
-    """A name as its document has it. It prints masked; ``value`` is NFC, a Chinese one without spaces."""
+    """A name as its document has it. It prints masked; ``value`` is NFC, a Chinese one without spaces, a Latin one in capitals."""
 
     value: str
 
@@ -69,7 +69,8 @@ def check_name(text: str) -> RealName | NameSlip:
     """Return the name that ``text`` is, or why it is none.
 
     A name is Chinese (2 to 50 ideographs and middle dots) or, for foreigners, in Latin letters (2 to 100 with spaces, hyphens,
-    apostrophes, full stops). It is never both, for a document has one or the other in the field that the register compares.
+    apostrophes, full stops), and then in capitals as documents print it (ICAO 9303-3). It is never both, for a document has one or
+    the other in the field that the register compares.
     """
     if len(text) > MAX_TEXT:
         return NameSlip.TOO_LONG
@@ -100,7 +101,12 @@ def _check_chinese(written: str) -> RealName | NameSlip:
 def _check_latin(written: str) -> RealName | NameSlip:
     if not all(_is_latin(character) or character in " '.-" for character in written):
         return NameSlip.WRONG_CHARACTER
-    return _bound(written, LONGEST_LATIN) if _LATIN.fullmatch(written) else NameSlip.MISPLACED_MARK
+    return _bound(_raise(written), LONGEST_LATIN) if _LATIN.fullmatch(written) else NameSlip.MISPLACED_MARK
+
+
+def _raise(written: str) -> str:
+    """Return Latin text in capitals. A letter whose capital is not made of Latin letters alone stays: it would be no name any more."""
+    return "".join(big if all(map(_is_latin, big := letter.upper())) else letter for letter in written)
 
 
 def _bound(name: str, longest: int) -> RealName | NameSlip:

@@ -32,12 +32,15 @@ from idp.people.rules.names import LONGEST, LONGEST_LATIN, NameSlip, RealName, c
         ("葛\U000e0100明\U000e01ef", "葛明"),
         ("SMITH JOHN", "SMITH JOHN"),
         ("ＳＭＩＴＨ　ＪＯＨＮ", "SMITH JOHN"),
-        ("  Anne-Marie   O’Neill ", "Anne-Marie O'Neill"),
-        ("J. R. R. Tolkien", "J. R. R. Tolkien"),
-        ("Sammy Davis Jr.", "Sammy Davis Jr."),
-        ("'t Hooft", "'t Hooft"),
-        ("Ju\u0308rgen Groß", "Jürgen Groß"),
-        ("Nguyễn Văn An", "Nguyễn Văn An"),
+        ("  Anne-Marie   O’Neill ", "ANNE-MARIE O'NEILL"),
+        ("J. R. R. Tolkien", "J. R. R. TOLKIEN"),
+        ("Sammy Davis Jr.", "SAMMY DAVIS JR."),
+        ("'t Hooft", "'T HOOFT"),
+        ("Ju\u0308rgen Groß", "JÜRGEN GROSS"),
+        ("Nguyễn Văn An", "NGUYỄN VĂN AN"),
+        ("smith john", "SMITH JOHN"),
+        ("ｓｍｉｔｈ ｊｏｈｎ", "SMITH JOHN"),
+        ("Ja\u01f0 \u1e96o", "JA\u01f0 \u1e96O"),
         ("张" * LONGEST, "张" * LONGEST),
         ("A" * LONGEST_LATIN, "A" * LONGEST_LATIN),
     ],
@@ -92,6 +95,18 @@ def test_no_text_breaks_the_check(text: str) -> None:
         assert not any(
             unicodedata.category(character)[0] in "CN" and character != "〇" for character in found.value if character < "\U00020000"
         )
+        assert check_name(found.value) == found
+
+
+@given(st.text(alphabet="abßﬁöĳ '-.", min_size=1, max_size=12))
+def test_a_latin_name_is_one_name_however_it_is_typed(text: str) -> None:
+    assert check_name(text) == check_name(text.upper())
+
+
+@given(st.text(alphabet="abŉǰẖ '-.", min_size=1, max_size=12))
+def test_a_letter_without_a_capital_stays_as_it_is(text: str) -> None:
+    found = check_name(text)
+    if isinstance(found, RealName):
         assert check_name(found.value) == found
 
 
