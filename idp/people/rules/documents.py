@@ -20,6 +20,9 @@ PROVINCES: Final = frozenset(
 RESIDENCE_PERMITS: Final = ("810000", "820000", "830000")
 """What the residence permits of Hong Kong, Macao and Taiwan begin with."""
 
+HK_MACAO_LENGTH: Final = 9
+"""The number of a travel permit for Hong Kong and Macao: its holder's for life; two digits that follow count the issues of the card."""
+
 _EIGHTEEN = re.compile(r"[0-9]{17}[0-9X]")
 _ENDED = re.compile(r"[0-9]{15}")
 _CARD_OF_2017 = re.compile(r"[A-Z]{3}[0-9]{12}")

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from idp.people.rules.documents import (
+    HK_MACAO_LENGTH,
     DocumentSlip,
     FindSlip,
     find_card_check_digit,
@@ -66,7 +67,10 @@ class Gender(StrEnum):
 
 @dataclass(frozen=True, repr=False)
 class IdNumber:
-    """A checked document number. It prints masked; ``value`` is the number itself, letters upper-case."""
+    """A checked document number. It prints masked; ``value`` is the number itself, letters upper-case.
+
+    Of a travel permit for Hong Kong and Macao it is the nine characters that stay for life, without the count of issues.
+    """
 
     kind: IdentifierKind
     value: str
@@ -156,7 +160,9 @@ def parse_document(kind: IdentifierKind, text: str, today: date) -> IdNumber | D
     if kind not in _FIND_SLIP:
         return DocumentSlip.NOT_THIS_KIND
     slip = _FIND_SLIP[kind](value, today)
-    return IdNumber(kind, value) if slip is None else slip
+    if slip is not None:
+        return slip
+    return IdNumber(kind, value[:HK_MACAO_LENGTH] if kind is IdentifierKind.HK_MACAO_TRAVEL_PERMIT else value)
 
 
 def parse_id_number(text: str, today: date) -> IdNumber | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from idp.kernel.checks import CheckKind
 from idp.people.rules.documents import PROVINCES
-from idp.people.rules.identifiers import MAX_TEXT, IdNumber, normalize
+from idp.people.rules.identifiers import MAX_TEXT, IdentifierKind, IdNumber, normalize
 from idp.people.rules.masking import mask_item
 
 ITEM_KINDS: Final = (
@@ -17,6 +17,9 @@ ITEM_KINDS: Final = (
     CheckKind.DRIVER_LICENSE_FILE_NUMBER,
 )
 """The questions whose subject is a number of its own; the phone's is an identifier."""
+
+ISSUES: Final = 2
+"""Digits that count the issues of a travel permit for Hong Kong and Macao."""
 
 _DIGITS = re.compile(r"[0-9]+")
 _LETTERS_AND_DIGITS = re.compile(r"[A-Z0-9]+")
@@ -120,10 +123,13 @@ def find_luhn_digit(digits: str) -> str:
 def equals_document(item: ItemNumber | str, document: IdNumber) -> bool:
     """Tell whether an item is the document's own number retyped, however it is spelled: such an item proves nothing (S54).
 
-    Of an 18-character number also without its check character, and as the 15 digits of the first generation.
+    Of an 18-character number also without its check character, and as the 15 digits of the first generation; of a travel permit for
+    Hong Kong and Macao also with its count of issues.
     """
     value = normalize(item if isinstance(item, str) else item.value)
     number = document.value
+    if document.kind is IdentifierKind.HK_MACAO_TRAVEL_PERMIT and len(value) == len(number) + ISSUES:
+        value = value[: len(number)]
     spellings = {number, number[:17], number[:6] + number[8:17]} if len(number) == 18 else {number}
     return value in spellings
 

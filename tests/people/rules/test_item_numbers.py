@@ -141,6 +141,8 @@ def test_s54_the_documents_number_retyped_is_no_item(kind: CheckKind, typed: str
         (IdNumber(IdentifierKind.RESIDENT_ID, "51010720240101002X"), "510107202401010020", False),
         (IdNumber(IdentifierKind.PASSPORT, "E12345678"), "e 1234 5678", True),
         (IdNumber(IdentifierKind.PASSPORT, "E12345678"), "E12345679", False),
+        (IdNumber(IdentifierKind.HK_MACAO_TRAVEL_PERMIT, "H12345678"), "h1234567803", True),
+        (IdNumber(IdentifierKind.HK_MACAO_TRAVEL_PERMIT, "H12345678"), "h123456780", False),
         (IdNumber(IdentifierKind.FOREIGN_PERMANENT_RESIDENT_2017, "USA110090030712"), "usa110090030712", True),
         (IdNumber(IdentifierKind.RESIDENT_ID, "110101195002280019"), "6214830000000000015", False),
         (IdNumber(IdentifierKind.RESIDENT_ID, "110101195002280019"), "", False),

@@ -45,3 +45,15 @@ async def test_a_permit_goes_before_a_passport_of_the_same_characters(house: Hou
     found = await house.people.find_by_identifier("H55555555")
     assert found is not None
     assert found.standing.person_id == permit
+
+
+async def test_one_travel_permit_is_one_account_with_and_without_its_count_of_issues(house: House) -> None:
+    today = house.clock().date()
+    longer = parse_document(IdentifierKind.HK_MACAO_TRAVEL_PERMIT, "H6655443301", today)
+    assert isinstance(longer, IdNumber)
+    assert longer == parse_document(IdentifierKind.HK_MACAO_TRAVEL_PERMIT, "H66554433", today)
+    person_id = await house.people.add_person(NewPerson("王小明", longer, None, 2))
+    for typed in ("H66554433", "h6655443301", "H6655443302"):
+        found = await house.people.find_by_identifier(typed)
+        assert found is not None
+        assert found.standing.person_id == person_id
