@@ -157,9 +157,6 @@ def _find_step(
     if reached is None or not meets(reached, wanted):
         attainable = find_acr(standing.ial, _find_offered_aal(standing, standing.phone_matched_at, now))
         if not progress.declined and not meets(attainable, wanted) and _is_raisable(standing, wanted, now):
-            target = min(wanted, attainable, key=ACR_ORDER.index) if attainable is not None else None
-            if target is not None and not meets(reached, target):
-                return SignInRequired(wanted, fresh_after)  # the best that can be proved today, then the page that raises the rest
             return ProofRequired(wanted)
         if attainable is None or not meets(attainable, client.minimum_acr):
             return LevelUnreachable(UNMET)

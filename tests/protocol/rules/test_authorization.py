@@ -67,6 +67,14 @@ def test_what_can_be_proved_today_comes_before_the_page_that_raises_the_rest() -
     assert decide(make_request(), SUBSTANTIAL, make_standing(ial=1), None, FIRST_VISIT, NOW) == ProofRequired(Acr.SUBSTANTIAL)
 
 
+def test_what_waits_for_tomorrow_is_told_at_once_without_a_page() -> None:
+    recovered = replace(make_standing(), recovered_at=NOW - timedelta(hours=1))
+    assert isinstance(decide(make_request(), SUBSTANTIAL, recovered, None, FIRST_VISIT, NOW), LevelUnreachable)
+    silent = decide(make_request(prompts=frozenset({"none"})), SUBSTANTIAL, recovered, None, FIRST_VISIT, NOW)
+    assert isinstance(silent, Denied)
+    assert silent.error.error == "unmet_authentication_requirements"
+
+
 def test_what_items_cannot_lead_to_is_not_asked_for() -> None:
     decision = decide(make_request(wanted=Acr.HIGH), CLIENT, make_standing(ial=2), None, FIRST_VISIT, NOW)
     assert isinstance(decision, Granted)
