@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID
 
 from idp.authenticators.rules.throttling import (
     Allowed,
@@ -66,17 +65,15 @@ class Throttle:
         self._clock = clock
         self._limits = limits
 
-    async def admit(
-        self, way: Way, identifier: str, person_id: UUID | None, device_hash: bytes | None, address: str
-    ) -> Ticket | TurnedAway:
+    async def admit(self, way: Way, identifier: str, device_hash: bytes | None, address: str) -> Ticket | TurnedAway:
         """Count an attempt and tell whether it may be checked.
 
-        ``identifier`` is normalised; with ``person_id``, whoever has it, all identifiers of that person share one budget.
+        ``identifier`` is normalised, as it was typed; who has it plays no part: a budget that two identifiers shared would tell that one
+        person has both.
         ``device_hash`` is given only for a device that this person is known to have used.
         """
         now = self._clock()
-        subject = identifier if person_id is None else person_id.hex
-        hashes = self._index.index_all(INDEX_KIND, name_subject(way, subject, device_hash, address))
+        hashes = self._index.index_all(INDEX_KIND, name_subject(way, identifier, device_hash, address))
         key = hashes[0].hex()
         locked_until = await locks.find_lock(self._database, way.value, hashes, now)
         # The delay is looked at before anything is counted: what is refused by it leaves no trace that would have to be given back.

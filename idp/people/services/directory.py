@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from idp.authenticators.services.passwords import Passwords
+from idp.authenticators.stores import known_devices
 from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.clock import SHANGHAI, Clock, Random
 from idp.kernel.ids import PersonId, make_uuid7
@@ -16,7 +17,7 @@ from idp.people.rules.masking import mask_name
 from idp.people.rules.person import PERSON_TRANSITIONS, STANDING_LOST, Standing, Status, StatusEvent
 from idp.people.rules.profile import Profile, make_profile
 from idp.people.stores import identifiers, people
-from idp.people.stores.people import FoundPerson
+from idp.people.stores.people import FoundPerson, HeldPerson
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from keys import BlindIndex, Sealer, row_aad
@@ -38,13 +39,15 @@ class KnownPerson:
     """Who somebody is to the sign-in: standing, and the phone that codes go to.
 
     ``phone_seen_at`` is when it last proved to be this person's, as far as is known; None for a contact number, which is no sign-in
-    identifier. ``must_change``: the password has become known to everybody; None without one.
+    identifier. ``must_change``: the password has become known to everybody; None without one. ``password_changed_at`` names the password:
+    what was proved with another one counts no more.
     """
 
     standing: Standing
     phone: Phone | None
     phone_seen_at: datetime | None = None
     must_change: bool | None = False
+    password_changed_at: datetime | None = None
 
     @property
     def has_own_phone(self) -> bool:
@@ -159,9 +162,9 @@ class People:
         async with self._database.transaction() as tx:
             return await identifiers.refresh_phone_match(tx, person_id, matched_at)
 
-    async def note_phone_use(self, tx: Transaction, person_id: UUID, phone: Phone) -> None:
-        """Note in the caller's transaction that a code sent to this number came back."""
-        await identifiers.note_phone_use(tx, person_id, self._index_phone(phone), self._clock())
+    async def note_phone_use(self, tx: Transaction, person_id: UUID, phone: Phone) -> bool:
+        """Note in the caller's transaction that a code sent to this number came back; False when it is no identifier of the person."""
+        return await identifiers.note_phone_use(tx, person_id, self._index_phone(phone), self._clock())
 
     async def confirm_phone(self, tx: Transaction, person_id: UUID, phone: Phone) -> bool:
         """Note in the caller's transaction that the operator matched this number again; False when it is not the person's any more."""
@@ -176,26 +179,35 @@ class People:
         return standing.recovered_at is not None and self._clock() - standing.recovered_at < RECOVERY_HOLD
 
     async def note_recovery(self, tx: Transaction, person_id: UUID, reason: str) -> None:
-        """Let the day of one factor begin, and end every session and grant, in the caller's transaction."""
+        """Let the day of one factor begin, and end every session and grant and forget every device, in the caller's transaction."""
         await people.note_recovery(tx, person_id, self._clock())
+        await known_devices.forget(tx, person_id)
         await self._on_standing_lost(tx, person_id, reason)
 
     async def change_status(self, tx: Transaction, person_id: UUID, before: Status, event: StatusEvent) -> Status:
         """Let ``event`` happen to an account in the caller's transaction, who also audits it.
 
-        An account that is banned, frozen, closed or reported dead loses every session and grant in the same transaction.
+        An account that is banned, frozen, closed or reported dead loses every session, grant and known device in the same transaction.
         Raises IllegalTransition when the table has no such row, UnknownPerson when the account is not ``before`` any more.
         """
         after = PERSON_TRANSITIONS.follow(before, event)
         if not await people.set_status(tx, person_id, before, after, self._clock()):
             raise UnknownPerson
         if after in STANDING_LOST:
+            await known_devices.forget(tx, person_id)
             await self._on_standing_lost(tx, person_id, after.value)
         return after
 
     async def hold_status(self, tx: Transaction, person_id: UUID) -> Status | None:
         """Return the account's status, which nobody changes before the caller's transaction ends; None for an unknown id."""
         return await people.hold_status(tx, person_id)
+
+    async def hold(self, tx: Transaction, person_id: UUID, *, alone: bool = False) -> HeldPerson | None:
+        """Return status, recovery and password, which nobody changes before the caller's transaction ends; None for an unknown id.
+
+        ``alone`` for whoever is going to change one of them.
+        """
+        return await people.hold(tx, person_id, alone=alone)
 
     async def _add_identifier(
         self, tx: Transaction, person_id: UUID, kind: IdentifierKind, value: str, matched_at: datetime | None, now: datetime
@@ -214,7 +226,7 @@ class People:
         elif found.contact_index is not None and found.contact_sealed is not None:
             aad = row_aad("person_contacts", "sealed", found.standing.person_id.bytes + found.contact_index)
             phone = Phone(self._sealer.open(found.contact_sealed, aad).decode())
-        return KnownPerson(found.standing, phone, found.phone_seen_at, found.must_change)
+        return KnownPerson(found.standing, phone, found.phone_seen_at, found.must_change, found.password_changed_at)
 
     def _index_phone(self, phone: Phone) -> Sequence[bytes]:
         return self._index.index_all(IdentifierKind.PHONE.value, phone.value)

@@ -17,6 +17,7 @@ REFRESH_PHONE_MATCH = "UPDATE person_identifiers SET matched_at = $2 WHERE perso
 NOTE_PHONE_USE = """
     UPDATE person_identifiers SET used_at = $3
     WHERE person_id = $1 AND kind = 'phone' AND index_value = ANY($2::bytea[]) AND state = 'active'
+    RETURNING kind
 """
 
 # Only the number that was asked about: the person may have another one by now.
@@ -50,9 +51,9 @@ async def refresh_phone_match(tx: Transaction, person_id: UUID, matched_at: date
     return await tx.fetchval(REFRESH_PHONE_MATCH, person_id, matched_at) is not None
 
 
-async def note_phone_use(tx: Transaction, person_id: UUID, index_values: Sequence[bytes], now: datetime) -> None:
-    """Note that a code sent to this number came back; nothing happens when it is no sign-in identifier of the person."""
-    await tx.execute(NOTE_PHONE_USE, person_id, index_values, now)
+async def note_phone_use(tx: Transaction, person_id: UUID, index_values: Sequence[bytes], now: datetime) -> bool:
+    """Note that a code sent to this number came back; tell False when it is no sign-in identifier of the person (any more)."""
+    return await tx.fetchval(NOTE_PHONE_USE, person_id, index_values, now) is not None
 
 
 async def freeze_phone(tx: Transaction, person_id: UUID, index_values: Sequence[bytes]) -> bool:

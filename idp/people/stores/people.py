@@ -16,11 +16,18 @@ SET_STATUS = "UPDATE people SET status = $3, updated_at = $4 WHERE id = $1 AND s
 
 HOLD_STATUS = "SELECT status FROM people WHERE id = $1 FOR SHARE"
 
+HOLD_STANDING = "SELECT status, recovered_at FROM people WHERE id = $1 FOR SHARE"
+
+# Who changes the password holds the person alone, so everybody who opens a session meanwhile waits here and then reads the new one.
+HOLD_ALONE = "SELECT status, recovered_at FROM people WHERE id = $1 FOR NO KEY UPDATE"
+
+FIND_PASSWORD_CHANGE = "SELECT changed_at FROM passwords WHERE person_id = $1"  # noqa: S105 - a statement
+
 # Codes go to the active sign-in identifier, else to a contact number; a number that somebody else took over reaches nobody.
 PERSON = """
     p.id, p.status, p.ial, p.recovered_at, phone.index_value AS phone_index, phone.sealed AS phone_sealed, phone.matched_at,
            greatest(phone.created_at, phone.used_at, phone.matched_at) AS phone_seen_at,
-           contact.phone_index AS contact_index, contact.sealed AS contact_sealed, w.must_change
+           contact.phone_index AS contact_index, contact.sealed AS contact_sealed, w.must_change, w.changed_at AS password_changed_at
 """
 
 REACHED = """
@@ -54,7 +61,7 @@ class FoundPerson:
     """A person's standing and the sealed phone that codes go to, with the index that its envelope is bound to.
 
     ``phone_…`` is a sign-in identifier, last heard of at ``phone_seen_at``; ``contact_…`` a number without that role, used when there is no
-    other. ``must_change`` is None without a password.
+    other. ``must_change`` and ``password_changed_at`` are None without a password.
     """
 
     standing: Standing
@@ -64,6 +71,16 @@ class FoundPerson:
     contact_index: bytes | None = None
     contact_sealed: bytes | None = None
     must_change: bool | None = None
+    password_changed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class HeldPerson:
+    """What decides whether something proved before still counts. ``password_changed_at`` is None without a password."""
+
+    status: Status
+    recovered_at: datetime | None
+    password_changed_at: datetime | None
 
 
 async def add(tx: Transaction, person_id: UUID, status: Status, ial: int, sealed_profile: bytes, now: datetime) -> None:
@@ -80,6 +97,18 @@ async def hold_status(tx: Transaction, person_id: UUID) -> Status | None:
     """Return the status and keep it as it is until the transaction ends, None for an unknown person."""
     status: str | None = await tx.fetchval(HOLD_STATUS, person_id)
     return Status(status) if status is not None else None
+
+
+async def hold(tx: Transaction, person_id: UUID, *, alone: bool) -> HeldPerson | None:
+    """Keep status, recovery and password as they are until the transaction ends; None for an unknown person.
+
+    ``alone`` for whoever is going to change one of them: then nobody else holds the person.
+    """
+    row = await tx.fetchrow(HOLD_ALONE if alone else HOLD_STANDING, person_id)
+    if row is None:
+        return None
+    # A statement of its own: the one that waited for the lock still sees what was before it.
+    return HeldPerson(Status(row["status"]), row["recovered_at"], await tx.fetchval(FIND_PASSWORD_CHANGE, person_id))
 
 
 async def note_recovery(tx: Transaction, person_id: UUID, now: datetime) -> None:
@@ -116,4 +145,5 @@ def _read(rows: Sequence[Row]) -> FoundPerson | None:
         row["contact_index"],
         row["contact_sealed"],
         row["must_change"],
+        row["password_changed_at"],
     )

@@ -29,7 +29,8 @@ class Interaction:
     instant (``prompt=login``, ``max_age``). ``unreachable`` says that the person proved all that can be proved and ``wanted``
     was not reached: the continuation lowers the class or refuses, but does not ask for sign-in again. ``declined``: the person does
     not want to, or cannot, prove more of the identity now. ``claimed`` is the identifier, as typed, that a code was asked for before
-    anything was proved; "" when the flow does not wait for such a code.
+    anything was proved; "" when the flow does not wait for such a code. ``password_of`` names the password among ``proved``: when it was
+    set, as read before it was compared.
 
     ``department`` and ``department_en`` are its name, ``home_url`` is where somebody who lost the way begins again there ("" unknown).
     """
@@ -54,6 +55,7 @@ class Interaction:
     home_url: str = ""
     declined: bool = False
     claimed: str = ""
+    password_of: datetime | None = None
 
     def name_department(self, language: str) -> str:
         """Return the department's name in the language of a page."""

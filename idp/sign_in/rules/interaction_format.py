@@ -40,6 +40,7 @@ def write_interaction(interaction: Interaction) -> bytes:
             "home_url": interaction.home_url,
             "declined": interaction.declined,
             "claimed": interaction.claimed,
+            "password_of": interaction.password_of.isoformat() if interaction.password_of else None,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -72,6 +73,7 @@ def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
         home_url=raw.get("home_url", ""),
         declined=raw.get("declined", False),
         claimed=raw.get("claimed", ""),
+        password_of=datetime.fromisoformat(raw["password_of"]) if raw.get("password_of") else None,
     )
 
 

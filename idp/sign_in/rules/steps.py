@@ -86,6 +86,17 @@ def drop_stale(proved: Iterable[Proved], now: datetime) -> tuple[Proved, ...]:
     return tuple(p for p in proved if now - p.at < FLOW_LIFE)
 
 
+def drop_outlived(
+    proved: Iterable[Proved], password_of: datetime | None, password_changed_at: datetime | None, recovered_at: datetime | None
+) -> tuple[Proved, ...]:
+    """Return what still counts of an unfinished flow: a password only while it is the account's, nothing from before a recovery.
+
+    ``password_of`` and ``password_changed_at`` are the instants at which the password that was proved, and the account's, were set.
+    """
+    kept = (p for p in proved if recovered_at is None or p.at >= recovered_at)
+    return tuple(p for p in kept if p.factor is not Factor.PASSWORD or (password_of is not None and password_of == password_changed_at))
+
+
 def decide_next(wanted: Acr, subject: Subject | None, proved: tuple[Proved, ...], fresh_after: datetime | None, now: datetime) -> NextStep:
     """Decide what to ask next for ``wanted``, given everything ``proved`` by the live session and in this flow.
 

@@ -81,11 +81,11 @@ class AccountPassword:
         personal = Personal(profile.name, document.value if document is not None else "", phone.value if phone is not None else "")
         verifier = await self._passwords.choose(chosen, personal)
         async with self._database.transaction() as tx:
-            if await self._people.hold_status(tx, owner.person_id) is not owner.standing.status:
-                raise StepRepeated
-            if await store.hold_changed_at(tx, owner.person_id) != changed_at:
+            now = await self._people.hold(tx, owner.person_id, alone=True)
+            if now is None or now.status is not owner.standing.status or now.password_changed_at != changed_at:
                 raise StepRepeated
             await self._passwords.set(tx, owner.person_id, verifier, self._clock())
+            await known_devices.forget(tx, owner.person_id, but=device_hash)
             ended = await self._account_sessions.end_others_in(tx, owner, PASSWORD_CHANGED, visit.request_id, visit.place)
             # Whoever copied this browser's cookie is out as well.
             opened = await self._sessions.open(
@@ -99,9 +99,9 @@ class AccountPassword:
         """Check the current password under the limits of a sign-in; return the hash of a device the person is known by."""
         person_id = owner.person_id
         device_hash = visit.device_hash
-        if device_hash is not None and not await known_devices.is_known(self._database, person_id, device_hash):
+        if device_hash is not None and not await known_devices.is_known(self._database, person_id, device_hash, self._clock()):
             device_hash = None
-        ticket = await self._throttle.admit(Way.PASSWORD, person_id.hex, person_id, device_hash, visit.address)
+        ticket = await self._throttle.admit(Way.PASSWORD, person_id.hex, device_hash, visit.address)
         if not isinstance(ticket, Ticket):
             raise await self._turn_away(ticket, person_id, visit)
         try:

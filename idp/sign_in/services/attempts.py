@@ -32,13 +32,13 @@ class Attempts:
         device_hash = visit.device_hash
         if device_hash is None:
             return None
-        return device_hash if await known_devices.is_known(self._database, person_id or NOBODY, device_hash) else None
+        return device_hash if await known_devices.is_known(self._database, person_id or NOBODY, device_hash, self._clock()) else None
 
     async def admit(
         self, way: Way, identifier: str, person_id: UUID | None, device_hash: bytes | None, interaction: Interaction, visit: Visit
     ) -> Ticket:
-        """Count an attempt. Raises SignInDelayed, SignInLocked, CodeSignInLocked."""
-        ticket = await self._throttle.admit(way, identifier, person_id, device_hash, visit.address)
+        """Count an attempt; ``person_id`` is for the audit alone. Raises SignInDelayed, SignInLocked, CodeSignInLocked."""
+        ticket = await self._throttle.admit(way, identifier, device_hash, visit.address)
         if isinstance(ticket, TurnedAway):
             if ticket.first:
                 reason = "delayed" if isinstance(ticket.verdict, Delayed) else "locked"

@@ -63,6 +63,10 @@ class FlowStates:
         in_flow = steps.drop_stale(interaction.proved, now) if interaction.person_id else ()
         person_id = interaction.person_id if in_flow else session.person_id if session else None
         known = await self._people.find_by_id(person_id) if person_id else None
+        if known is not None and in_flow:
+            in_flow = _drop_outlived(interaction, known, in_flow)
+            if not in_flow:  # what the live session says of its person still counts
+                known = await self._people.find_by_id(session.person_id) if session else None
         if known is not None and not in_flow and not _is_good(known, interaction):
             known = None  # a session says nothing about an account that may not sign in; the dispatcher does
         return await self.judge(interaction, known, session, in_flow, visit)
@@ -87,6 +91,7 @@ class FlowStates:
     def _judge(
         self, interaction: Interaction, known: KnownPerson | None, session: Session | None, in_flow: tuple[Proved, ...]
     ) -> FlowState:
+        in_flow = _drop_outlived(interaction, known, in_flow) if known is not None else in_flow
         proved = self._merge(known, session, in_flow)
         step = steps.decide_next(interaction.wanted, self._describe(interaction, known), proved, interaction.fresh_after, self._clock())
         return FlowState(known, session, in_flow, step)
@@ -132,4 +137,8 @@ def _is_good(known: KnownPerson, interaction: Interaction) -> bool:
 
 def forget_proofs(interaction: Interaction) -> Interaction:
     """Return the flow as if nobody had shown anything in it."""
-    return replace(interaction, person_id=None, proved=(), sends=0, claimed="")
+    return replace(interaction, person_id=None, proved=(), sends=0, claimed="", password_of=None)
+
+
+def _drop_outlived(interaction: Interaction, known: KnownPerson, in_flow: tuple[Proved, ...]) -> tuple[Proved, ...]:
+    return steps.drop_outlived(in_flow, interaction.password_of, known.password_changed_at, known.standing.recovered_at)

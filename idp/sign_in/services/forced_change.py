@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from idp.authenticators.rules.password_policy import Personal
 from idp.authenticators.services.passwords import Passwords
+from idp.authenticators.stores import known_devices
 from idp.kernel.audit_events import Detail, Kind
 from idp.kernel.clock import Clock
 from idp.people.rules.masking import mask_name
@@ -52,7 +53,7 @@ class ForcedChange:
     async def demand(self, known: KnownPerson) -> KnownPerson:
         """Note that the password just proved has to be replaced; return the person as known now."""
         async with self._database.transaction() as tx:
-            await self._passwords.demand_change(tx, known.standing.person_id, self._clock())
+            await self._passwords.demand_change(tx, known.standing.person_id, known.password_changed_at or self._clock())
         return replace(known, must_change=True)
 
     async def read_name(self, state: FlowState) -> str:
@@ -77,16 +78,23 @@ class ForcedChange:
         held = await self._interactions.replace(held, held.interaction)
         own = state.same_session
         async with self._database.transaction() as tx:
-            if await self._people.hold_status(tx, person_id) is not known.standing.status:
+            before = await self._people.hold(tx, person_id, alone=True)
+            if before is None or before.status is not known.standing.status:
                 raise StepRepeated
-            await self._passwords.set(tx, person_id, verifier, self._clock())
+            if (before.password_changed_at, before.recovered_at) != (known.password_changed_at, known.standing.recovered_at):
+                raise StepRepeated  # somebody else replaced it meanwhile
+            now = self._clock()
+            await self._passwords.set(tx, person_id, verifier, now)
+            await known_devices.forget(tx, person_id)
             lineage = own.lineage if own is not None else NO_LINEAGE
             ended = await account_sessions.end_others(tx, person_id, lineage, self._clock(), PASSWORD_CHANGED)
             await self._end_grants(tx, person_id, lineage, PASSWORD_CHANGED, others=True)
             details: dict[str, Detail] = {"way": "forced", "sessions": ended}
             await self._records.record(tx, Kind.PASSWORD_CHANGED, person_id, held.interaction, visit, details)
             await self._notices.add(tx, known.phone, mask_name(profile.name), NOTICE)
-        return held, replace(known, must_change=False)
+        # Who chose the new password knows it: what the flow proved goes on under it.
+        held = replace(held, interaction=replace(held.interaction, password_of=now))
+        return held, replace(known, must_change=False, password_changed_at=now)
 
 
 def list_personal(profile: Profile, known: KnownPerson) -> Personal:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from idp.authenticators.stores import known_devices
 from idp.kernel.audit_events import Detail, Kind
 from idp.kernel.checks import CheckKind
 from idp.kernel.clock import Clock
+from idp.kernel.errors import Refusal
 from idp.kernel.levels import Factor, Proved
 from idp.people.rules.person import check_standing
 from idp.people.rules.proofing_items import ItemPlan
@@ -15,6 +17,7 @@ from idp.people.rules.refusals import RecoveryGone, RegisterUnknown
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.recovery import PersonRecovery
 from idp.people.services.requester import Requester
+from idp.people.stores.people import HeldPerson
 from idp.platform.database import Database
 from idp.sign_in.rules import device
 from idp.sign_in.rules.refusals import StepRepeated
@@ -105,10 +108,12 @@ class RecoveryEnd:
         device_hash = device.hash_device(device_cookie)
         name = await self._people.find_masked_name(person_id)
         async with self._database.transaction() as tx:
-            status = await self._people.hold_status(tx, person_id)
-            refusal = check_standing(status) if status is not None else RecoveryGone()
+            refusal = _judge_held(await self._people.hold(tx, person_id, alone=True), recovery.code_at or now)
             if refusal is not None:
                 raise refusal
+            # Under the lock once more: somebody may have taken the number over since the code.
+            if known.phone is None or not await self._people.note_phone_use(tx, person_id, known.phone):
+                raise RecoveryGone
             await self._person_recovery.complete(tx, recovery, person_id, verifier, who)
             is_new = device_hash is not None and await known_devices.remember(tx, person_id, device_hash, now)
             foreign = replaced if replaced is not None and replaced.person_id != person_id else None
@@ -127,3 +132,11 @@ class RecoveryEnd:
         if known is None or known.phone is None or known.phone.value != recovery.phone or not known.has_own_phone:
             raise RecoveryGone
         return known
+
+
+def _judge_held(held: HeldPerson | None, code_at: datetime) -> Refusal | None:
+    """Return why this recovery must not end in a password: the account's standing, or another change of password after its code."""
+    if held is None:
+        return RecoveryGone()
+    outlived = [at for at in (held.password_changed_at, held.recovered_at) if at is not None and at > code_at]
+    return RecoveryGone() if outlived else check_standing(held.status)

@@ -70,9 +70,12 @@ class SessionOpening:
         device_cookie = await self.choose_device(person_id, visit)
         device_hash = device.hash_device(device_cookie)
         async with self._database.transaction() as tx:
-            # Whoever changes the account's standing waits, and then ends this session with all others.
-            if await self._people.hold_status(tx, person_id) is not known.standing.status:
+            # Whoever changes the account's standing or password waits, and then ends this session with all others.
+            now = await self._people.hold(tx, person_id)
+            if now is None or now.status is not known.standing.status:
                 raise StepRepeated
+            if steps.drop_outlived(state.in_flow, interaction.password_of, now.password_changed_at, now.recovered_at) != state.in_flow:
+                raise StepRepeated  # the password was changed, or the account recovered, while this was on its way
             is_new = device_hash is not None and await known_devices.remember(tx, person_id, device_hash, self._clock())
             if Factor.SMS in in_flow and known.phone is not None:
                 await self._people.note_phone_use(tx, person_id, known.phone)

@@ -119,8 +119,9 @@ class SignIn:
     async def submit_first_code(self, held: Held, typed: str, document_end: str, visit: Visit) -> Answer | Malformed:
         """Check a code that was asked for before anything was proved; see FirstCodes.submit."""
         require_claim(held)
+        asked_at = self._clock()
         answer = await self._first_codes.submit(held, typed, document_end, visit)
-        return answer if isinstance(answer, Malformed) else await self._prove(held, answer, Factor.SMS, visit)
+        return answer if isinstance(answer, Malformed) else await self._prove(held, answer, Proved(Factor.SMS, asked_at), visit)
 
     async def submit_password(self, held: Held, text: str, password: str, visit: Visit) -> Answer | Malformed:
         """Check identifier and password.
@@ -154,9 +155,10 @@ class SignIn:
         known, phone = state.require_code_step()
         if normalize_code(typed) is None:
             return Malformed(held, "code_malformed")
+        asked_at = self._clock()
         verdict = await self._codes.check(PURPOSE, held.interaction.id, phone.value, typed)
         if isinstance(verdict, CodeRight):
-            return await self._prove(held, known, Factor.SMS, visit)
+            return await self._prove(held, known, Proved(Factor.SMS, asked_at), visit)
         details: dict[str, Detail] = {"way": Way.CODE.value, "reason": _CODE_REASONS[type(verdict)]}
         await self._records.refuse(Kind.SIGN_IN_FAILED, known.standing.person_id, held.interaction, visit, details)
         match verdict:
@@ -230,7 +232,8 @@ class SignIn:
     ) -> Answer:
         person_id = known.standing.person_id if known else None
         device_hash = await self._attempts.find_known_device(person_id, visit)
-        subject = identifier.value if identifier is not None else ""
+        asked_at = self._clock()
+        subject = identifier.value if identifier is not None else person_id.hex if person_id else ""
         ticket = await self._attempts.admit(Way.PASSWORD, subject, person_id, device_hash, held.interaction, visit)
         try:
             right = await self._passwords.verify(person_id, password, known_device=device_hash is not None, address=visit.address)
@@ -242,14 +245,16 @@ class SignIn:
         await self._attempts.succeed(ticket)
         if not known.must_change and self._passwords.is_known_to_all(password):
             known = await self._forced_change.demand(known)
-        return await self._prove(held, known, Factor.PASSWORD, visit)
+        # Which password it was is what was read before it was compared: one that is changed meanwhile proves nothing.
+        held = replace(held, interaction=replace(held.interaction, password_of=known.password_changed_at))
+        return await self._prove(held, known, Proved(Factor.PASSWORD, asked_at), visit)
 
-    async def _prove(self, held: Held, known: KnownPerson, factor: Factor, visit: Visit) -> Answer:
-        """Count a factor that was right, and go on: to the next question, or to the end."""
+    async def _prove(self, held: Held, known: KnownPerson, proved: Proved, visit: Visit) -> Answer:
+        """Count a factor that was right, at the instant before it was compared, and go on: to the next question, or to the end."""
         now = self._clock()
         interaction = held.interaction
         before = steps.drop_stale(interaction.proved, now) if interaction.person_id == known.standing.person_id else ()
-        in_flow = steps.merge_proved(before, (Proved(factor, now),))
+        in_flow = steps.merge_proved(before, (proved,))
         session = await self._sessions.read(visit.session_cookie)
         return await self._go_on(held, await self._states.judge(interaction, known, session, in_flow, visit), visit)
 
@@ -259,7 +264,9 @@ class SignIn:
             raise StepRepeated
         if isinstance(state.step, steps.Enough | steps.CannotReach):
             return await self._opening.finish(held, state, visit)
-        moved = replace(forget_proofs(held.interaction), person_id=state.known.standing.person_id, proved=state.in_flow)
+        password_of = held.interaction.password_of
+        person_id = state.known.standing.person_id
+        moved = replace(forget_proofs(held.interaction), person_id=person_id, proved=state.in_flow, password_of=password_of)
         held = await self._interactions.replace(held, moved)
         match state.step:
             case steps.AskCode():

@@ -64,8 +64,32 @@ async def test_devices_are_remembered_per_person(house: House) -> None:
         assert await known_devices.remember(tx, one.person_id, b"device", house.clock.now)
     async with house.database.transaction() as tx:
         assert not await known_devices.remember(tx, one.person_id, b"device", house.clock.advance(5))
-    assert await known_devices.is_known(house.database, one.person_id, b"device")
-    assert not await known_devices.is_known(house.database, other.person_id, b"device")
+    now = house.clock.now
+    assert await known_devices.is_known(house.database, one.person_id, b"device", now)
+    assert not await known_devices.is_known(house.database, other.person_id, b"device", now)
+    assert await known_devices.is_known(house.database, one.person_id, b"device", now + timedelta(days=179))
+    assert not await known_devices.is_known(house.database, one.person_id, b"device", now + timedelta(days=180))
+
+
+async def test_devices_are_forgotten_all_or_all_but_one(house: House) -> None:
+    one, other = await house.add_person(), await house.add_person()
+    now = house.clock.now
+
+    async def count() -> int:
+        rows = await house.database.fetch("SELECT device_hash FROM known_devices WHERE person_id = $1", one.person_id)
+        return len(rows)
+
+    async with house.database.transaction() as tx:
+        for device in (b"first", b"second", b"third"):
+            await known_devices.remember(tx, one.person_id, device, now)
+        await known_devices.remember(tx, other.person_id, b"first", now)
+        await known_devices.forget(tx, one.person_id, but=b"second")
+    assert await count() == 1
+    assert await known_devices.is_known(house.database, one.person_id, b"second", now)
+    async with house.database.transaction() as tx:
+        await known_devices.forget(tx, one.person_id)
+    assert await count() == 0
+    assert await known_devices.is_known(house.database, other.person_id, b"first", now)
 
 
 async def test_the_past_is_forgotten_and_the_present_is_not(house: House) -> None:
