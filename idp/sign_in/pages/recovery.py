@@ -41,9 +41,12 @@ from idp.sign_in.services.ways_in import WaysIn
 PATH: Final = "/recover"
 
 CODE_ERRORS: Final = frozenset({"code_wrong", "code_dead", "code_gone", "sign_in_delayed", "code_sign_in_locked"})
-ITEM_ERRORS: Final = frozenset({"recovery_unproved", "authority_unavailable", "checks_limited"})
+ITEM_ERRORS: Final = frozenset({"recovery_unproved", "authority_unavailable", "checks_limited", "checks_busy"})
 PASSWORD_ERRORS: Final = frozenset({"password_length", "password_personal", "password_common"})
 """Refusals that are told beside the form, which stays."""
+
+WORDS: Final = {"authority_unavailable": "recovery_silent", "checks_limited": "items_limited"}
+"""Refusals that the page of the item tells in words of its own."""
 
 AT: Final = {RecoveryStep.CODE: 2, RecoveryStep.ITEM: 3, RecoveryStep.PASSWORD: 4}
 STEPS: Final = 4
@@ -80,6 +83,7 @@ class RecoveryPage:
         """Show the step that the recovery stands at; ``again=1`` begins anew, without a flow one of the portal is begun."""
         context = read_context(request)
         interaction_id = request.query_params.get("i", "")
+        stand: _Stand | None = None
         try:
             if not interaction_id:
                 return await self._begin(context)
@@ -91,12 +95,13 @@ class RecoveryPage:
                 return self._show_code(stand, await self._codes.look(stand.flow, stand.held, stand.visit))
             return self._show_step(stand)
         except Refusal as refusal:
-            return self._refuse(context, interaction_id, refusal)
+            return self._refuse(context, interaction_id, refusal, stand)
 
     async def submit(self, request: Request) -> Response:
         """Take one step."""
         context = read_context(request)
         interaction_id = ""
+        stand: _Stand | None = None
         try:
             form = await read_form(request)
             interaction_id = form.get("i", MAX_HIDDEN)
@@ -114,7 +119,7 @@ class RecoveryPage:
             held = await self._recoveries.require(stand.flow.interaction, RecoveryStep.ITEM, token)
             return await self._submit_items(stand, held, form)
         except Refusal as refusal:
-            return self._refuse(context, interaction_id, refusal)
+            return self._refuse(context, interaction_id, refusal, stand)
 
     async def _begin(self, context: RequestContext) -> Response:
         names = context.cookie_names
@@ -173,8 +178,7 @@ class RecoveryPage:
                 raise
             again = await self._recoveries.find(stand.flow.interaction)
             facts = {**refusal.facts, "authority": self._name_authorities(stand.context, str(refusal.facts.get("kinds", "")))}
-            key = "recovery_silent" if refusal.code == "authority_unavailable" else refusal.code
-            return self._show_items(stand, again or held, form, [FieldError("", key, facts)], refusal)
+            return self._show_items(stand, again or held, form, [FieldError("", WORDS.get(refusal.code, refusal.code), facts)], refusal)
         return self._go_on(stand)
 
     async def _submit_password(self, stand: _Stand, held: HeldRecovery, form: Form) -> Response:
@@ -268,7 +272,9 @@ class RecoveryPage:
     def _go_on(self, stand: _Stand) -> Response:
         return RedirectResponse(f"{PATH}?{urlencode({'i': stand.flow.interaction.id})}", 303)
 
-    def _refuse(self, context: RequestContext, interaction_id: str, refusal: Refusal) -> Response:
+    def _refuse(self, context: RequestContext, interaction_id: str, refusal: Refusal, stand: _Stand | None) -> Response:
         if isinstance(refusal, StepRepeated) or refusal.code == "recovery_gone":
             return self._pages.refuse(context, refusal, back_url=f"{PATH}?{urlencode({'i': interaction_id})}")
-        return self._pages.refuse(context, refusal)
+        if stand is None:
+            return self._pages.refuse(context, refusal)
+        return self._pages.refuse(context, refusal, **stand.flow.interaction.way_back)

@@ -12,7 +12,7 @@ from idp.kernel.levels import Acr, Factor
 from idp.people.rules.item_numbers import find_luhn_digit
 from idp.people.rules.person import Status
 from idp.platform.database import Database
-from tests.sign_in.house import PASSWORD, Browser, House, Made, find_code, find_left
+from tests.sign_in.house import DEPARTMENT, HOME, PASSWORD, Browser, House, Made, find_code, find_left, find_way
 from tests.sign_in.pages.test_s52_reissued_number import read_phone
 from tests.sign_in.pages.test_sign_in_by_code import blank, count_messages
 from tests.support.clocks import ManualClock
@@ -146,6 +146,7 @@ async def test_s03_an_account_that_may_not_sign_in_is_refused_after_the_code(hou
     assert page.status_code == 422
     page = await send(browser, code=await read_code(house, person))
     assert (page.status_code, find_code(page)) == (403, code)
+    assert find_way(page) == (HOME, f"返回{DEPARTMENT}"), "the way back to the department stays"
     rows = await house.database.fetch(
         "SELECT details FROM audit_events WHERE person_id = $1 AND kind = 'recovery_refused'", person.person_id
     )
@@ -270,6 +271,7 @@ async def test_checks_are_limited_a_day(house: House) -> None:
     house.authorities.answers[CheckKind.BANK_CARD] = CheckResult.MISMATCH
     pages = [(await send(browser, bank_card=BANK_CARD)).text for _ in range(4)]
     assert "今天的已经用完" in pages[-1]
+    assert "换一项核对" in pages[-1]
     assert sum(c.kind is CheckKind.BANK_CARD for c in house.authorities.asked) <= 3
 
 
