@@ -148,6 +148,7 @@ def _build_codes(platform: Platform) -> Codes:
         phone_hour=chosen.sms_per_phone_and_hour,
         phone_day=chosen.sms_per_phone_and_day,
         address_hour=chosen.sms_per_address_and_hour,
+        network_hour=chosen.sms_per_network_and_hour,
         device_day=chosen.sms_per_device_and_day,
         budget_minute=chosen.sms_per_minute,
         resends=chosen.resends,

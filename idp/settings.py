@@ -125,6 +125,7 @@ class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     sms_per_phone_and_hour: Positive = 5
     sms_per_phone_and_day: Positive = 10
     sms_per_address_and_hour: Positive = 20
+    sms_per_network_and_hour: Positive = 100
     sms_per_device_and_day: Positive = 10
     sms_per_minute: Positive = 3_000
     resends: Positive = 5

@@ -52,6 +52,12 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
             ("name", "code", "minutes"),
         ),
         MessageTemplate(
+            "unnamed_registration_code",
+            "SMS_100000009",
+            "您注册账号的验证码是${code}，${minutes}分钟内有效。不是本人操作请勿理会，请勿告诉他人。",
+            ("code", "minutes"),
+        ),
+        MessageTemplate(
             "recovery_code",
             "SMS_100000004",
             "${name}，您找回密码的验证码是${code}，${minutes}分钟内有效。不是本人操作请勿告诉他人，并拨打服务热线。",
@@ -83,7 +89,7 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
         ),
     )
 }
-"""Name → template. The name in ``sign_in_code`` is masked by whoever asks for the message."""
+"""Name → template. A name is masked by whoever asks for the message, and none is named by words that nothing proves yet."""
 
 
 def find_template(name: str, parameters: Mapping[str, str]) -> MessageTemplate:

@@ -139,6 +139,15 @@ async def test_messages_that_make_no_sense_are_refused_unsent(
     assert await read_messages(client) == []
 
 
+async def test_whoever_registers_is_not_named_before_anything_is_proved(client: httpx2.AsyncClient, gateway: AliyunGateway) -> None:
+    parameters = {"code": "123456", "minutes": "5"}
+    await gateway.send(ShortMessage("13800138000", "registration_code", {**parameters, "name": ""}))
+    await gateway.send(ShortMessage("13800138000", "registration_code", {**parameters, "name": "*小明"}))
+    named, unnamed = await read_messages(client)
+    assert unnamed["text"].startswith("【一证通】您注册账号的验证码是123456，")
+    assert named["text"].startswith("【一证通】*小明，您注册账号的验证码是123456，")
+
+
 def test_no_template_holds_a_link_or_an_unknown_parameter() -> None:
     for template in TEMPLATES.values():
         assert "http" not in template.text

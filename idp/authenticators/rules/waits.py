@@ -19,7 +19,7 @@ def refuse_message(verdict: Wait, now: datetime, *, unsent: bool) -> Refusal:
             return refusals.SmsForAnother(seconds=when["seconds"]) if unsent else refusals.SmsTooSoon(seconds=when["seconds"])
         case Limit.BUDGET:
             return refusals.SmsBusy()
-        case Limit.PHONE_HOUR | Limit.PHONE_DAY | Limit.ADDRESS_HOUR | Limit.DEVICE_DAY:
+        case Limit.PHONE_HOUR | Limit.PHONE_DAY | Limit.ADDRESS_HOUR | Limit.NETWORK_HOUR | Limit.DEVICE_DAY:
             return refusals.SmsLimitReached(**when)
     assert_never(verdict.limit)
 

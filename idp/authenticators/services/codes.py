@@ -29,13 +29,14 @@ from idp.authenticators.rules.sms_limits import (
     decide_phone,
     find_day,
     find_next_day,
+    find_registration_share,
     find_share,
     keep_last_hour,
     read_sent,
     wants_resend_lock,
     write_sent,
 )
-from idp.authenticators.rules.throttling import Way, name_origin, name_subject
+from idp.authenticators.rules.throttling import Way, name_network, name_origin, name_subject
 from idp.authenticators.stores import locks, message_counts
 from idp.kernel.audit_events import AuditEvent, Detail, Kind, Place, Result
 from idp.kernel.clock import Clock, Random
@@ -49,12 +50,20 @@ PENDING = "sms_code"
 PHONE_MINUTES = "sms_phone_minute"
 PHONE_HOURS = "sms_phone_hour"
 ADDRESS_HOURS = "sms_address_hour"
+NETWORK_HOURS = "sms_network_hour"
 BUDGET_MINUTES = "sms_budget_minute"
+WHOLE = "all"
+"""The key of the installation's one budget."""
+
+REGISTRATION = "registration"
+"""The purpose whose messages have a share of their own: whoever types a phone there silences no sign-in and no recovery of its owner."""
+
 MESSAGE = "sms"
 WITHHELD = "withheld"
 """The kind of a message that nobody delivers; it is over when it is written."""
 
 HOUR = 3_600.0
+MINUTE = 60.0
 Taken = tuple[str, str, Counted]
 """A counter that has to be given back, in its own window, when a later limit refuses: kind, key and what was counted."""
 
@@ -81,6 +90,11 @@ class CodeRequest:
     after_password: bool = False
     client_id: str | None = None
     request_id: str = ""
+
+    @property
+    def registering(self) -> bool:
+        """Whether the message counts against the share of registrations."""
+        return self.purpose == REGISTRATION and not self.after_password
 
 
 class Codes:
@@ -127,7 +141,7 @@ class Codes:
             verdict = await self._admit_sender(taken, request, now)
         code = make_code(self._random)
         if isinstance(verdict, Send):
-            verdict = await self._write(request, code, now)
+            verdict, _ = await self._write(request, code, now)
         if isinstance(verdict, Wait):
             await self._give_back(taken)
             return verdict
@@ -163,11 +177,15 @@ class Codes:
         hidden, sent = await self._admit_phone(behind, request, now)
         code = make_code(self._random)
         reached = reaches and isinstance(hidden, Send)
+        leaves = False
         if isinstance(verdict, Send):
-            verdict = await self._write(request, code, now, front=front, reached=reached)
+            verdict, leaves = await self._write(request, code, now, front=front, reached=reached)
         if isinstance(verdict, Wait):
             await self._give_back([*taken, *behind])
             return verdict
+        # A message that nobody gets costs nothing, so it uses up no budget; the other answer takes a step of the same length.
+        *_, (_, _, budget) = taken
+        await self._transients.uncount(BUDGET_MINUTES, "none" if leaves else WHOLE, budget)
         if isinstance(hidden, Wait):
             await self._give_back(behind)
         await self._keep(request, code, sent if isinstance(hidden, Send) else None, now)
@@ -175,13 +193,15 @@ class Codes:
         return Send()
 
     async def send_late(self, request: CodeRequest) -> bool:
-        """Send the code that ``send_unseen`` held back, under the phone's own limits alone; tell whether it was sent."""
+        """Send the code that ``send_unseen`` held back, under the limits of the phone and the budget; tell whether it was sent."""
         now = self._clock()
         taken: list[Taken] = []
         verdict, sent = await self._admit_phone(taken, request, now)
+        if isinstance(verdict, Send):
+            verdict = await self._count(taken, BUDGET_MINUTES, WHOLE, MINUTE, Limit.BUDGET, now)
         code = make_code(self._random)
         if isinstance(verdict, Send):
-            verdict = await self._write(replace(request, device_hash=None), code, now)
+            verdict, _ = await self._write(replace(request, device_hash=None), code, now)
         if isinstance(verdict, Wait):
             await self._give_back(taken)
             return False
@@ -238,14 +258,15 @@ class Codes:
         # The minute's counter admits one sender at a time, so the list of the hour needs no lock of its own.
         gap = self._sms_limits.phone_gap.total_seconds()
         verdict = await self._count(taken, PHONE_MINUTES, phone_key, gap, Limit.PHONE_MINUTE, now) if gap else Send()
-        stored = await self._transients.get(PHONE_HOURS, phone_key)
-        sent = keep_last_hour(read_sent(stored.value) if stored else (), now)
-        by_history = decide_phone(sent, request.after_password, now, self._sms_limits)
+        sent, beside = await self._read_hour(request, now), await self._read_hour(request, now, beside=True)
+        by_history = decide_phone(sent, request.after_password, now, self._sms_limits, beside=beside, registering=request.registering)
         return by_history if isinstance(by_history, Wait) else verdict, sent
 
     async def _admit_sender(self, taken: list[Taken], request: CodeRequest, now: datetime) -> Send | Wait:
         verdict = await self._count(taken, ADDRESS_HOURS, name_origin(request.address), HOUR, Limit.ADDRESS_HOUR, now)
-        return await self._count(taken, BUDGET_MINUTES, "all", 60.0, Limit.BUDGET, now) if isinstance(verdict, Send) else verdict
+        if isinstance(verdict, Send):
+            verdict = await self._count(taken, NETWORK_HOURS, name_network(request.address), HOUR, Limit.NETWORK_HOUR, now)
+        return await self._count(taken, BUDGET_MINUTES, WHOLE, MINUTE, Limit.BUDGET, now) if isinstance(verdict, Send) else verdict
 
     async def _give_back(self, taken: list[Taken]) -> None:
         for kind, key, counted in taken:
@@ -261,8 +282,16 @@ class Codes:
             await self._remember(request, sent, now)
 
     async def _remember(self, request: CodeRequest, sent: tuple[datetime, ...], now: datetime) -> None:
-        phone_key = self._index.index("sms_phone", request.phone).hex()
-        await self._transients.put(PHONE_HOURS, phone_key, write_sent((*sent, now)), HOUR)
+        await self._transients.put(PHONE_HOURS, self._name_hour(request), write_sent((*sent, now)), HOUR)
+
+    async def _read_hour(self, request: CodeRequest, now: datetime, *, beside: bool = False) -> tuple[datetime, ...]:
+        stored = await self._transients.get(PHONE_HOURS, self._name_hour(request, beside=beside))
+        return keep_last_hour(read_sent(stored.value) if stored else (), now)
+
+    def _name_hour(self, request: CodeRequest, *, beside: bool = False) -> str:
+        """Return the name of the phone's list of the hour: this request's share, or the one ``beside`` it."""
+        name = _name_registrations(request) if request.registering is not beside else request.phone
+        return self._index.index("sms_phone", name).hex()
 
     async def _count(self, taken: list[Taken], kind: str, key: str, ttl: float, limit: Limit, now: datetime) -> Send | Wait:
         counted = await self._transients.count(kind, key, ttl)
@@ -273,8 +302,8 @@ class Codes:
 
     async def _write(
         self, request: CodeRequest, code: str, now: datetime, *, front: CodeRequest | None = None, reached: bool = True
-    ) -> Send | Wait:
-        """Count the day, write the message and its audit row: all or nothing.
+    ) -> tuple[Send | Wait, bool]:
+        """Count the day, write the message and its audit row: all or nothing; return the verdict and whether a message leaves.
 
         With ``front`` only the claim's own day is told; the phone's, or having none to reach, withholds the message in silence.
         """
@@ -293,7 +322,8 @@ class Codes:
                     if not await message_counts.count_message(tx, day, "device", device_hash, self._sms_limits.device_day):
                         raise _DayUsedUp(Limit.DEVICE_DAY)
                 payload = {"phone": request.phone, "template": f"{request.purpose}_code", "parameters": parameters}
-                if reached and in_share:
+                leaves = reached and in_share
+                if leaves:
                     await self._outbox.add(tx, MESSAGE, payload, now + self._code_limits.life)
                     await self._record(tx, Kind.CODE_SENT, Result.DONE, request)
                 else:
@@ -301,10 +331,15 @@ class Codes:
                     await self._outbox.add(tx, WITHHELD, payload, now)
                     await self._record(tx, Kind.CODE_SENT, Result.REFUSED, request, {"reason": "withheld" if in_share else "limit"})
         except _DayUsedUp as used_up:
-            return Wait(used_up.limit, tomorrow)
-        return Send()
+            return Wait(used_up.limit, tomorrow), False
+        return Send(), leaves
 
     async def _count_day(self, tx: Transaction, day: date, request: CodeRequest, share: int) -> bool:
+        # First its own share: a registration beyond it takes nothing from what is left to the others.
+        if request.registering:
+            own = self._index.index("sms_phone", _name_registrations(request))
+            if not await message_counts.count_message(tx, day, "phone", own, find_registration_share(self._sms_limits.phone_day)):
+                return False
         return await message_counts.count_message(tx, day, "phone", self._index.index("sms_phone", request.phone), share)
 
     async def _record(
@@ -337,6 +372,10 @@ class _DayUsedUp(Exception):
 
 def _name_pending(purpose: str, binding: str) -> str:
     return f"{purpose}\0{binding}"
+
+
+def _name_registrations(request: CodeRequest) -> str:
+    return f"{REGISTRATION}\0{request.phone}"
 
 
 def _name_resend(request: CodeRequest) -> str:

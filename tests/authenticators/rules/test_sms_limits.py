@@ -15,6 +15,8 @@ from idp.authenticators.rules.sms_limits import (
     decide_phone,
     find_day,
     find_next_day,
+    find_open_part,
+    find_registration_share,
     find_share,
     keep_last_hour,
     read_sent,
@@ -49,6 +51,17 @@ def test_half_is_kept_for_those_who_know_the_password() -> None:
     assert decide_phone(ago(50, 40, 30, 20), False, NOW, LIMITS) == Wait(Limit.PHONE_HOUR, NOW + timedelta(minutes=30))
 
 
+def test_registrations_have_a_share_of_their_own() -> None:
+    assert [(find_open_part(q), find_registration_share(q)) for q in (1, 2, 5, 10)] == [(1, 1), (1, 1), (3, 2), (5, 3)]
+    full = ago(50, 40)
+    assert decide_phone(full, False, NOW, LIMITS, registering=True) == Wait(Limit.PHONE_HOUR, NOW + timedelta(minutes=10))
+    assert decide_phone((), False, NOW, LIMITS, beside=full) == Send(), "what registrations used is not the owner's"
+    assert decide_phone(ago(30), False, NOW, LIMITS, beside=full) == Wait(Limit.PHONE_HOUR, NOW + timedelta(minutes=10)), "together three"
+    assert decide_phone(ago(30, 20), True, NOW, LIMITS, beside=full) == Send()
+    assert isinstance(decide_phone(ago(30, 20, 10), True, NOW, LIMITS, beside=full), Wait)
+    assert decide_phone((), False, NOW, LIMITS, beside=ago(0.5)) == Wait(Limit.PHONE_MINUTE, NOW + timedelta(seconds=30))
+
+
 @given(st.lists(st.integers(0, 7_200), max_size=30), st.booleans())
 def test_whoever_waits_as_told_may_send(seconds: list[int], after_password: bool) -> None:
     sent = tuple(sorted(NOW - timedelta(seconds=s) for s in seconds))
@@ -77,6 +90,8 @@ def test_never_more_than_five_in_any_hour(steps: list[int]) -> None:
 def test_address_and_budget() -> None:
     assert decide_count(Limit.ADDRESS_HOUR, 20, NOW, LIMITS) == Send()
     assert decide_count(Limit.ADDRESS_HOUR, 21, NOW, LIMITS) == Wait(Limit.ADDRESS_HOUR, NOW + timedelta(hours=1))
+    assert decide_count(Limit.NETWORK_HOUR, 100, NOW, LIMITS) == Send()
+    assert decide_count(Limit.NETWORK_HOUR, 101, NOW, LIMITS) == Wait(Limit.NETWORK_HOUR, NOW + timedelta(hours=1))
     assert decide_count(Limit.BUDGET, 3_000, NOW, LIMITS) == Send()
     assert decide_count(Limit.BUDGET, 3_001, NOW, LIMITS) == Wait(Limit.BUDGET, NOW + timedelta(minutes=1))
 

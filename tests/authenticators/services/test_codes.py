@@ -180,3 +180,40 @@ async def test_another_address_of_the_same_ipv6_line_is_the_same_sender(house: H
     assert isinstance(answers[2], Wait)
     assert answers[2].limit is Limit.ADDRESS_HOUR
     assert await codes.send(await ask(house, address="2001:db8:5:7::1")) == Send()
+
+
+async def test_an_ipv6_network_is_one_sender_too_whatever_its_lines(house: House) -> None:
+    codes = with_limits(house, SmsLimits(network_hour=2))
+    answers = [await codes.send(await ask(house, address=f"2001:db8:9:{number}::1")) for number in range(3)]
+    assert answers[:2] == [Send(), Send()]
+    assert isinstance(answers[2], Wait)
+    assert answers[2].limit is Limit.NETWORK_HOUR
+    assert await codes.send(await ask(house, address="2001:db8:a:1::1")) == Send()
+
+
+async def test_registrations_of_a_day_leave_messages_for_the_owner(house: House) -> None:
+    owner = replace(await ask(house), after_password=False)
+    stranger = replace(owner, purpose="registration", person_id=None)
+    sent = 0
+    for n in range(8):
+        house.clock.advance(1_900)
+        sent += isinstance(await house.codes.send(replace(stranger, binding=f"draft-{n}", address=f"198.51.100.{n}")), Send)
+    assert sent == 3
+    for n in range(2):
+        house.clock.advance(1_900)
+        assert await house.codes.send(replace(owner, purpose="recovery", binding=f"flow-{n}")) == Send()
+    for n in range(5):
+        house.clock.advance(1_900)
+        assert await house.codes.send(replace(owner, binding=f"known-{n}", after_password=True)) == Send(), "half is kept"
+
+
+async def test_registrations_of_an_hour_leave_messages_for_the_owner(house: House) -> None:
+    owner = replace(await ask(house), after_password=False)
+    verdicts = []
+    for n in range(3):
+        house.clock.advance(61)
+        verdicts.append(await house.codes.send(replace(owner, purpose="registration", binding=f"draft-{n}")))
+    assert verdicts[:2] == [Send(), Send()]
+    assert isinstance(verdicts[2], Wait)
+    house.clock.advance(61)
+    assert await house.codes.send(owner) == Send()

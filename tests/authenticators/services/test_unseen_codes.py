@@ -114,3 +114,45 @@ async def test_resending_is_locked_by_claim(house: House) -> None:
         assert again.limit is Limit.RESENDS
         other = replace(request, address="198.51.100.200")
         assert await house.codes.resend_unseen(other, claimed, 1, reaches=known) == Send(), "elsewhere it is open"
+
+
+async def test_a_blind_code_tells_nothing_of_the_messages_a_phone_had_from_elsewhere(house: House) -> None:
+    owner, claimed = await ask(house)
+    stranger = replace(owner, purpose="registration", binding="draft", masked_name="", person_id=None)
+    assert await house.codes.send_unseen(owner, claimed, reaches=True) == Send()
+    assert await house.codes.send_blind(stranger, "draft\0one") == Send(), "within the phone's minute nothing is told"
+    assert await count_sent(house, owner) == 1
+    told = await house.codes.send_blind(stranger, "draft\0one")
+    assert isinstance(told, Wait)
+    assert told.limit is Limit.PHONE_MINUTE, "what is told is the draft's own"
+    house.clock.advance(61)
+    assert await house.codes.send_blind(stranger, "draft\0one") == Send()
+    assert await count_sent(house, owner) == 2
+    code = house.sms[-1]["parameters"]["code"]
+    assert await house.codes.check("registration", "draft", owner.phone, code) == CodeRight()
+
+
+async def test_resending_a_blind_code_is_locked_by_its_front(house: House) -> None:
+    owner, _ = await ask(house)
+    request = replace(owner, purpose="registration")
+    locked = await house.codes.resend_blind(request, "draft\0one", 5)
+    assert isinstance(locked, Wait)
+    assert locked.limit is Limit.RESENDS
+    assert await house.codes.resend_blind(replace(request, binding="two"), "draft\0two", 1) == Send()
+    assert await house.codes.send(replace(owner, binding="own")) != Wait(Limit.RESENDS, locked.until), "the phone itself is not locked"
+
+
+async def test_what_nobody_receives_uses_up_no_budget(house: House) -> None:
+    await house.database.write("DELETE FROM transients")
+    parts = (house.database, house.transients, house.outbox, house.audit, KEYS.mac("codes"), house.index, house.clock, house.random)
+    codes = Codes(*parts, house.codes._code_limits, SmsLimits(budget_minute=1))
+    for _ in range(3):
+        request, claimed = await ask(house, known=False)
+        assert await codes.send_unseen(request, claimed, reaches=False) == Send()
+    request, claimed = await ask(house)
+    assert await codes.send_unseen(request, claimed, reaches=True) == Send()
+    request, claimed = await ask(house)
+    refused = await codes.send_unseen(request, claimed, reaches=True)
+    assert isinstance(refused, Wait)
+    assert refused.limit is Limit.BUDGET
+    assert not await codes.send_late(request), "a late message is one of the budget as well"

@@ -12,6 +12,7 @@ from tests.support.provider import Provider, run_provider
 async def provider(service_dsn: str, tmp_path_factory: object) -> AsyncIterator[Provider]:
     """One provider for the module."""
     folder: Path = tmp_path_factory.mktemp("provider")  # type: ignore[attr-defined]
-    relaxed = {"IDP_SIGN_IN__SMS_PER_ADDRESS_AND_HOUR": "9999", "IDP_REGISTRATION__CHECKS_PER_ADDRESS_AND_HOUR": "9999"}
-    async with run_provider(service_dsn, folder, **relaxed) as opened:
+    sending = ("SIGN_IN__SMS_PER_ADDRESS_AND_HOUR", "SIGN_IN__SMS_PER_NETWORK_AND_HOUR")
+    relaxed = (*sending, "REGISTRATION__CHECKS_PER_ADDRESS_AND_HOUR", "REGISTRATION__STARTS_PER_ADDRESS_AND_HOUR")
+    async with run_provider(service_dsn, folder, **{f"IDP_{name}": "9999" for name in relaxed}) as opened:
         yield opened
