@@ -39,11 +39,11 @@ def mask_phone(number: str) -> str:
 def mask_name(name: str) -> str:
     """Return the name with the surname hidden (``*三``).
 
-    Names with ``·`` and foreign ones keep only the last character; one character becomes ``*``.
+    Names with ``·``, foreign ones and those of more than four characters keep only the last one; one character becomes ``*``.
     """
     if len(name) <= 1:
         return "*"
-    if _NOT_CHINESE.search(name):
+    if len(name) > 4 or _NOT_CHINESE.search(name):
         return "*" * (len(name) - 1) + name[-1]
     surname = 2 if len(name) > 2 and name[:2] in DOUBLE_SURNAMES else 1
     return "*" * surname + name[surname:]

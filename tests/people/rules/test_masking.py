@@ -45,6 +45,8 @@ def test_phones(number: str, masked: str) -> None:
         ("John Smith", "*********h"),
         ("O'Neill", "******l"),
         ("𠮷田", "*田"),
+        ("欧阳小明明", "****明"),
+        ("医保卡停用请拨打一三八", "**********八"),
     ],
 )
 def test_names(name: str, masked: str) -> None:
