@@ -54,7 +54,7 @@ key_encryption_key_file = "{folder}/key-encryption-key"
 [audit]
 checkpoint_file = "{folder}/audit-checkpoints.jsonl"
 
-# Whoever tries the demo signs in often, all from one address, and nobody pays for these messages; the lock after five resends stays.
+# Whoever tries the demo signs in and registers often, all from one address, and nobody pays for it; the lock after five resends stays.
 [sign_in]
 failures_per_network = 20000
 flows_per_network_and_minute = 60000
@@ -62,8 +62,19 @@ sms_gap_seconds = 0
 sms_per_phone_and_hour = 2000
 sms_per_phone_and_day = 20000
 sms_per_address_and_hour = 2000
+sms_per_network_and_hour = 2000
 sms_per_device_and_day = 20000
 sms_per_minute = 20000
+
+[registration]
+checks_per_person_and_day = 2000
+checks_per_unproven_phone = 2000
+checks_per_device_and_day = 20000
+checks_per_address_and_hour = 60000
+checks_per_network_and_hour = 60000
+checks_per_minute = 20000
+starts_per_address_and_hour = 60000
+starts_per_device_and_day = 20000
 
 [sms]
 gateway = "aliyun"
