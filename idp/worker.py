@@ -17,6 +17,7 @@ from idp.composition import Platform, SettingRefused, open_platform
 from idp.enrolment import build_waiting
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import MessageId
+from idp.people.services.forgetting import forget_unowned
 from idp.platform.audit_chain import Sequencer, read_head
 from idp.platform.audit_checkpoints import CheckpointFile, RingSigner
 from idp.platform.jobs import Job, JobState, ensure_jobs, run_due
@@ -133,8 +134,8 @@ def make_jobs(platform: Platform) -> list[Job]:
         return JobState(progress=f"{removed} removed", again=removed >= CLEANING_BATCH * CLEANING_BATCHES)
 
     async def forget(_: JobState) -> JobState:
-        await forget_past(database, clock())
-        return JobState()
+        left = [await forget_past(database, clock()), await forget_unowned(database, clock())]
+        return JobState(again=any(left))
 
     waiting = build_waiting(platform)
 

@@ -11,6 +11,9 @@ ALTER TABLE person_identifiers
 -- Set when what somebody signed in with has become known to everybody; the next sign-in asks for another one.
 ALTER TABLE passwords ADD COLUMN must_change boolean NOT NULL DEFAULT false;
 
+-- Devices that nobody signed in with for half a year are forgotten.
+CREATE INDEX known_devices_by_use ON known_devices (last_seen_at);
+
 -- Numbers that codes and notices go to without being a way to sign in: shared ones, and those that a new holder took over.
 CREATE TABLE person_contacts (
     person_id uuid NOT NULL REFERENCES people (id),
@@ -58,6 +61,7 @@ CREATE TABLE proofing_evidence (
 );
 CREATE INDEX proofing_evidence_by_case ON proofing_evidence (case_id);
 CREATE INDEX proofing_evidence_by_person ON proofing_evidence (person_id, at) WHERE person_id IS NOT NULL;
+CREATE INDEX proofing_evidence_of_nobody ON proofing_evidence (at) WHERE person_id IS NULL;
 
 -- How many checks were spent on whom today; like locks they survive a crash.
 CREATE TABLE check_counts (
@@ -83,5 +87,5 @@ CREATE TABLE agreements (
 );
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON person_contacts, registration_drafts, check_counts TO idp_app;
-GRANT SELECT, INSERT, UPDATE ON proofing_evidence TO idp_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON proofing_evidence TO idp_app;
 GRANT SELECT, INSERT ON agreements TO idp_app;

@@ -19,6 +19,13 @@ REMEMBER_DEVICE = """
 # Everything but one device; with NULL really everything.
 FORGET_DEVICES = "DELETE FROM known_devices WHERE person_id = $1 AND device_hash IS DISTINCT FROM $2"
 
+# Whoever signs in with one at this moment holds it; it is met again tomorrow, and no longer old.
+DROP_UNUSED = """
+    DELETE FROM known_devices WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM known_devices WHERE last_seen_at <= $1 ORDER BY last_seen_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    )) RETURNING 1 AS dropped
+"""
+
 
 async def is_known(database: Database, person_id: UUID, device_hash: bytes, now: datetime) -> bool:
     """Tell whether the person signed in with this device lately."""
@@ -34,3 +41,8 @@ async def remember(tx: Transaction, person_id: UUID, device_hash: bytes, now: da
 async def forget(tx: Transaction, person_id: UUID, but: bytes | None = None) -> None:
     """Forget the person's devices, all or all but one: whoever had the account before is a stranger on them."""
     await tx.execute(FORGET_DEVICES, person_id, but)
+
+
+async def drop_unused(tx: Transaction, before: datetime, batch: int) -> int:
+    """Forget at most ``batch`` devices that nobody signed in with since ``before``; return how many."""
+    return len(await tx.fetch(DROP_UNUSED, before, batch))

@@ -21,6 +21,13 @@ LINK_EVIDENCE = """
 
 LIST_MATCHED = "SELECT kind, max(at) AS at FROM proofing_evidence WHERE person_id = $1 AND result = 'match' GROUP BY kind ORDER BY kind"
 
+# What belongs to a person is never touched here.
+DROP_UNOWNED = """
+    DELETE FROM proofing_evidence WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM proofing_evidence WHERE person_id IS NULL AND at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
+    )) AND person_id IS NULL RETURNING 1 AS dropped
+"""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -74,3 +81,8 @@ async def link(tx: Transaction, case_id: UUID, person_id: UUID) -> None:
 async def list_matched(database: Database, person_id: UUID) -> dict[str, datetime]:
     """Return which kinds ever matched for a person, with the latest instant of each."""
     return {row["kind"]: row["at"] for row in await database.fetch(LIST_MATCHED, person_id)}
+
+
+async def drop_unowned(tx: Transaction, before: datetime, batch: int) -> int:
+    """Forget at most ``batch`` checks until ``before`` that led to nobody; return how many."""
+    return len(await tx.fetch(DROP_UNOWNED, before, batch))

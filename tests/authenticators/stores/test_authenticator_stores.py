@@ -104,3 +104,15 @@ async def test_the_past_is_forgotten_and_the_present_is_not(house: House) -> Non
     assert [row["subject_hash"] for row in rows] == [b"present"]
     rows = await house.database.fetch("SELECT day FROM message_counts WHERE subject_hash = $1 ORDER BY day", b"forgetting")
     assert [row["day"] for row in rows] == [DAY - timedelta(days=2), DAY]
+
+
+async def test_devices_that_nobody_uses_are_forgotten_batch_by_batch(house: House) -> None:
+    person, now = await house.add_person(), house.clock.now
+    ages = {b"today": 0, b"spring": 179, b"winter": 180, b"autumn": 250, b"summer": 340}
+    async with house.database.transaction() as tx:
+        for device, days in ages.items():
+            await known_devices.remember(tx, person.person_id, device, now - timedelta(days=days))
+    assert await forget_past(house.database, now, batch=1, batches=2), "one of them has to wait for the next run"
+    assert not await forget_past(house.database, now, batch=2, batches=2)
+    rows = await house.database.fetch("SELECT device_hash FROM known_devices WHERE person_id = $1", person.person_id)
+    assert {row["device_hash"] for row in rows} == {b"today", b"spring"}
