@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from starlette.requests import Request
 from starlette.types import Receive
 
+from idp.http.request_context import SCOPE_KEY
 from idp.kernel.errors import Refusal
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_FIELDS = 64
 MAX_NAME = 100
+MAX_INTERACTION = 200
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -117,8 +119,15 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 
 async def read_form(request: Request, limit: int = 65_536) -> Form:
-    """Return the posted form of a page request; raise BadForm when it is not an urlencoded form."""
+    """Return the posted form of a page request; raise BadForm when it is not an urlencoded form.
+
+    The flow that it names (``i``) is noted, so that also the page of a refusal changes its language within the flow.
+    """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != FORM_TYPE:
         raise BadForm()
-    return parse_form(await read_body(request.receive, limit), limit=limit)
+    form = parse_form(await read_body(request.receive, limit), limit=limit)
+    context = request.scope.get(SCOPE_KEY)
+    if context is not None:
+        context.interaction = form.get("i", limit)[:MAX_INTERACTION]
+    return form

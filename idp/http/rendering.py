@@ -120,7 +120,7 @@ class Pages:
             path=context.path,
             service_name=self._service.find_name(language),
             hotline=self._service.hotline,
-            switch=self._find_switches(context, values.get("i")),
+            switch=self._find_switches(context, values.get("i") or context.interaction),
             errors=errors,
             errors_of={error.field: error.text for error in reversed(errors)},
             **values,

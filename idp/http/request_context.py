@@ -35,6 +35,7 @@ class RequestContext:
         "_peer",
         "_query",
         "_rules",
+        "interaction",
         "method",
         "path",
         "request_id",
@@ -61,6 +62,8 @@ class RequestContext:
         self._cookies: Mapping[str, str] | None = None
         self._language: Language | None = None
         self._elder: bool | None = None
+        self.interaction = ""
+        """The flow that a posted form names, for the page's own links."""
         self.response_headers: list[Header] = []
 
     @property

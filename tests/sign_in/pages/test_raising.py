@@ -123,6 +123,7 @@ async def test_nobody_is_asked_without_session_token_or_in_another_browser(provi
     form = {**web.fields(), "phone_check": "1"}
     page = await web.client.post("/raise", data={**form, "csrf": "x"})
     assert find_code(page) == "form_forged"
+    assert f'href="?i={form["i"]}&amp;lang=en"' in page.text, "another language leads on in this flow"
     thief = Web(provider, "198.51.100.9")
     assert find_code(await thief.client.post("/raise", data=form)) == "foreign_browser"
     page = await web.client.post("/raise", data={**form, "step": "0"})
