@@ -1,4 +1,4 @@
-"""Decides what brings somebody back who forgot the password: code, the register, and one item that is not the phone (domain.md table)."""
+"""Decides what brings somebody back who forgot the password: code, register, operator, and one item that is not the phone (domain.md)."""
 
 import json
 from collections.abc import Iterable
@@ -58,9 +58,12 @@ def fold_name(name: str) -> str:
 
 
 def is_proved(answers: Iterable[CheckAnswer]) -> bool:
-    """Tell whether the register and one item that is not the phone agreed; results of other cases are not among ``answers``."""
+    """Tell whether the register, the phone's operator and one item that is not the phone agreed.
+
+    The phone's code says who holds the number today, the operator whose it is. Results of other cases are not among ``answers``.
+    """
     matched = list_matched(answers)
-    return CheckKind.IDENTITY in matched and any(item.kind in matched for item in OTHER_ITEMS)
+    return {CheckKind.IDENTITY, CheckKind.PHONE} <= matched and any(item.kind in matched for item in OTHER_ITEMS)
 
 
 def list_awaited(answers: Iterable[CheckAnswer]) -> tuple[CheckKind, ...]:

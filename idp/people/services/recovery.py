@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from idp.authenticators.rules.password_policy import Personal
@@ -14,7 +15,8 @@ from idp.people.rules.identifiers import Phone
 from idp.people.rules.proofing import CheckAnswer, list_matched
 from idp.people.rules.proofing_items import ItemPlan
 from idp.people.rules.recovery import Recovery, is_proved, is_unknown_to_register, list_awaited
-from idp.people.rules.refusals import AuthorityUnavailable, ChecksLimited, RecoveryUnproved, RegisterUnknown
+from idp.people.rules.refusals import AuthorityUnavailable, RecoveryUnproved, RegisterUnknown
+from idp.people.services.check_limits import refuse_limited
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.proofing import Case, Proofing
 from idp.people.services.requester import Requester
@@ -30,10 +32,11 @@ REASON = "password recovered"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the authorities said: the recovery with their answers, and what is to be told when they do not suffice."""
+    """What the authorities said: the recovery with their answers, what is to be told when they do not suffice, and this round alone."""
 
     recovery: Recovery
     refusal: Refusal | None
+    answers: tuple[CheckAnswer, ...]
 
 
 class PersonRecovery:
@@ -57,18 +60,33 @@ class PersonRecovery:
         return self._proofing.serves(kind)
 
     async def ask(self, recovery: Recovery, items: Mapping[CheckKind, str], who: Requester) -> Asked:
-        """Ask the register and the authorities of ``items`` at once. Silence and limits count as no answer, and nothing is kept of them."""
+        """Ask the register, the phone's operator and the authorities of ``items`` at once, each until it agreed once.
+
+        Silence and limits count as no answer, and nothing is kept of them.
+        """
         matched = list_matched(recovery.answers)
         questions = {kind: value for kind, value in items.items() if kind not in matched}
         if CheckKind.IDENTITY not in matched:
             questions[CheckKind.IDENTITY] = ""
+        if CheckKind.PHONE not in matched:
+            questions[CheckKind.PHONE] = recovery.phone
         # As the account has it: what was typed may differ in capitals.
         name = await self._people.find_name(recovery.person_id) if recovery.person_id else recovery.name
-        case = Case(recovery.id, name, recovery.document, Phone(recovery.phone), PURPOSE, recovery.answers, recovery.person_id, PURPOSE)
+        case = Case(
+            recovery.id,
+            name,
+            recovery.document,
+            Phone(recovery.phone),
+            PURPOSE,
+            recovery.answers,
+            recovery.person_id,
+            PURPOSE,
+            phone_proven=True,  # its code came back
+        )
         answers = await self._proofing.ask(case, questions, who)
         kept = tuple(a for a in answers if a.result not in (CheckResult.UNAVAILABLE, CheckResult.LIMITED))
         asked = replace(recovery, answers=(*recovery.answers, *kept))
-        return Asked(asked, None if is_proved(asked.answers) else _explain(answers))
+        return Asked(asked, None if is_proved(asked.answers) else _explain(answers, self._clock()), answers)
 
     async def choose_password(self, known: KnownPerson, password: str) -> str:
         """Return the verifier of the new password. Raises PasswordLength, PasswordPersonal, PasswordCommon; Overloaded."""
@@ -84,7 +102,7 @@ class PersonRecovery:
         """
         await self._passwords.set(tx, person_id, verifier, self._clock())
         await self._people.note_recovery(tx, person_id, REASON)
-        items = ",".join(sorted(kind.value for kind in list_matched(recovery.answers) - {CheckKind.IDENTITY}))
+        items = ",".join(sorted(kind.value for kind in list_matched(recovery.answers) - {CheckKind.IDENTITY, CheckKind.PHONE}))
         await self._record(tx, Kind.PASSWORD_RECOVERED, Result.DONE, person_id, who, {"items": items, "case": str(recovery.id)})
 
     async def record_start(self, recovery: Recovery, person_id: UUID | None, who: Requester) -> None:
@@ -121,7 +139,7 @@ class PersonRecovery:
         await self._audit.record(tx, event)
 
 
-def _explain(answers: tuple[CheckAnswer, ...]) -> Refusal:
+def _explain(answers: tuple[CheckAnswer, ...], now: datetime) -> Refusal:
     """Return why this round does not suffice; it never says which item an authority did not agree with."""
     if is_unknown_to_register(answers):
         return RegisterUnknown()
@@ -129,5 +147,5 @@ def _explain(answers: tuple[CheckAnswer, ...]) -> Refusal:
     if awaited:
         return AuthorityUnavailable(kinds=",".join(kind.value for kind in awaited))
     if any(a.result is CheckResult.LIMITED for a in answers):
-        return ChecksLimited()
+        return refuse_limited(answers, now)
     return RecoveryUnproved()

@@ -152,7 +152,7 @@ class FirstCodes:
     async def _confirm_and_send(self, known: KnownPerson, request: CodeRequest, visit: Visit) -> None:
         """Send the code once the operator says that the number is still this person's; nobody's answer waits for it (S52)."""
         who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, request.client_id)
-        confirmation = await self._phone_matches.confirm(known, PURPOSE, who)
+        confirmation = await self._phone_matches.confirm(known, PURPOSE, who, claimed=True)
         if confirmation.phone is PhoneVerdict.KEPT and confirmation.in_register:
             await self._codes.send_late(request)
 

@@ -10,11 +10,13 @@ from idp.kernel.checks import CheckKind
 from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
 from idp.kernel.levels import Factor, Proved
+from idp.people.rules.identifiers import Phone
 from idp.people.rules.person import check_standing
 from idp.people.rules.proofing_items import ItemPlan
 from idp.people.rules.recovery import RecoveryStep
 from idp.people.rules.refusals import RecoveryGone, RegisterUnknown
 from idp.people.services.directory import KnownPerson, People
+from idp.people.services.phone_match import PhoneMatches
 from idp.people.services.recovery import PersonRecovery
 from idp.people.services.requester import Requester
 from idp.people.stores.people import HeldPerson
@@ -44,6 +46,7 @@ class RecoveryEnd:
         opening: SessionOpening,
         people: People,
         person_recovery: PersonRecovery,
+        phone_matches: PhoneMatches,
         notices: AccountNotices,
         records: SignInRecords,
         clock: Clock,
@@ -55,6 +58,7 @@ class RecoveryEnd:
         self._opening = opening
         self._people = people
         self._person_recovery = person_recovery
+        self._phone_matches = phone_matches
         self._notices = notices
         self._records = records
         self._clock = clock
@@ -71,8 +75,8 @@ class RecoveryEnd:
     async def submit_items(self, flow: Held, held: HeldRecovery, items: Mapping[CheckKind, str], visit: Visit) -> HeldRecovery:
         """Ask the register and the authorities of the items.
 
-        Raises RecoveryUnproved, AuthorityUnavailable, ChecksLimited, after which another item may be tried; RegisterUnknown, after which
-        this recovery is over (S21).
+        Raises RecoveryUnproved, AuthorityUnavailable, ChecksLimited, ChecksBusy, after which another item may be tried; RegisterUnknown,
+        after which this recovery is over (S21).
         """
         who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, flow.interaction.client_id or None)
         # The recovery moves before anybody is asked: a form that was sent twice spends one check.
@@ -83,6 +87,10 @@ class RecoveryEnd:
             await self._person_recovery.record_refusal(held.recovery, asked.refusal.code, held.recovery.person_id, who)
             raise asked.refusal
         held = await self._recoveries.move(flow.interaction, held, asked.recovery)
+        known = await self._people.find_by_id(held.recovery.person_id) if held.recovery.person_id else None
+        if known is not None and any(answer.kind is CheckKind.PHONE for answer in asked.answers):
+            # A number that is somebody else's is frozen; which question was answered so is not told.
+            await self._phone_matches.record(known, Phone(held.recovery.phone), asked.answers, who, weak=True)
         if asked.refusal is not None:
             raise asked.refusal
         return held

@@ -10,11 +10,13 @@ from idp.authenticators.rules.throttling import Way
 from idp.authenticators.rules.waits import refuse_message
 from idp.authenticators.services.codes import CodeRequest, Codes
 from idp.authenticators.services.passwords import NOBODY
+from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import Clock, Random
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import make_uuid7
 from idp.people.rules.identifiers import Identifier, IdNumber
 from idp.people.rules.person import check_standing
+from idp.people.rules.proofing import CheckAnswer
 from idp.people.rules.recovery import Recovery, fold_name
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.phone_match import PhoneMatches, PhoneVerdict
@@ -109,6 +111,7 @@ class RecoveryCodes:
         device_hash = await self._attempts.find_known_device(person_id, visit)
         ticket = await self._attempts.admit(Way.CODE, claimed, person_id, device_hash, interaction, visit)
         phone = known.phone if known is not None else None
+        asked_at = self._clock()
         verdict = await self._codes.check(PURPOSE, str(recovery.id), phone.value if phone else name_nobody(claimed), typed)
         if not isinstance(verdict, CodeRight) or known is None or phone is None:
             if isinstance(verdict, CodeGone):
@@ -121,21 +124,29 @@ class RecoveryCodes:
             await self._recoveries.end(interaction)
             await self._person_recovery.record_refusal(recovery, refusal.code, person_id, _ask_for(flow, visit))
             raise refusal
-        proved = replace(recovery, person_id=known.standing.person_id, phone=phone.value, code_at=self._clock())
+        proved = replace(
+            recovery, person_id=known.standing.person_id, phone=phone.value, code_at=asked_at, answers=_keep_match(recovery, known)
+        )
         held = await self._recoveries.move(interaction, held, proved)
         async with self._database.transaction() as tx:
             await self._people.note_phone_use(tx, known.standing.person_id, phone)
         return held
 
     async def _send(self, flow: Held, recovery: Recovery, visit: Visit, asked: int | None = None) -> Send | Wait:
-        """Do for everybody what is done for nobody; the message itself follows when the operator said whose number it is (S52)."""
+        """Send the code, doing for everybody what is done for nobody.
+
+        What is known of the number is enough for that; one that was long unused is asked about first, and its message follows (S52).
+        """
         known = await self._find_claimed(recovery)
         person_id = known.standing.person_id if known else None
         claimed = recovery.document.value
+        phone = known.phone if known is not None else None
+        due = known is not None and self._phone_matches.is_due(known)
+        reaches = phone is not None and not due
         request = CodeRequest(
             purpose=PURPOSE,
             binding=str(recovery.id),
-            phone=name_nobody(claimed),
+            phone=phone.value if phone is not None and reaches else name_nobody(claimed),
             masked_name=await self._people.find_masked_name(person_id or NOBODY),
             person_id=person_id,
             address=visit.address,
@@ -145,22 +156,23 @@ class RecoveryCodes:
             request_id=visit.request_id,
         )
         if asked is None:
-            verdict = await self._codes.send_unseen(request, claimed, reaches=False)
+            verdict = await self._codes.send_unseen(request, claimed, reaches=reaches)
             if isinstance(verdict, Send):  # so that the limits of messages bound the rows as well
                 await self._person_recovery.record_start(recovery, person_id, _ask_for(flow, visit))
         else:
-            verdict = await self._codes.resend_unseen(request, claimed, asked, reaches=False)
-        if isinstance(verdict, Send) and known is not None and known.phone is not None:
-            real = replace(request, phone=known.phone.value)
+            verdict = await self._codes.resend_unseen(request, claimed, asked, reaches=reaches)
+        if isinstance(verdict, Send) and due and known is not None and phone is not None:
+            real = replace(request, phone=phone.value)
             self._afterwards.start("recovery_code", self._confirm_and_send(flow, recovery, known, real, visit))
         return verdict
 
     async def _confirm_and_send(self, flow: Held, recovery: Recovery, known: KnownPerson, request: CodeRequest, visit: Visit) -> None:
         who = _ask_for(flow, visit)
-        confirmation = await self._phone_matches.confirm(known, PURPOSE, who)
+        confirmation = await self._phone_matches.confirm(known, PURPOSE, who, claimed=True, case_id=recovery.id)
         if not confirmation.in_register:
             await self._person_recovery.record_refusal(recovery, "register_unknown", known.standing.person_id, who)
-        # Who is not in the register is told so after the code, when the register is asked again.
+        # Who is not in the register is told so after the code, when the register is asked again; a number that the operator knows to be
+        # this person's is not long unused any more, so nobody asks about it a second time.
         if confirmation.phone is PhoneVerdict.KEPT:
             await self._codes.send_late(request)
 
@@ -175,3 +187,11 @@ class RecoveryCodes:
 
 def _ask_for(flow: Held, visit: Visit) -> Requester:
     return Requester(visit.address, visit.device, visit.device_hash, visit.request_id, flow.interaction.client_id or None)
+
+
+def _keep_match(recovery: Recovery, known: KnownPerson) -> tuple[CheckAnswer, ...]:
+    """Return the recovery's answers, with the operator's when it was asked before the code was sent: once in a recovery is enough."""
+    at = known.standing.phone_matched_at
+    if at is None or at < recovery.started_at:
+        return recovery.answers
+    return (*recovery.answers, CheckAnswer(CheckKind.PHONE, CheckResult.MATCH, at))

@@ -87,5 +87,7 @@ def build_ways_in(
         recovery_codes=RecoveryCodes(
             database, recoveries, people, person_recovery, codes, phone_matches, attempts, afterwards, clock, random
         ),
-        recovery_end=RecoveryEnd(database, interactions, recoveries, sessions, opening, people, person_recovery, notices, records, clock),
+        recovery_end=RecoveryEnd(
+            database, interactions, recoveries, sessions, opening, people, person_recovery, phone_matches, notices, records, clock
+        ),
     )

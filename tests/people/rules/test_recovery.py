@@ -1,4 +1,4 @@
-"""What brings somebody back: code, register and one item that is not the phone; and how a recovery is written."""
+"""What brings somebody back: code, register, operator and one item that is not the phone; and how a recovery is written."""
 
 import itertools
 import json
@@ -46,8 +46,15 @@ def test_the_phone_is_no_item_of_a_recovery() -> None:
 @pytest.mark.parametrize("item", [item.kind for item in OTHER_ITEMS])
 @pytest.mark.parametrize("register, said", list(itertools.product(CheckResult, CheckResult)))
 def test_register_and_one_item_have_to_agree(item: CheckKind, register: CheckResult, said: CheckResult) -> None:
-    given_answers = [answer(CheckKind.IDENTITY, register), answer(item, said)]
+    given_answers = [answer(CheckKind.IDENTITY, register), answer(CheckKind.PHONE), answer(item, said)]
     assert is_proved(given_answers) is (register is CheckResult.MATCH and said is CheckResult.MATCH)
+
+
+@pytest.mark.parametrize("operator", CheckResult)
+def test_s52_the_operators_match_is_repeated_at_recovery(operator: CheckResult) -> None:
+    agreed = [answer(CheckKind.IDENTITY), answer(CheckKind.BANK_CARD)]
+    assert not is_proved(agreed)
+    assert is_proved([*agreed, answer(CheckKind.PHONE, operator)]) is (operator is CheckResult.MATCH)
 
 
 def test_steps_follow_each_other() -> None:
@@ -55,7 +62,9 @@ def test_steps_follow_each_other() -> None:
     assert replace(CODED, code_at=None).step is RecoveryStep.CODE
     assert CODED.step is RecoveryStep.ITEM
     assert replace(CODED, answers=(answer(CheckKind.IDENTITY),)).step is RecoveryStep.ITEM
-    assert replace(CODED, answers=(answer(CheckKind.IDENTITY), answer(CheckKind.BANK_CARD))).step is RecoveryStep.PASSWORD
+    agreed = (answer(CheckKind.IDENTITY), answer(CheckKind.PHONE), answer(CheckKind.BANK_CARD))
+    assert replace(CODED, answers=agreed[:2]).step is RecoveryStep.ITEM
+    assert replace(CODED, answers=agreed).step is RecoveryStep.PASSWORD
 
 
 def test_s21_only_the_registers_own_answer_says_that_a_person_is_unknown() -> None:

@@ -39,7 +39,11 @@ async def find(house: House, person: Made) -> KnownPerson:
         (CheckResult.MISMATCH, CheckResult.MATCH, PhoneVerdict.KEPT, True, "active"),
         (CheckResult.NOT_FOUND, CheckResult.MATCH, PhoneVerdict.KEPT, False, "active"),
         (CheckResult.MATCH, CheckResult.MISMATCH, PhoneVerdict.FROZEN, True, "frozen"),
-        (CheckResult.UNAVAILABLE, CheckResult.NOT_FOUND, PhoneVerdict.FROZEN, True, "frozen"),
+        (CheckResult.MATCH, CheckResult.NOT_FOUND, PhoneVerdict.FROZEN, True, "frozen"),
+        (CheckResult.UNAVAILABLE, CheckResult.NOT_FOUND, PhoneVerdict.SILENT, True, "active"),
+        (CheckResult.UNAVAILABLE, CheckResult.MISMATCH, PhoneVerdict.SILENT, True, "active"),
+        (CheckResult.LIMITED, CheckResult.MISMATCH, PhoneVerdict.SILENT, True, "active"),
+        (CheckResult.MISMATCH, CheckResult.MISMATCH, PhoneVerdict.SILENT, True, "active"),
         (CheckResult.NOT_FOUND, CheckResult.NOT_FOUND, PhoneVerdict.SILENT, False, "active"),
         (CheckResult.MATCH, CheckResult.UNAVAILABLE, PhoneVerdict.SILENT, True, "active"),
         (CheckResult.MATCH, CheckResult.LIMITED, PhoneVerdict.SILENT, True, "active"),
@@ -63,6 +67,28 @@ async def test_s52_what_each_answer_does(
     assert (row["matched_at"] == house.clock.now) is (verdict is PhoneVerdict.KEPT)
     assert (row["matched_at"] is None) is (state == "frozen")
     assert ("phone_frozen" in await house.audit_kinds(person.person_id)) is (state == "frozen")
+
+
+@pytest.mark.parametrize("operator, verdict", [(CheckResult.NOT_FOUND, PhoneVerdict.SILENT), (CheckResult.MISMATCH, PhoneVerdict.FROZEN)])
+async def test_a_mere_claim_freezes_only_what_the_operator_denies(
+    house: House, matches: PhoneMatches, operator: CheckResult, verdict: PhoneVerdict
+) -> None:
+    person = await house.add_person()
+    house.authorities.answers = {CheckKind.IDENTITY: CheckResult.MATCH, CheckKind.PHONE: operator}
+    assert await matches.confirm(await find(house, person), "sign_in", WHO, claimed=True) == Confirmation(verdict)
+
+
+async def test_claims_do_not_spend_the_persons_own_checks(house: House, matches: PhoneMatches) -> None:
+    person = await house.add_person()
+    known = await find(house, person)
+    house.authorities.answers = {CheckKind.IDENTITY: CheckResult.MATCH, CheckKind.PHONE: CheckResult.NOT_FOUND}
+    for _ in range(8):
+        await matches.confirm(known, "sign_in", WHO, claimed=True)
+    asked = len(house.authorities.asked)
+    assert asked < 16, "claims have a limit of their own"
+    house.authorities.answers[CheckKind.PHONE] = CheckResult.MATCH
+    assert (await matches.confirm(known, "sign_in", WHO)).phone is PhoneVerdict.KEPT
+    assert len(house.authorities.asked) == asked + 2
 
 
 async def test_nobody_is_asked_about_who_has_no_phone_of_their_own_or_no_document(house: House, matches: PhoneMatches) -> None:

@@ -13,7 +13,7 @@ from idp.people.rules.item_numbers import find_luhn_digit
 from idp.people.rules.person import Status
 from idp.platform.database import Database
 from tests.sign_in.house import DEPARTMENT, HOME, PASSWORD, Browser, House, Made, find_code, find_left, find_way
-from tests.sign_in.pages.test_s52_reissued_number import read_phone
+from tests.sign_in.pages.test_s52_reissued_number import add_long_gone, read_phone
 from tests.sign_in.pages.test_sign_in_by_code import blank, count_messages
 from tests.support.clocks import ManualClock
 
@@ -98,7 +98,7 @@ async def test_code_item_and_password_lead_back_to_the_department(house: House) 
     rows = await house.database.fetch(
         "SELECT result FROM proofing_evidence WHERE person_id = $1 AND purpose = 'recovery'", person.person_id
     )
-    assert len(rows) == 4, "evidence of every check: operator and register before the code, register and bank after it"
+    assert len(rows) == 3, "evidence of every check: register, operator and bank, all after the code"
     other = house.browser("198.51.100.4")
     await other.open(await other.begin())
     assert (await other.post(identifier=person.document, password=PASSWORD)).status_code == 422
@@ -174,21 +174,21 @@ async def test_s03_a_ban_between_the_item_and_the_password_holds(house: House) -
     assert not await house.passwords.verify(person.person_id, CHOSEN)
 
 
-@pytest.mark.parametrize("answer", [CheckResult.MISMATCH, CheckResult.NOT_FOUND])
-async def test_s52_a_stranger_with_a_reissued_number_gets_no_code_by_recovery(house: House, answer: CheckResult) -> None:
-    person, browser = await house.add_person(), house.browser()
+@pytest.mark.parametrize("answer, state", [(CheckResult.MISMATCH, "frozen"), (CheckResult.NOT_FOUND, "active")])
+async def test_s52_a_stranger_with_a_reissued_number_gets_no_code_by_recovery(house: House, answer: CheckResult, state: str) -> None:
+    person = await add_long_gone(house)
     house.authorities.answers[CheckKind.PHONE] = answer
-    page = await start(browser, person.name, person.document)
+    page = await start(house.browser(), person.name, person.document)
     expected = blank(page.text)
     assert await count_messages(house, person) == 0
-    assert await read_phone(house, person.person_id) == ("frozen", False), "at recovery the match is repeated, however fresh it was"
-    assert "phone_frozen" in await house.audit_kinds(person.person_id)
+    assert (await read_phone(house, person.person_id))[0] == state
+    assert ("phone_frozen" in await house.audit_kinds(person.person_id)) is (state == "frozen")
     other = house.browser("203.0.113.5")
     assert blank((await start(other, person.name, house.make_document())).text) == expected
 
 
-async def test_s52_a_silent_operator_sends_nothing_and_freezes_nothing(house: House) -> None:
-    person, browser = await house.add_person(), house.browser()
+async def test_s52_a_silent_operator_sends_nothing_to_a_number_long_unused_and_freezes_nothing(house: House) -> None:
+    person, browser = await add_long_gone(house), house.browser()
     del house.authorities.answers[CheckKind.PHONE]
     page = await start(browser, person.name, person.document)
     assert 'name="code"' in page.text
@@ -199,6 +199,146 @@ async def test_s52_a_silent_operator_sends_nothing_and_freezes_nothing(house: Ho
     await send(browser, resend="1")
     page = await send(browser, code=await read_code(house, person))
     assert 'name="bank_card"' in page.text, "later it goes on"
+
+
+async def test_s52_a_number_long_unused_is_asked_about_once_in_a_recovery(house: House) -> None:
+    person, browser = await add_long_gone(house), house.browser()
+    await start(browser, person.name, person.document)
+    await house.deliver()
+    house.clock.advance(61)
+    await send(browser, resend="1")
+    await send(browser, code=await read_code(house, person))
+    page = await send(browser, bank_card=BANK_CARD)
+    assert 'name="password"' in page.text
+    assert [c.kind for c in house.authorities.asked].count(CheckKind.PHONE) == 1
+
+
+@pytest.mark.parametrize("answer, state", [(CheckResult.MISMATCH, "frozen"), (CheckResult.NOT_FOUND, "active")])
+async def test_s52_at_recovery_the_match_is_repeated_however_fresh_it_was(house: House, answer: CheckResult, state: str) -> None:
+    person, browser = await house.add_person(matched_days_ago=1), house.browser()
+    await start(browser, person.name, person.document)
+    assert not house.authorities.asked, "a claim alone asks nobody about a number in use"
+    await send(browser, code=await read_code(house, person))
+    house.authorities.answers[CheckKind.PHONE] = answer
+    page = await send(browser, bank_card=BANK_CARD)
+    assert page.status_code == 422
+    assert "没有核对成功" in page.text, "which of them did not match is not told"
+    assert (await read_phone(house, person.person_id))[0] == state
+    page = await send(browser, password=CHOSEN)
+    assert find_code(page) == "step_repeated"
+
+
+async def test_s37_after_the_code_a_silent_operator_is_named_and_asked_again_alone(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await reach_items(house, browser, person)
+    del house.authorities.answers[CheckKind.PHONE]
+    page = await send(browser, bank_card=BANK_CARD)
+    assert page.status_code == 503
+    assert "手机号所属的运营商" in page.text
+    asked = len(house.authorities.asked)
+    house.authorities.answers[CheckKind.PHONE] = CheckResult.MATCH
+    page = await send(browser, bank_card=BANK_CARD)
+    assert 'name="password"' in page.text
+    assert [c.kind for c in house.authorities.asked[asked:]] == [CheckKind.PHONE]
+    (row,) = await house.database.fetch(
+        "SELECT matched_at FROM person_identifiers WHERE person_id = $1 AND kind = 'phone'", person.person_id
+    )
+    assert row["matched_at"] == house.clock.now
+
+
+async def test_claims_of_strangers_neither_spend_the_owners_checks_nor_silence_the_recovery(house: House) -> None:
+    person = await add_long_gone(house)
+    for stranger in range(3):
+        await start(house.browser(f"198.51.100.{60 + stranger}"), person.name, person.document)
+        await house.deliver()
+        house.clock.advance(3_700)
+    browser = house.browser()
+    await reach_items(house, browser, person)
+    house.authorities.answers[CheckKind.BANK_CARD] = CheckResult.MISMATCH
+    assert "没有核对成功" in (await send(browser, bank_card=BANK_CARD)).text
+    assert "没有核对成功" in (await send(browser, bank_card=BANK_CARD)).text
+    house.authorities.answers[CheckKind.BANK_CARD] = CheckResult.MATCH
+    assert 'name="password"' in (await send(browser, bank_card=BANK_CARD)).text
+
+
+async def test_one_code_more_is_the_newest_and_works(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await start(browser, person.name, person.document)
+    first = await read_code(house, person)
+    house.clock.advance(61)
+    await send(browser, resend="1")
+    assert await count_messages(house, person) == 2
+    second = await read_code(house, person)
+    if first != second:
+        assert (await send(browser, code=first)).status_code == 422
+    assert 'name="bank_card"' in (await send(browser, code=second)).text
+
+
+async def test_a_form_of_a_step_sent_twice_changes_nothing_the_second_time(house: House) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await start(browser, person.name, person.document)
+    coded = {**browser.fields(), "code": await read_code(house, person)}
+    await send(browser, code=coded["code"])
+    page = await browser.client.post("/recover", data=coded)
+    assert (page.status_code, find_code(page)) == (409, "step_repeated")
+    given = {**browser.fields(), "bank_card": BANK_CARD}
+    await send(browser, bank_card=BANK_CARD)
+    asked = len(house.authorities.asked)
+    for form in (given, {**given, "step": ""}, {name: value for name, value in given.items() if name != "step"}):
+        assert find_code(await browser.client.post("/recover", data=form)) == "step_repeated"
+    assert len(house.authorities.asked) == asked, "nobody was asked a second time"
+    chosen = {**browser.fields(), "password": CHOSEN}
+    for step in ("", "0", given["step"]):
+        assert find_code(await browser.client.post("/recover", data={**chosen, "step": step})) == "step_repeated"
+    assert await house.passwords.verify(person.person_id, PASSWORD), "nothing was changed"
+    assert find_left(await browser.follow(await browser.client.post("/recover", data=chosen)))
+
+
+TAKE_OVER = "DELETE FROM person_identifiers WHERE person_id = $1 AND kind = 'phone'"
+
+
+@pytest.mark.parametrize(
+    "loss", [TAKE_OVER, "UPDATE person_identifiers SET state = 'frozen' WHERE person_id = $1 AND kind = 'phone'"], ids=["taken", "frozen"]
+)
+async def test_a_number_lost_between_code_and_password_brings_nobody_back(house: House, loss: str) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await reach_items(house, browser, person)
+    await send(browser, bank_card=BANK_CARD)
+    await house.database.write(loss, person.person_id)
+    page = await send(browser, password=CHOSEN)
+    assert (page.status_code, find_code(page)) == (410, "recovery_gone")
+    assert browser.session() is None
+    assert await house.passwords.verify(person.person_id, PASSWORD)
+
+
+async def test_a_number_lost_in_the_middle_of_the_last_step_brings_nobody_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await reach_items(house, browser, person)
+    await send(browser, bank_card=BANK_CARD)
+    choose = house.passwords.choose
+
+    async def lose(*given: Any) -> str:
+        await house.database.write(TAKE_OVER, person.person_id)
+        return await choose(*given)
+
+    monkeypatch.setattr(house.passwords, "choose", lose)
+    page = await send(browser, password=CHOSEN)
+    assert find_code(page) == "recovery_gone"
+    assert browser.session() is None
+    assert await house.passwords.verify(person.person_id, PASSWORD)
+
+
+@pytest.mark.parametrize("column", ["passwords SET changed_at", "people SET recovered_at"])
+async def test_a_password_changed_after_the_code_is_not_changed_back(house: House, column: str) -> None:
+    person, browser = await house.add_person(), house.browser()
+    await reach_items(house, browser, person)
+    await send(browser, bank_card=BANK_CARD)
+    key = "person_id" if column.startswith("passwords") else "id"
+    await house.database.write(f"UPDATE {column} = $2 WHERE {key} = $1", person.person_id, house.clock.advance(1))
+    page = await send(browser, password=CHOSEN)
+    assert find_code(page) == "recovery_gone"
+    assert browser.session() is None
+    assert await house.passwords.verify(person.person_id, PASSWORD)
 
 
 async def walk(house: House, browser: Browser, name: str, document: str) -> list[tuple[int, str]]:
