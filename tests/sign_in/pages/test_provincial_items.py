@@ -51,6 +51,8 @@ async def test_another_phone_at_the_bank_is_a_mismatch(provider: Provider) -> No
     page = await web.send(bank_card=web.person.bank_card, bank_phone="13900000001", housing_fund_account=web.person.housing_fund_account)
     assert page.status_code == 422
     assert "还差1项" in page.text
+    assert "请在下面再任选1项核对" in page.text
+    assert "任选两项" not in page.text
 
 
 async def test_a_bank_that_names_the_phone_raises_and_binds_nothing_anew(provider: Provider) -> None:

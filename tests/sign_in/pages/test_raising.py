@@ -192,6 +192,7 @@ async def test_who_is_not_in_the_register_goes_to_the_window(provider: Provider,
     provider.authorities.add_person(known)
     assert await find_ial(provider, web) == 2
     assert "没有与公安机关的登记信息核对一致" in web.text
+    assert "您的账号就可以办理" not in web.text, "nothing is promised that the window decides"
     assert 'name="bank_card"' not in web.text
     assert 'id="later"' in web.text
 
