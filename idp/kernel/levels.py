@@ -47,14 +47,29 @@ def find_aal(proved: Iterable[Proved], phone_matched_at: datetime | None, now: d
 
     An SMS code is a second factor only while the operator's match is fresh; within a day of ``recovered_at`` nothing is.
     """
-    factors = {p.factor for p in proved}
-    if not factors:
+    counted = {p.factor for p in list_counted(proved, phone_matched_at, now, recovered_at)}
+    if not counted:
         return 0
-    if recovered_at is not None and now - recovered_at < RECOVERY_HOLD:
-        return 1
-    phone_fresh = phone_matched_at is not None and now - phone_matched_at < PHONE_MATCH_LIFE
-    counted = factors if phone_fresh else factors - {Factor.SMS}
-    return 2 if len(counted) >= 2 or Factor.PASSKEY in counted else 1
+    return 2 if not _is_held(recovered_at, now) and (len(counted) >= 2 or Factor.PASSKEY in counted) else 1
+
+
+def list_counted(
+    proved: Iterable[Proved], phone_matched_at: datetime | None, now: datetime, recovered_at: datetime | None = None
+) -> tuple[Proved, ...]:
+    """Return the factors that ``find_aal`` counts, which is all that may be told of them.
+
+    Within a day of a recovery that is the oldest alone; a code without a fresh match counts only while there is nothing else.
+    """
+    proved = tuple(proved)
+    if _is_held(recovered_at, now):
+        return tuple(sorted(proved, key=lambda p: (p.factor is Factor.PASSKEY, p.at))[:1])
+    if phone_matched_at is not None and now - phone_matched_at < PHONE_MATCH_LIFE:
+        return proved
+    return tuple(p for p in proved if p.factor is not Factor.SMS) or proved
+
+
+def _is_held(recovered_at: datetime | None, now: datetime) -> bool:
+    return recovered_at is not None and now - recovered_at < RECOVERY_HOLD
 
 
 def find_acr(ial: int, aal: int) -> Acr | None:

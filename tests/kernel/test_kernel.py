@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from idp.kernel.clock import SHANGHAI, read_system_clock, read_system_random
 from idp.kernel.errors import ProtocolError, Refusal
 from idp.kernel.ids import decode_base64url, encode_base64url, make_outward_id, make_uuid7
-from idp.kernel.levels import Acr, Factor, Proved, find_aal, find_acr, meets
+from idp.kernel.levels import Acr, Factor, Proved, find_aal, find_acr, list_counted, meets
 from idp.kernel.transitions import IllegalTransition, Transitions
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -127,3 +127,15 @@ def test_for_a_day_after_a_recovery_nothing_counts_as_more_than_one_factor(hours
     assert find_aal(prove(Factor.PASSWORD, Factor.SMS), NOW, NOW, recovered_at) == aal
     assert find_aal(prove(Factor.PASSKEY), None, NOW, recovered_at) == aal
     assert find_aal((), NOW, NOW, recovered_at) == 0
+
+
+def test_only_what_counts_is_told_of_the_factors() -> None:
+    code, password = Proved(Factor.SMS, NOW - timedelta(minutes=2)), Proved(Factor.PASSWORD, NOW)
+    both = (code, password)
+    assert list_counted(both, NOW, NOW) == both
+    assert list_counted(both, None, NOW) == (password,), "a code without the operator's match is no factor beside another"
+    assert list_counted(both, NOW - timedelta(days=90), NOW) == (password,)
+    assert list_counted((code,), None, NOW) == (code,)
+    assert list_counted(both, NOW, NOW, NOW - timedelta(hours=23)) == (code,), "within a day of a recovery one is one"
+    assert list_counted(both, NOW, NOW, NOW - timedelta(hours=24)) == both
+    assert list_counted((), NOW, NOW, NOW) == ()

@@ -12,7 +12,9 @@ ADD_IDENTIFIER = """
     RETURNING person_id
 """
 
-REFRESH_PHONE_MATCH = "UPDATE person_identifiers SET matched_at = $2 WHERE person_id = $1 AND kind = 'phone' RETURNING kind"
+REFRESH_PHONE_MATCH = """
+    UPDATE person_identifiers SET matched_at = $2 WHERE person_id = $1 AND kind = 'phone' AND state = 'active' RETURNING kind
+"""
 
 NOTE_PHONE_USE = """
     UPDATE person_identifiers SET used_at = $3

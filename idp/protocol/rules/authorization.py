@@ -6,7 +6,7 @@ from typing import assert_never
 from uuid import UUID
 
 from idp.kernel.errors import ProtocolError
-from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, meets
+from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, list_counted, meets
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
 from idp.protocol.rules.scopes import list_claims
@@ -167,7 +167,7 @@ def _find_step(
     asks_again = "consent" in request.prompts and not progress.consented
     if missing or (asks_again and list_consent_entitlements(request, client)):
         return ConsentRequired(missing or list_consent_entitlements(request, client))
-    return Granted(standing, reached, aal, proved)
+    return Granted(standing, reached, aal, list_counted(proved, standing.phone_matched_at, now, standing.recovered_at))
 
 
 def _is_raisable(standing: Standing, wanted: Acr, now: datetime) -> bool:

@@ -11,7 +11,8 @@ from idp.sign_in.rules.session import Session, read_factors
 READ_STANDING = """
     SELECT k.ord, s.id_hash, s.lineage, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, p.status, p.ial, p.recovered_at,
            u.sub,
-           (SELECT i.matched_at FROM person_identifiers i WHERE i.person_id = s.person_id AND i.kind = 'phone' LIMIT 1) AS phone_matched_at,
+           (SELECT i.matched_at FROM person_identifiers i WHERE i.person_id = s.person_id AND i.kind = 'phone' AND i.state = 'active'
+            ORDER BY i.created_at DESC LIMIT 1) AS phone_matched_at,
            (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
             WHERE c.person_id = s.person_id AND c.client_id = k.client_id AND c.withdrawn_at IS NULL) AS consents
     FROM unnest($1::bytea[], $2::text[], $3::uuid[]) WITH ORDINALITY AS k (id_hash, client_id, sector_id, ord)

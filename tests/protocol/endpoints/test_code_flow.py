@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -52,6 +52,33 @@ async def test_a_code_becomes_tokens_and_claims(provider: Provider) -> None:
     assert userinfo["ial"] == 3
     assert "gender" not in userinfo
     assert "phone_number_verified" not in userinfo
+
+
+async def test_amr_tells_no_more_than_was_counted(provider: Provider) -> None:
+    await provider.add_client("counted", scopes=("openid", "offline_access"))
+    person, stale = await provider.add_person(), await provider.add_person(matched_days_ago=91)
+    cookies = await provider.open_session(person)
+    told = []
+    for hours in (1, 25):
+        await provider.execute(
+            "UPDATE people SET recovered_at = $2 WHERE id = $1", person.person_id, provider.now() - timedelta(hours=hours)
+        )
+        tokens = await provider.get_tokens("counted", cookies)
+        claims = await verify_id_token(provider, tokens["id_token"])
+        told.append((claims["acr"].rsplit(":", 1)[1], len(claims["amr"]), "mfa" in claims["amr"]))
+    assert told == [("low", 1, False), ("substantial", 3, True)]
+    tokens = await provider.get_tokens("counted", await provider.open_session(stale))
+    assert (await verify_id_token(provider, tokens["id_token"]))["amr"] == ["pwd"], "a code without a fresh match is no second factor"
+
+
+async def test_the_match_of_a_frozen_phone_counts_for_no_one(provider: Provider) -> None:
+    await provider.add_client("frozen")
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    await provider.execute("UPDATE person_identifiers SET state = 'frozen' WHERE person_id = $1 AND kind = 'phone'", person.person_id)
+    tokens = await provider.get_tokens("frozen", cookies)
+    claims = await verify_id_token(provider, tokens["id_token"])
+    assert (claims["acr"], claims["amr"]) == ("urn:yizheng:acr:low", ["pwd"])
 
 
 async def test_rs256_by_registration(provider: Provider) -> None:

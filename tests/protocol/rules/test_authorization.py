@@ -220,3 +220,4 @@ def test_within_a_day_of_a_recovery_nothing_counts_as_more_than_one_factor(hours
     lower = decide(make_request(), CLIENT, somebody, None, FIRST_VISIT, NOW)
     assert isinstance(lower, Granted)
     assert (lower.aal == 2) is granted
+    assert len(lower.proved) == lower.aal, "no more factors are told than were counted"
