@@ -103,6 +103,13 @@ def watch_progress(page: Page) -> None:
     page.reload()
 
 
+def switch_to_and_fro(page: Page) -> None:
+    """Read the page in the other language and come back."""
+    for language in ("zh-CN", "en"):
+        page.locator(".switches a").first.click()
+        expect(page.locator("html")).to_have_attribute("lang", language)
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without-scripts"])
 def test_in_chromium(demo: RunningDemo, chromium: Browser, scripts: bool) -> None:
     (person,) = list_unregistered(demo.issuer)
@@ -121,6 +128,10 @@ def test_in_chromium(demo: RunningDemo, chromium: Browser, scripts: bool) -> Non
     page.locator("#document_kind").select_option(person["document_kind"])
     for field in ("name", "id_number", "phone"):
         page.locator(f"#{field}").fill(person[field])
+    if scripts:
+        switch_to_and_fro(page)
+        expect(page.locator("#id_number")).to_have_value(person["id_number"])
+        expect(page.locator("#document_kind")).to_have_value(person["document_kind"])
     page.locator("#submit").click()
     page.locator("#code").fill(read_sms_code(demo.issuer, person["phone"], sent))
     page.locator("#submit").click()

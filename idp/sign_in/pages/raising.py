@@ -98,7 +98,7 @@ class RaisingPage:
             return self._pages.refuse(context, refusal)
 
     async def submit(self, request: Request) -> Response:
-        """Ask the authorities, or go on without."""
+        """Ask the authorities, or go on without; ``redraw`` asks nobody."""
         context = read_context(request)
         asked: Asked | Response | None = None
         try:
@@ -107,6 +107,8 @@ class RaisingPage:
             if isinstance(asked, Response):
                 return asked
             require_csrf(context, form, asked.flow.csrf)
+            if "redraw" in form:
+                return await self._render(asked, form)
             require_step(asked.held, form.get("step", MAX_HIDDEN))
             if "later" in form:
                 await self._interactions.replace(asked.held, replace(asked.flow, declined=True))

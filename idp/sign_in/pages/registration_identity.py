@@ -65,7 +65,9 @@ class IdentitySteps:
         return self._door.render(stand, Step.IDENTITY, errors, kinds=DOCUMENT_KINDS, typed=typed, lost=why == "lost")
 
     async def take_identity(self, stand: Stand, form: Form) -> Response:
-        """Take the first step and lead to the code; to the register at once when the phone is proved already."""
+        """Take the first step and lead to the code; to the register at once when the phone is proved already. ``redraw`` checks nothing."""
+        if "redraw" in form:
+            return self._door.render(stand, Step.IDENTITY, kinds=DOCUMENT_KINDS, typed=read_typed_identity(form))
         applicant = parse_identity(form, self._clock().astimezone(SHANGHAI).date())
         if isinstance(applicant, list):
             return self._door.render(stand, Step.IDENTITY, applicant, kinds=DOCUMENT_KINDS, typed=read_typed_identity(form))

@@ -35,10 +35,12 @@ class ItemsStep:
         return self._render_items(stand, lost=why == "lost")
 
     async def take_items(self, stand: Stand, form: Form) -> Response:
-        """Ask the authorities about the items that were given, or about those that were not answered."""
+        """Ask the authorities about the items that were given, or about those that were not answered; ``redraw`` asks nobody."""
         held = stand.draft
         if held is None or held.step is not Step.ITEMS:
             return self._door.go_on(stand)
+        if "redraw" in form:
+            return self._render_items(stand, form)
         if form.get("step", MAX_HIDDEN) != stand.token:
             return self._render_items(stand, form, [FieldError("", "draft_moved")])
         try:
