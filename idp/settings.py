@@ -94,7 +94,7 @@ class AuthoritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     app_key: str
     secret_file: str
     page: str = ""
-    time_limit_seconds: Annotated[float, msgspec.Meta(ge=0, le=30)] = 0
+    time_limit_seconds: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0
     connect_seconds: Annotated[float, msgspec.Meta(gt=0, le=10)] = 1.0
 
 

@@ -46,8 +46,7 @@ class CheckLimits:
     budget_minute: int = 1_200
     starts_address_hour: int = 120
     starts_device_day: int = 20
-    timeout: float = 3.0
-    real_person_timeout: float = 8.0
+    deadline: float = 10.0
 
     def find_daily(self, kind: CheckKind) -> int:
         """Return how often one person's ``kind`` may be checked in a day."""

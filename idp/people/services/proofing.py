@@ -118,7 +118,7 @@ class Proofing:
         if isinstance(taken, Full):
             now = self._clock()
             raise ChecksBusy(**say_when(taken.until or now, now))
-        outcome = await self._sources.check(check, self._limits.timeout)
+        outcome = await self._sources.check(check, self._limits.deadline)
         case = Case(case_id, "", document, phone, "registration")
         async with self._database.transaction() as tx:
             await self._record(tx, case, check, outcome, who)
@@ -135,8 +135,7 @@ class Proofing:
         if isinstance(spent, Full):
             return await self._refuse(case, kind, spent.until, who)
         check = Check(request_id, kind, subject, case.purpose, case.consent)
-        timeout = self._limits.real_person_timeout if kind is CheckKind.REAL_PERSON else self._limits.timeout
-        outcome = await self._sources.check(check, timeout)
+        outcome = await self._sources.check(check, self._limits.deadline)
         silent = outcome.result in (CheckResult.UNAVAILABLE, CheckResult.LIMITED)
         async with self._database.transaction() as tx:
             if silent:

@@ -384,9 +384,9 @@ async def test_s53_one_number_serves_its_owner_and_three_more(provider: Provider
     shared = register(provider, 31).person.phone
     await register(provider, 31).finish()
     for number in (32, 33, 34):
-        provider.clock.advance(3600)
+        provider.clock.advance(86_400)
         await register(provider, number, phone=shared).finish(FUND, SOCIAL)
-    provider.clock.advance(3600)
+    provider.clock.advance(86_400)
     with pytest.raises(PhoneFull):
         await register(provider, 35, phone=shared).finish(FUND, SOCIAL)
 
