@@ -72,7 +72,7 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
         MessageTemplate(
             "registration_resumed",
             "SMS_100000006",
-            "${name}，您注册账号时未能完成的核验已恢复，请在72小时内回到原来的页面继续，已填写的内容不用再填。",
+            "${name}，您注册账号时未能完成的核验已恢复，请尽快回到原来的页面继续，已填写的内容不用再填。",
             ("name",),
         ),
         MessageTemplate(
