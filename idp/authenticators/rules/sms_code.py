@@ -20,12 +20,16 @@ class CodeLimits:
 
 @dataclass(frozen=True)
 class PendingCode:
-    """A code on its way. Only the keyed hash is kept; ``key_id`` names the key it was made with."""
+    """A code on its way. Only the keyed hash is kept; ``key_id`` names the key it was made with.
+
+    ``ends_at``: the code is older than ``sent_at`` says and is good only until then; None for its own full life.
+    """
 
     mac: bytes
     key_id: str
     sent_at: datetime
     tries: int = 0
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,22 @@ def judge_before(pending: PendingCode | None, now: datetime, limits: CodeLimits)
     return replace(pending, tries=pending.tries + 1)
 
 
+def keep_earlier(earlier: PendingCode | None, fresh: PendingCode, limits: CodeLimits) -> PendingCode:
+    """Return what waits when another code was asked for and no message left: the code that is on its way stays good until its own end.
+
+    Time and tries that a page shows begin anew as with a message, so that nobody is told that there was none.
+    """
+    if earlier is None or earlier.tries >= limits.tries or fresh.sent_at - earlier.sent_at >= limits.life:
+        return fresh
+    ends_at = earlier.ends_at or earlier.sent_at + limits.life
+    return replace(fresh, mac=earlier.mac, key_id=earlier.key_id, ends_at=ends_at)
+
+
+def is_over(counted: PendingCode, now: datetime) -> bool:
+    """Tell whether the code itself is too old, whatever the page shows."""
+    return counted.ends_at is not None and now >= counted.ends_at
+
+
 def judge_wrong(counted: PendingCode, limits: CodeLimits) -> CodeWrong:
     """Return what a wrong try leaves."""
     return CodeWrong(max(limits.tries - counted.tries, 0))
@@ -93,7 +113,8 @@ def judge_wrong(counted: PendingCode, limits: CodeLimits) -> CodeWrong:
 
 def write_pending(pending: PendingCode) -> bytes:
     """Return the stored form of a code on its way."""
-    return json.dumps([FORMAT, pending.mac.hex(), pending.key_id, pending.sent_at.timestamp(), pending.tries]).encode()
+    ends_at = pending.ends_at.timestamp() if pending.ends_at else None
+    return json.dumps([FORMAT, pending.mac.hex(), pending.key_id, pending.sent_at.timestamp(), pending.tries, ends_at]).encode()
 
 
 def read_pending(stored: bytes) -> PendingCode | None:
@@ -101,4 +122,11 @@ def read_pending(stored: bytes) -> PendingCode | None:
     raw: list[Any] = json.loads(stored)
     if raw[0] != FORMAT:
         return None
-    return PendingCode(bytes.fromhex(raw[1]), raw[2], datetime.fromtimestamp(raw[3], UTC), raw[4])
+    ends_at = raw[5] if len(raw) > 5 else None  # a release before wrote five
+    return PendingCode(
+        bytes.fromhex(raw[1]),
+        raw[2],
+        datetime.fromtimestamp(raw[3], UTC),
+        raw[4],
+        datetime.fromtimestamp(ends_at, UTC) if ends_at else None,
+    )

@@ -13,8 +13,10 @@ from idp.authenticators.rules.sms_code import (
     CodeVerdict,
     PendingCode,
     bind_code,
+    is_over,
     judge_before,
     judge_wrong,
+    keep_earlier,
     make_code,
     normalize_code,
     read_pending,
@@ -188,7 +190,7 @@ class Codes:
         await self._transients.uncount(BUDGET_MINUTES, "none" if leaves else WHOLE, budget)
         if isinstance(hidden, Wait):
             await self._give_back(behind)
-        await self._keep(request, code, sent if isinstance(hidden, Send) else None, now)
+        await self._keep(request, code, sent if isinstance(hidden, Send) else None, now, leaves=leaves)
         await self._remember(front, seen, now)
         return Send()
 
@@ -247,7 +249,8 @@ class Codes:
                 return counted if isinstance(counted, CodeDead) else CodeGone()
             if not await self._transients.replace(PENDING, key, write_pending(counted), stored.version):
                 continue
-            if not self._mac.verify(bind_code(purpose, binding, phone, code), counted.mac, counted.key_id):
+            fits = self._mac.verify(bind_code(purpose, binding, phone, code), counted.mac, counted.key_id)
+            if not fits or is_over(counted, self._clock()):
                 return judge_wrong(counted, self._code_limits)
             return CodeRight() if await self._transients.take(PENDING, key) is not None else CodeGone()
         return CodeGone()
@@ -272,11 +275,17 @@ class Codes:
         for kind, key, counted in taken:
             await self._transients.uncount(kind, key, counted)
 
-    async def _keep(self, request: CodeRequest, code: str, sent: tuple[datetime, ...] | None, now: datetime) -> None:
-        """Remember the code, and with ``sent`` that its phone had one more message."""
+    async def _keep(
+        self, request: CodeRequest, code: str, sent: tuple[datetime, ...] | None, now: datetime, *, leaves: bool = True
+    ) -> None:
+        """Remember the code, and with ``sent`` that its phone had one more message. One that does not leave replaces none that did."""
         message = bind_code(request.purpose, request.binding, request.phone, code)
         pending = PendingCode(self._mac.compute(message), self._mac.current_id, now)
         key = _name_pending(request.purpose, request.binding)
+        # Taken, not read: a code that is used at this moment is either used or still there.
+        stored = await self._transients.take(PENDING, key)
+        if not leaves:
+            pending = keep_earlier(read_pending(stored) if stored else None, pending, self._code_limits)
         await self._transients.put(PENDING, key, write_pending(pending), self._code_limits.life.total_seconds())
         if sent is not None:
             await self._remember(request, sent, now)

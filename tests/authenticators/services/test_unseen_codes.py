@@ -103,6 +103,48 @@ async def test_a_held_back_code_is_sent_late_and_replaces_the_one_that_never_lef
     assert await house.codes.check("sign_in", request.binding, request.phone, code) == CodeGone()
 
 
+@pytest.mark.parametrize("reaches", [True, False])
+async def test_a_message_that_does_not_leave_replaces_no_code_that_did(house: House, reaches: bool) -> None:
+    request, claimed = await ask(house)
+    assert await house.codes.send_unseen(request, claimed, reaches=True) == Send()
+    await house.deliver()
+    code = house.sms[-1]["parameters"]["code"]
+    house.clock.advance(61)
+    if reaches:  # the phone had another message just now, from elsewhere
+        assert await house.codes.send_unseen(replace(request, binding="elsewhere"), "elsewhere", reaches=True) == Send()
+    silent = request if reaches else replace(request, phone=f"nobody\0{claimed}")
+    assert await house.codes.send_unseen(silent, claimed, reaches=reaches) == Send()
+    assert await house.codes.check("sign_in", request.binding, request.phone, "000000") == CodeWrong(4), "as after any other code"
+    assert await house.codes.check("sign_in", request.binding, request.phone, code) == CodeRight()
+    assert await house.codes.check("sign_in", request.binding, request.phone, code) == CodeGone(), "once"
+
+
+async def test_a_code_that_stays_is_good_for_its_own_life_only(house: House) -> None:
+    request, claimed = await ask(house)
+    assert await house.codes.send_unseen(request, claimed, reaches=True) == Send()
+    await house.deliver()
+    code = house.sms[-1]["parameters"]["code"]
+    house.clock.advance(200)
+    assert await house.codes.send_unseen(request, claimed, reaches=False) == Send()
+    house.clock.advance(100)
+    assert await house.codes.check("sign_in", request.binding, request.phone, code) == CodeWrong(4), "five minutes after it left"
+
+
+async def test_a_code_used_up_or_guessed_at_too_often_does_not_come_back(house: House) -> None:
+    request, claimed = await ask(house)
+    for tries in (1, 6):
+        await house.codes.send_late(request)
+        await house.deliver()
+        code = house.sms[-1]["parameters"]["code"]
+        for _ in range(tries - 1):
+            await house.codes.check("sign_in", request.binding, request.phone, "000000" if code != "000000" else "111111")
+        await house.codes.check("sign_in", request.binding, request.phone, code)
+        house.clock.advance(61)
+        assert await house.codes.send_unseen(request, claimed, reaches=False) == Send()
+        assert isinstance(await house.codes.check("sign_in", request.binding, request.phone, code), CodeWrong)
+        house.clock.advance(61)
+
+
 async def test_resending_is_locked_by_claim(house: House) -> None:
     for known in (True, False):
         request, claimed = await ask(house, known=known)
