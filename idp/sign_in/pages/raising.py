@@ -21,7 +21,7 @@ from idp.people.rules.refusals import NotRaisable
 from idp.people.services.raising import Need, Raising
 from idp.people.services.requester import Requester
 from idp.sign_in.pages.registration_forms import MAX_HIDDEN, list_item_fields, parse_items
-from idp.sign_in.pages.registration_items import ITEM_ERRORS
+from idp.sign_in.pages.registration_items import ITEM_ERRORS, WORDS
 from idp.sign_in.pages.registration_views import ItemsView, view_items
 from idp.sign_in.pages.visits import read_visit
 from idp.sign_in.rules.interaction import Interaction
@@ -35,7 +35,7 @@ PATH: Final = "/raise"
 GO_ON: Final = frozenset({"step_repeated", "still_checking", "draft_moved", "authority_unavailable"})
 """Refusals after which the page says how things stand now."""
 
-WORDS: Final = {"items_too_few": "raise_nothing_chosen", "checks_limited": "items_limited"}
+RAISE_WORDS: Final = {**WORDS, "items_too_few": "raise_nothing_chosen"}
 """Refusals that this page tells in words of its own."""
 
 
@@ -151,9 +151,9 @@ class RaisingPage:
         except NotRaisable:
             return await self._render(asked)
         except Refusal as refusal:
-            if refusal.code not in ITEM_ERRORS | {"checks_busy"}:
+            if refusal.code not in ITEM_ERRORS:
                 raise
-            error = FieldError(str(refusal.facts.get("field", "")), WORDS.get(refusal.code, refusal.code), refusal.facts)
+            error = FieldError(str(refusal.facts.get("field", "")), RAISE_WORDS.get(refusal.code, refusal.code), refusal.facts)
             return await self._render(asked, form, [error], refusal)
         # What could not be reached before may be reached now: the sign-in may ask again.
         await self._interactions.replace(asked.held, replace(asked.flow, unreachable=False))

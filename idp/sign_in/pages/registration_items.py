@@ -16,7 +16,9 @@ from idp.sign_in.pages.registration_door import RegistrationDoor, Stand, require
 from idp.sign_in.pages.registration_forms import MAX_HIDDEN, list_item_fields, parse_items
 from idp.sign_in.pages.registration_views import view_items
 
-ITEM_ERRORS: Final = frozenset({"items_too_few", "items_insufficient", "item_is_document", "checks_limited"})
+ITEM_ERRORS: Final = frozenset({"items_too_few", "items_insufficient", "item_is_document", "checks_limited", "checks_busy"})
+WORDS: Final = {"checks_limited": "items_limited"}
+"""Refusals that are told in words of their own where another item may be tried."""
 
 
 class ItemsStep:
@@ -54,7 +56,7 @@ class ItemsStep:
         except Refusal as refusal:
             if refusal.code not in ITEM_ERRORS:
                 raise
-            error = FieldError(str(refusal.facts.get("field", "")), refusal.code, refusal.facts)
+            error = FieldError(str(refusal.facts.get("field", "")), WORDS.get(refusal.code, refusal.code), refusal.facts)
             return self._render_items(await self._door.enter_again(stand), form, [error], refusal)
         return self._door.go_on(replace(stand, draft=held))
 
