@@ -20,6 +20,7 @@ from idp.sign_in.rules.steps import (
     Subject,
     count_fresh,
     decide_next,
+    drop_outlived,
     drop_stale,
     merge_proved,
     wants_phone_match,
@@ -184,3 +185,27 @@ def test_the_operator_is_asked_again_only_when_a_code_could_count() -> None:
     assert not wants_phone_match(Acr.SUBSTANTIAL, replace(stale, has_phone=False), (PASSWORD,), None, NOW)
     assert not wants_phone_match(Acr.SUBSTANTIAL, None, (), None, NOW)
     assert wants_phone_match(Acr.LOW, replace(stale, standing_good=False), (PASSWORD,), None, NOW)
+
+
+def test_a_password_counts_only_while_it_is_the_accounts() -> None:
+    set_at = NOW - timedelta(days=9)
+    assert drop_outlived((SMS, PASSWORD), set_at, set_at, None) == (SMS, PASSWORD)
+    for changed_at in (NOW, set_at + timedelta(microseconds=1), set_at - timedelta(days=1), None):
+        assert drop_outlived((SMS, PASSWORD), set_at, changed_at, None) == (SMS,)
+    assert drop_outlived((PASSWORD,), None, set_at, None) == (), "nobody remembers which it was"
+    assert drop_outlived((PASSWORD,), None, None, None) == ()
+
+
+@pytest.mark.parametrize("seconds, kept", [(-1, 2), (0, 2), (1, 0)])
+def test_nothing_from_before_a_recovery_counts(seconds: int, kept: int) -> None:
+    assert len(drop_outlived((SMS, PASSWORD), NOW, NOW, EARLIER + timedelta(seconds=seconds))) == kept
+
+
+def test_what_was_proved_ends_with_the_password_and_with_a_recovery() -> None:
+    set_at, earlier = NOW - timedelta(days=3), NOW - timedelta(minutes=5)
+    proved = (Proved(Factor.PASSWORD, earlier), Proved(Factor.SMS, earlier))
+    assert steps.drop_outlived(proved, set_at, set_at, None) == proved
+    assert steps.drop_outlived(proved, set_at, NOW, None) == proved[1:], "the password is another one now"
+    assert steps.drop_outlived(proved, None, set_at, None) == proved[1:], "which password it was is not known"
+    assert steps.drop_outlived(proved, set_at, set_at, NOW) == (), "nothing from before a recovery counts"
+    assert steps.drop_outlived(proved, set_at, set_at, earlier) == proved
