@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 
+from idp.http.languages import Language
 from idp.http.messages import load_messages
 from idp.kernel.checks import CheckKind
 from idp.people.rules.documents import DocumentSlip
@@ -365,9 +366,16 @@ async def test_the_checks_of_a_day_are_limited(provider: Provider, numbers: Iter
         page = await web.prove(bank_card=strange.bank_card, social_security_card=strange.social_security_card)
         statuses.append(page.status_code)
     assert statuses == [422, 422, 429], "an unproven phone may spend two a day"
-    assert "今天的核对次数已用完" in page.text or "今天的已经用完" in page.text
+    assert "今天的已经用完" in page.text
+    assert "换一项核对" in find_summary(page.text)
     assert page.headers["retry-after"]
     assert web.at == "/register/items"
+
+
+@pytest.mark.parametrize("language, other", [("zh-CN", "换一项"), ("en", "something else")])
+def test_where_no_other_item_may_be_tried_none_is_offered(language: Language, other: str) -> None:
+    assert other not in MESSAGES.refusal(language, "checks_limited", {}).next
+    assert other in MESSAGES.refusal(language, "items_limited", {}).next
 
 
 async def test_no_step_is_jumped(provider: Provider, numbers: Iterator[int]) -> None:
