@@ -199,13 +199,3 @@ def test_a_password_counts_only_while_it_is_the_accounts() -> None:
 @pytest.mark.parametrize("seconds, kept", [(-1, 2), (0, 2), (1, 0)])
 def test_nothing_from_before_a_recovery_counts(seconds: int, kept: int) -> None:
     assert len(drop_outlived((SMS, PASSWORD), NOW, NOW, EARLIER + timedelta(seconds=seconds))) == kept
-
-
-def test_what_was_proved_ends_with_the_password_and_with_a_recovery() -> None:
-    set_at, earlier = NOW - timedelta(days=3), NOW - timedelta(minutes=5)
-    proved = (Proved(Factor.PASSWORD, earlier), Proved(Factor.SMS, earlier))
-    assert steps.drop_outlived(proved, set_at, set_at, None) == proved
-    assert steps.drop_outlived(proved, set_at, NOW, None) == proved[1:], "the password is another one now"
-    assert steps.drop_outlived(proved, None, set_at, None) == proved[1:], "which password it was is not known"
-    assert steps.drop_outlived(proved, set_at, set_at, NOW) == (), "nothing from before a recovery counts"
-    assert steps.drop_outlived(proved, set_at, set_at, earlier) == proved
