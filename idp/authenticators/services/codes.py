@@ -252,8 +252,17 @@ class Codes:
             fits = self._mac.verify(bind_code(purpose, binding, phone, code), counted.mac, counted.key_id)
             if not fits or is_over(counted, self._clock()):
                 return judge_wrong(counted, self._code_limits)
-            return CodeRight() if await self._transients.take(PENDING, key) is not None else CodeGone()
+            if await self._transients.take(PENDING, key) is None:
+                return CodeGone()
+            if purpose == REGISTRATION:
+                await self._give_back_registration(phone, counted.sent_at)
+            return CodeRight()
         return CodeGone()
+
+    async def _give_back_registration(self, phone: str, sent_at: datetime) -> None:
+        """Give back the day's share: whoever types the code holds the phone, and a family registers with one (domain.md §1)."""
+        async with self._database.transaction() as tx:
+            await message_counts.give_back(tx, find_day(sent_at), "phone", self._index.index("sms_phone", _name_registrations(phone)))
 
     async def _admit_phone(self, taken: list[Taken], request: CodeRequest, now: datetime) -> tuple[Send | Wait, tuple[datetime, ...]]:
         """Count a message of this minute and hour to a phone; return the verdict and when the hour's messages were sent."""
@@ -299,7 +308,7 @@ class Codes:
 
     def _name_hour(self, request: CodeRequest, *, beside: bool = False) -> str:
         """Return the name of the phone's list of the hour: this request's share, or the one ``beside`` it."""
-        name = _name_registrations(request) if request.registering is not beside else request.phone
+        name = _name_registrations(request.phone) if request.registering is not beside else request.phone
         return self._index.index("sms_phone", name).hex()
 
     async def _count(self, taken: list[Taken], kind: str, key: str, ttl: float, limit: Limit, now: datetime) -> Send | Wait:
@@ -346,7 +355,7 @@ class Codes:
     async def _count_day(self, tx: Transaction, day: date, request: CodeRequest, share: int) -> bool:
         # First its own share: a registration beyond it takes nothing from what is left to the others.
         if request.registering:
-            own = self._index.index("sms_phone", _name_registrations(request))
+            own = self._index.index("sms_phone", _name_registrations(request.phone))
             if not await message_counts.count_message(tx, day, "phone", own, find_registration_share(self._sms_limits.phone_day)):
                 return False
         return await message_counts.count_message(tx, day, "phone", self._index.index("sms_phone", request.phone), share)
@@ -383,8 +392,8 @@ def _name_pending(purpose: str, binding: str) -> str:
     return f"{purpose}\0{binding}"
 
 
-def _name_registrations(request: CodeRequest) -> str:
-    return f"{REGISTRATION}\0{request.phone}"
+def _name_registrations(phone: str) -> str:
+    return f"{REGISTRATION}\0{phone}"
 
 
 def _name_resend(request: CodeRequest) -> str:

@@ -11,12 +11,19 @@ COUNT_MESSAGE = """
     RETURNING sent
 """
 
+GIVE_BACK = "UPDATE message_counts SET sent = sent - 1 WHERE day = $1 AND scope = $2 AND subject_hash = $3 AND sent > 0"
+
 DROP_DAYS = "DELETE FROM message_counts WHERE day < $1"
 
 
 async def count_message(tx: Transaction, day: date, scope: str, subject_hash: bytes, limit: int) -> bool:
     """Count one more message; tell False, and count nothing, when the day's ``limit`` (at least 1) is used up."""
     return await tx.fetchval(COUNT_MESSAGE, day, scope, subject_hash, limit) is not None
+
+
+async def give_back(tx: Transaction, day: date, scope: str, subject_hash: bytes) -> None:
+    """Give back one message of a day."""
+    await tx.execute(GIVE_BACK, day, scope, subject_hash)
 
 
 async def drop_days(tx: Transaction, before: date) -> None:

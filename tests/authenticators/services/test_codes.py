@@ -217,3 +217,16 @@ async def test_registrations_of_an_hour_leave_messages_for_the_owner(house: Hous
     assert isinstance(verdicts[2], Wait)
     house.clock.advance(61)
     assert await house.codes.send(owner) == Send()
+
+
+async def test_a_family_may_register_with_one_phone_in_a_day(house: House) -> None:
+    request = replace(await ask(house), purpose="registration", after_password=False, person_id=None)
+    for n in range(5):
+        house.clock.advance(1_900)
+        member = replace(request, binding=f"draft-{n}")
+        assert await house.codes.send(member) == Send()
+        await house.deliver()
+        (*_, message) = [message for message in house.sms if message["phone"] == request.phone]
+        assert await check(house, member, message["parameters"]["code"]) == CodeRight(), "who types it holds the phone"
+    house.clock.advance(1_900)
+    assert isinstance(await house.codes.send(replace(request, binding="draft-5")), Wait), "half of the day is kept all the same"
