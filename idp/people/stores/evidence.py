@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from idp.platform.database import Database, Transaction
+from idp.platform.database import Transaction
 
 # The same request asked again has the same answer; its first record stays.
 ADD_EVIDENCE = """
@@ -18,8 +18,6 @@ ADD_EVIDENCE = """
 LINK_EVIDENCE = """
     UPDATE proofing_evidence SET person_id = $2 WHERE case_id = $1 AND person_id IS NULL AND kind <> 'registration_risk'
 """
-
-LIST_MATCHED = "SELECT kind, max(at) AS at FROM proofing_evidence WHERE person_id = $1 AND result = 'match' GROUP BY kind ORDER BY kind"
 
 # What belongs to a person is never touched here.
 DROP_UNOWNED = """
@@ -76,11 +74,6 @@ async def add(tx: Transaction, evidence: Evidence) -> None:
 async def link(tx: Transaction, case_id: UUID, person_id: UUID) -> None:
     """Give the evidence of a case to the person that it led to."""
     await tx.execute(LINK_EVIDENCE, case_id, person_id)
-
-
-async def list_matched(database: Database, person_id: UUID) -> dict[str, datetime]:
-    """Return which kinds ever matched for a person, with the latest instant of each."""
-    return {row["kind"]: row["at"] for row in await database.fetch(LIST_MATCHED, person_id)}
 
 
 async def drop_unowned(tx: Transaction, before: datetime, batch: int) -> int:

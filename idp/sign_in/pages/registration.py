@@ -152,7 +152,7 @@ class RegistrationPages:
                 return self._door.render_alone(stand, "register_exists.html", 409)
             case "phone_full":
                 return RedirectResponse(stand.name_page(Step.IDENTITY, why="phone_full"), 303)
-            case "checks_limited":
+            case "checks_limited" | "checks_busy":
                 return self._door.refuse(stand, refusal, stand.name_page(Step.CHECK))
             case "still_checking" | "draft_moved" | "step_repeated" | "identity_mismatch" | "identity_not_found" | "authority_unavailable":
                 again = await self._door.enter_again(stand)
