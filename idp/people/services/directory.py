@@ -198,10 +198,6 @@ class People:
             await self._on_standing_lost(tx, person_id, after.value)
         return after
 
-    async def hold_status(self, tx: Transaction, person_id: UUID) -> Status | None:
-        """Return the account's status, which nobody changes before the caller's transaction ends; None for an unknown id."""
-        return await people.hold_status(tx, person_id)
-
     async def hold(self, tx: Transaction, person_id: UUID, *, alone: bool = False) -> HeldPerson | None:
         """Return status, recovery and password, which nobody changes before the caller's transaction ends; None for an unknown id.
 

@@ -14,8 +14,6 @@ READ_PROFILE = "SELECT profile FROM people WHERE id = $1"
 
 SET_STATUS = "UPDATE people SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2 RETURNING id"
 
-HOLD_STATUS = "SELECT status FROM people WHERE id = $1 FOR SHARE"
-
 HOLD_STANDING = "SELECT status, recovered_at FROM people WHERE id = $1 FOR SHARE"
 
 # Who changes the password holds the person alone, so everybody who opens a session meanwhile waits here and then reads the new one.
@@ -91,12 +89,6 @@ async def add(tx: Transaction, person_id: UUID, status: Status, ial: int, sealed
 async def set_status(tx: Transaction, person_id: UUID, before: Status, after: Status, now: datetime) -> bool:
     """Change the status; tell False when it was not ``before`` any more."""
     return await tx.fetchval(SET_STATUS, person_id, before.value, after.value, now) is not None
-
-
-async def hold_status(tx: Transaction, person_id: UUID) -> Status | None:
-    """Return the status and keep it as it is until the transaction ends, None for an unknown person."""
-    status: str | None = await tx.fetchval(HOLD_STATUS, person_id)
-    return Status(status) if status is not None else None
 
 
 async def hold(tx: Transaction, person_id: UUID, *, alone: bool) -> HeldPerson | None:

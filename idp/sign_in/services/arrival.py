@@ -77,7 +77,7 @@ class Arrival:
             raise DraftExpired
         person_id = draft.person_id
         known = await self._people.find_by_id(person_id)
-        if known is None or check_standing(known.standing.status) is not None or known.standing.recovered_at is not None:
+        if known is None or check_standing(known.standing.status) is not None:
             raise DraftExpired
         replaced = await self._sessions.read(visit.session_cookie) or await self._sessions.find_replaced(visit.session_cookie)
         held = await self._interactions.replace(held, replace(held.interaction, person_id=person_id, proved=(), sends=0, unreachable=False))
@@ -88,10 +88,11 @@ class Arrival:
         device_cookie = encode_base64url(self._random(device.COOKIE_BYTES))
         device_hash = device.hash_device(device_cookie)
         async with self._database.transaction() as tx:
-            if await self._people.hold_status(tx, person_id) is not known.standing.status:
+            now = await self._people.hold(tx, person_id)
+            if now is None or now.status is not known.standing.status:
                 raise StepRepeated
-            # Whoever ended the first session of the account, by whichever way, ended what the registration had proved.
-            if await self._sessions.has_ended(tx, person_id):
+            # Whoever ended the first session of the account, or recovered it, ended what the registration had proved.
+            if now.recovered_at is not None or await self._sessions.has_ended(tx, person_id):
                 raise DraftExpired
             if device_hash is not None:
                 await known_devices.remember(tx, person_id, device_hash, self._clock())
