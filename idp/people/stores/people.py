@@ -8,7 +8,7 @@ from uuid import UUID
 from idp.people.rules.person import Standing, Status
 from idp.platform.database import Database, Row, Transaction
 
-ADDPERSON = "INSERT INTO people (id, status, ial, profile, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)"
+ADD_PERSON = "INSERT INTO people (id, status, ial, profile, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)"
 
 READ_PROFILE = "SELECT profile FROM people WHERE id = $1"
 
@@ -83,7 +83,7 @@ class HeldPerson:
 
 async def add(tx: Transaction, person_id: UUID, status: Status, ial: int, sealed_profile: bytes, now: datetime) -> None:
     """Add a person."""
-    await tx.execute(ADDPERSON, person_id, status.value, ial, sealed_profile, now)
+    await tx.execute(ADD_PERSON, person_id, status.value, ial, sealed_profile, now)
 
 
 async def set_status(tx: Transaction, person_id: UUID, before: Status, after: Status, now: datetime) -> bool:

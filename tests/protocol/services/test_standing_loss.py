@@ -67,9 +67,9 @@ async def test_whoever_opens_a_session_while_the_standing_is_lost_loses_it_too(p
 
     async def sign_in() -> None:
         async with database.transaction() as tx:
-            held = await services.people.hold(tx, person.person_id)
-            assert held is not None
-            assert held.status is Status.ACTIVE
+            found = await services.people.hold(tx, person.person_id)
+            assert found is not None
+            assert found.status is Status.ACTIVE
             held.set()
             await asyncio.wait_for(asked.wait(), 5)
             await asyncio.sleep(0.2)
