@@ -13,8 +13,10 @@ from idp.authenticators.rules.sms_code import (
     CodeLimits,
     PendingCode,
     bind_code,
+    is_over,
     judge_before,
     judge_wrong,
+    keep_earlier,
     make_code,
     normalize_code,
     read_pending,
@@ -103,3 +105,22 @@ def test_written_codes_read_back(mac: bytes, tries: int, at: datetime) -> None:
 
 def test_another_format_is_no_code() -> None:
     assert read_pending(b'[2, "", "k", 0, 0]') is None
+
+
+@pytest.mark.parametrize("minutes,tries,kept", [(1, 0, True), (4, 4, True), (1, 5, False), (5, 0, False)])
+def test_a_message_that_did_not_leave_replaces_no_code_that_did(minutes: int, tries: int, kept: bool) -> None:
+    earlier = PendingCode(b"\x01" * 32, "k1", NOW, tries)
+    fresh = PendingCode(b"\x02" * 32, "k2", NOW + timedelta(minutes=minutes))
+    waiting = keep_earlier(earlier, fresh, LIMITS)
+    assert (waiting.mac, waiting.key_id) == ((earlier if kept else fresh).mac, (earlier if kept else fresh).key_id)
+    assert waiting.ends_at == (NOW + LIMITS.life if kept else None), "it lives no longer for it"
+    assert keep_earlier(None, fresh, LIMITS) == fresh
+
+
+def test_a_code_that_was_kept_ends_when_it_would_have() -> None:
+    kept = keep_earlier(PENDING, PendingCode(b"\x02" * 32, "k2", NOW + timedelta(minutes=3)), LIMITS)
+    again = keep_earlier(kept, PendingCode(b"\x03" * 32, "k3", NOW + timedelta(minutes=4)), LIMITS)
+    assert again.ends_at == NOW + LIMITS.life
+    assert not is_over(again, NOW + LIMITS.life - timedelta(seconds=1))
+    assert is_over(again, NOW + LIMITS.life)
+    assert not is_over(PENDING, NOW + timedelta(days=1))
