@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,7 +37,7 @@ def build(house: House, **limits: int) -> Proofing:
     return Proofing(*parts, CheckLimits(**limits))
 
 
-def make_case(house: House, **changes: object) -> Case:
+def make_case(house: House, **changes: Any) -> Case:
     """Return a case about somebody nobody asked about before."""
     document = parse_document(DOCUMENT_KINDS[0], house.make_document(), house.clock().date())
     assert isinstance(document, IdNumber)
