@@ -21,6 +21,7 @@ class HttpApplicant:
         self.person = person
         self.items = items or ("phone_check", "social_security_card")
         self.phone = phone or person.phone
+        self.flow = ""
 
     @property
     def page(self) -> httpx2.Response:
@@ -39,7 +40,8 @@ class HttpApplicant:
     async def arrive(self, department: Department) -> None:
         """Come from a department and choose to register."""
         await self.browser.get(ask(department))
-        await self.browser.get(f"/register?i={self.browser.fields()['i']}")
+        self.flow = self.browser.fields()["i"]
+        await self.browser.get(f"/register?i={self.flow}")
 
     async def reach(self, step: str) -> None:
         """Fill form after form until ``step`` is the present one. Raises AssertionError when a form does not lead on."""
@@ -59,6 +61,11 @@ class HttpApplicant:
             case "identity":
                 kind, number = self.person.document_kind, self.person.id_number
                 return {"name": self.person.name, "document_kind": kind, "id_number": number, "phone": self.phone}
+            case "code" if self.page.status_code == 422:
+                # The code was used up, or never kept, when the process died: another one is asked for.
+                known = len(await self.browser.provider.gateway.read_messages(self.phone))
+                await self.browser.submit_to("/register/code", resend="1")
+                return {**self.browser.fields(), "code": await self.read_code(known)}
             case "code":
                 return {"code": await self.read_code()}
             case "check":
@@ -74,11 +81,12 @@ class HttpApplicant:
             case _:
                 raise AssertionError(f"no form to fill at {self.browser.path}: {self.page.status_code} {self.page.text[-1500:]}")
 
-    async def read_code(self) -> str:
-        """Wait for the code of this phone's registration."""
+    async def read_code(self, known: int = 0) -> str:
+        """Wait for the newest code of this phone's registration, when it had ``known`` messages before."""
         end = time.monotonic() + CODE_SECONDS
         while time.monotonic() < end:
-            for message in await self.browser.provider.gateway.read_messages(self.phone):
+            messages = await self.browser.provider.gateway.read_messages(self.phone)
+            for message in messages if len(messages) > known else ():
                 if message.get("code"):
                     return message["code"]
             await asyncio.sleep(0.1)
