@@ -170,9 +170,13 @@ def drop_stale(draft: Draft, now: datetime) -> Draft:
 
 
 def add_answers(draft: Draft, answers: tuple[CheckAnswer, ...]) -> Draft:
-    """Return the draft with what authorities said; an authority that did not answer leaves its item pending."""
-    said = tuple(a for a in answers if a.result is not CheckResult.UNAVAILABLE)
-    pending = {kind: value for kind, value in draft.pending.items() if kind not in {a.kind for a in said}}
+    """Return the draft with what authorities said.
+
+    One that did not answer leaves its item pending; one that was not asked, since a limit was used up, leaves no trace of the item.
+    """
+    said = tuple(a for a in answers if a.result not in (CheckResult.UNAVAILABLE, CheckResult.LIMITED))
+    over = {a.kind for a in answers if a.result is not CheckResult.UNAVAILABLE}
+    pending = {kind: value for kind, value in draft.pending.items() if kind not in over}
     _, bank_phone = split_bank_phone(draft.pending.get(CheckKind.BANK_CARD, ""))
     names = bank_phone == draft.phone.value and CheckKind.BANK_CARD in list_matched(said)
     return replace(draft, answers=draft.answers + said, pending=MappingProxyType(pending), bank_names_phone=draft.bank_names_phone or names)

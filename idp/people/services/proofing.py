@@ -15,9 +15,11 @@ from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_uuid7
 from idp.people.rules.identifiers import IdNumber, Phone
+from idp.people.rules.item_numbers import equals_document
 from idp.people.rules.proofing import CheckAnswer, list_matched, name_attempt
-from idp.people.rules.proofing_items import BANK_PHONE, DEFAULT_PLAN, ItemPlan, split_bank_phone
-from idp.people.rules.refusals import ChecksBusy
+from idp.people.rules.proofing_items import BANK_PHONE, DEFAULT_PLAN, ITEM_OF, ItemPlan, split_bank_phone
+from idp.people.rules.refusals import ChecksBusy, ItemIsDocument
+from idp.people.rules.registration import Draft
 from idp.people.services.check_limits import CheckCounts, CheckLimits, Full, Row
 from idp.people.services.requester import Requester
 from idp.people.stores import evidence as evidences
@@ -197,6 +199,20 @@ class Proofing:
 
 _NAMES: Final[Mapping[CheckKind, str]] = {CheckKind.REAL_PERSON: "ticket"}
 """Kind → its field in the question, where that is not the kind's own name."""
+
+
+def offer_items(items: Mapping[CheckKind, str], draft: Draft) -> dict[CheckKind, str]:
+    """Return what a person offers (kind → checked value), with the draft's phone for the phone.
+
+    Raises ItemIsDocument when the document's number was typed again (S54).
+    """
+    offered = dict(items)
+    if CheckKind.PHONE in offered:
+        offered[CheckKind.PHONE] = draft.phone.value
+    for kind, value in offered.items():
+        if equals_document(split_bank_phone(value)[0], draft.document):
+            raise ItemIsDocument(field=ITEM_OF[kind].field)
+    return offered
 
 
 def _write_item(kind: CheckKind, value: str) -> dict[str, str]:

@@ -10,13 +10,11 @@ from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import Clock
 from idp.people.rules.identifiers import IdNumber, Phone
-from idp.people.rules.item_numbers import equals_document
 from idp.people.rules.person import Status
 from idp.people.rules.proofing import Proved, Short, judge_raising, plan_items
-from idp.people.rules.proofing_items import ITEM_OF, split_bank_phone
+from idp.people.rules.proofing_items import ITEM_OF
 from idp.people.rules.refusals import (
     AuthorityUnavailable,
-    ItemIsDocument,
     ItemsInsufficient,
     ItemsTooFew,
     NotRaisable,
@@ -27,7 +25,7 @@ from idp.people.services.activation import Activation
 from idp.people.services.check_limits import refuse_limited
 from idp.people.services.directory import People
 from idp.people.services.drafts import Drafts, HeldDraft
-from idp.people.services.proofing import Case, Proofing
+from idp.people.services.proofing import Case, Proofing, offer_items
 from idp.people.services.requester import Requester
 from idp.people.stores import drafts as draft_rows
 from idp.people.stores import levels
@@ -113,13 +111,7 @@ class Raising:
         if not items:
             raise ItemsTooFew
         held = await self._hold(person_id, known, language)
-        offered = dict(items)
-        if CheckKind.PHONE in offered:
-            offered[CheckKind.PHONE] = known.phone.value
-        for kind, value in offered.items():
-            if equals_document(split_bank_phone(value)[0], known.document):
-                raise ItemIsDocument(field=ITEM_OF[kind].field)
-        await self._ask(held, plan_items(offered, held.draft.answers), known, person_id, who)
+        await self._ask(held, plan_items(offer_items(items, held.draft), held.draft.answers), known, person_id, who)
 
     async def continue_items(self, person_id: UUID, who: Requester) -> None:
         """Ask again what was typed and not answered. Raises as ``submit_items``."""
@@ -153,9 +145,7 @@ class Raising:
             phone_proven=known.has_own_phone,
         )
         answers = await self._proofing.ask(case, planned, who)
-        draft = add_answers(draft, tuple(a for a in answers if a.result is not CheckResult.LIMITED))
-        limited = {a.kind for a in answers if a.result is CheckResult.LIMITED}
-        draft = replace(draft, pending=MappingProxyType({k: v for k, v in draft.pending.items() if k not in limited}))
+        draft = add_answers(draft, answers)
         verdict = judge_raising(known.ial, earlier, draft.answers, draft.pending, bank_names_phone=draft.bank_names_phone)
         if isinstance(verdict, Proved) and CheckKind.IDENTITY in earlier | draft.matched:
             await self._finish(held, draft, verdict.ial, person_id, who)
@@ -166,7 +156,7 @@ class Raising:
         if draft.pending:
             raise AuthorityUnavailable(kinds=",".join(kind.value for kind in CheckKind if kind in draft.pending))
         # Enough without the register's word is only possible when it was not asked.
-        if limited or isinstance(verdict, Proved):
+        if isinstance(verdict, Proved) or any(a.result is CheckResult.LIMITED for a in answers):
             raise refuse_limited(answers, self._clock())
         raise ItemsInsufficient(missing=verdict.missing)
 

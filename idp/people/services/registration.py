@@ -18,17 +18,15 @@ from idp.kernel.audit_events import AuditEvent, Kind, Result
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import Clock
 from idp.people.rules.identifiers import IdNumber, Phone
-from idp.people.rules.item_numbers import equals_document
 from idp.people.rules.masking import mask_name
 from idp.people.rules.proofing import Proved, judge_items, plan_items
-from idp.people.rules.proofing_items import ITEM_OF, NEEDED, split_bank_phone
+from idp.people.rules.proofing_items import ITEM_OF, NEEDED
 from idp.people.rules.refusals import (
     AccountExists,
     AuthorityUnavailable,
     DraftMoved,
     IdentityMismatch,
     IdentityNotFound,
-    ItemIsDocument,
     ItemsInsufficient,
     ItemsTooFew,
     RegistrationRefused,
@@ -38,7 +36,7 @@ from idp.people.services.activation import Activation
 from idp.people.services.agreements import Agreement
 from idp.people.services.check_limits import refuse_limited
 from idp.people.services.drafts import Drafts, HeldDraft, require_idle
-from idp.people.services.proofing import Case, Proofing
+from idp.people.services.proofing import Case, Proofing, offer_items
 from idp.people.services.requester import Requester
 from idp.people.stores import drafts as draft_rows
 from idp.people.stores import people
@@ -201,7 +199,7 @@ class Registration:
                 await self._drafts.move(held, draft, awaited=CheckKind.IDENTITY.value)
                 raise AuthorityUnavailable(kinds=CheckKind.IDENTITY.value)
             case CheckResult.LIMITED:
-                await self._drafts.move(held, held.draft)
+                await self._drafts.move(held, draft)
                 raise refuse_limited((answer,), self._clock())
             case CheckResult.MISMATCH | CheckResult.INVALID_INPUT:
                 await self._drafts.move(held, replace(draft, correcting=True))
@@ -218,13 +216,7 @@ class Registration:
         ChecksLimited, AuthorityUnavailable (S37); what was typed and not answered is kept.
         """
         require_idle(held, Step.ITEMS)
-        offered = dict(items)
-        if CheckKind.PHONE in offered:
-            offered[CheckKind.PHONE] = held.draft.phone.value
-        for kind, value in offered.items():
-            if equals_document(split_bank_phone(value)[0], held.draft.document):
-                raise ItemIsDocument(field=ITEM_OF[kind].field)
-        planned = plan_items(offered, held.draft.answers)
+        planned = plan_items(offer_items(items, held.draft), held.draft.answers)
         if len(planned) + len(held.draft.matched & ITEM_OF.keys()) < NEEDED:
             raise ItemsTooFew
         return await self._ask_items(held, planned, who)
@@ -287,10 +279,7 @@ class Registration:
         # What was typed is stored before anybody is asked: a crash from here on costs the person nothing.
         held = await self._drafts.move(held, replace(held.draft, pending=MappingProxyType(dict(planned))), claim=True)
         answers = await self._proofing.ask(self._make_case(held.draft), planned, who)
-        draft = add_answers(held.draft, tuple(a for a in answers if a.result is not CheckResult.LIMITED))
-        limited = [a.kind for a in answers if a.result is CheckResult.LIMITED]
-        pending = {kind: value for kind, value in draft.pending.items() if kind not in limited}
-        draft = replace(draft, pending=MappingProxyType(pending))
+        draft = add_answers(held.draft, answers)
         verdict = judge_items(draft.answers, draft.pending, bank_names_phone=draft.bank_names_phone)
         awaited = None if isinstance(verdict, Proved) else _name_awaited(draft)
         held = await self._drafts.move(held, draft, awaited=awaited)
@@ -298,7 +287,7 @@ class Registration:
             return held
         if verdict.awaited:
             raise AuthorityUnavailable(kinds=",".join(kind.value for kind in verdict.awaited))
-        if limited:
+        if any(a.result is CheckResult.LIMITED for a in answers):
             raise refuse_limited(answers, self._clock())
         raise ItemsInsufficient(missing=verdict.missing)
 

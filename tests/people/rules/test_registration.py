@@ -105,6 +105,13 @@ def test_an_unanswered_item_stays_pending_and_is_no_answer() -> None:
     assert after.matched == {CheckKind.IDENTITY, CheckKind.PHONE}
 
 
+def test_an_item_that_a_limit_kept_from_being_asked_is_no_answer_and_does_not_wait() -> None:
+    asking = replace(KNOWN, pending=MappingProxyType({CheckKind.BANK_CARD: "6214"}))
+    after = add_answers(asking, (CheckAnswer(CheckKind.BANK_CARD, CheckResult.LIMITED, NOW),))
+    assert after.pending == {}
+    assert after.answers == KNOWN.answers
+
+
 @pytest.mark.parametrize(
     "value,result,binds",
     [
