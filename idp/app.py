@@ -85,6 +85,7 @@ from idp.sign_in.services.portal import Portal
 from idp.sign_in.services.sessions import Limits as SessionLimits
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL
+from idp.sign_in.services.sign_in_records import SignInRecords
 from idp.sign_in.services.ways_in import build_ways_in
 from idp.sources.observers import make_observer
 
@@ -223,7 +224,7 @@ def build_app(
         random=random,
     )
     portal = Portal(interactions, services.sessions, services.people)
-    arrival = Arrival(database, interactions, services.sessions, services.people, audit, clock, random)
+    arrival = Arrival(database, interactions, services.sessions, services.people, SignInRecords(database, audit), clock, random)
 
     # protocol
     values = BearerValues(data_keys.bearer("bearer", random))

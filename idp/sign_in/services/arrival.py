@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from idp.authenticators.stores import known_devices
-from idp.kernel.audit_events import AuditEvent, Detail, Kind
+from idp.kernel.audit_events import Detail, Kind
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Factor, Proved
@@ -12,7 +12,6 @@ from idp.people.rules.refusals import DraftExpired
 from idp.people.rules.registration import Draft
 from idp.people.services.directory import People
 from idp.people.services.requester import Requester
-from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.sign_in.rules import device
 from idp.sign_in.rules.interaction import Interaction
@@ -21,6 +20,7 @@ from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.rules.steps import drop_stale
 from idp.sign_in.services.interactions import Held, Interactions
 from idp.sign_in.services.sessions import Sessions
+from idp.sign_in.services.sign_in_records import SignInRecords
 from idp.sign_in.services.visits import Continue, Visit
 
 
@@ -33,7 +33,7 @@ class Arrival:
         interactions: Interactions,
         sessions: Sessions,
         people: People,
-        audit: AuditLog,
+        records: SignInRecords,
         clock: Clock,
         random: Random,
     ) -> None:
@@ -41,7 +41,7 @@ class Arrival:
         self._interactions = interactions
         self._sessions = sessions
         self._people = people
-        self._audit = audit
+        self._records = records
         self._clock = clock
         self._random = random
 
@@ -101,20 +101,10 @@ class Arrival:
             )
             amr = " ".join(p.factor.value for p in proved)
             details: dict[str, Detail] = {"amr": amr, "new_device": True, "way": "registration"}
-            event = AuditEvent(
-                Kind.SIGN_IN_SUCCEEDED,
-                actor=f"person:{person_id}",
-                person_id=person_id,
-                client_id=held.interaction.client_id or None,
-                request_id=visit.request_id,
-                details=details,
-                place=visit.place,
-            )
-            await self._audit.record(tx, event)
+            await self._records.record(tx, Kind.SIGN_IN_SUCCEEDED, person_id, held.interaction, visit, details)
         return Continue(held, opened.cookie, device_cookie)
 
 
 def make_requester(visit: Visit, interaction: Interaction) -> Requester:
     """Return what the services of people know of a visit in a flow. A newcomer's device is the browser that began the flow."""
-    device_hash = visit.device_hash or interaction.browser_hash
-    return Requester(visit.address, visit.device, device_hash, visit.request_id, interaction.client_id or None)
+    return replace(visit.ask_for(interaction.client_id), device_hash=visit.device_hash or interaction.browser_hash)

@@ -16,7 +16,6 @@ from idp.kernel.errors import Refusal
 from idp.people.rules.identifiers import normalize
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.phone_match import PhoneMatches, PhoneVerdict
-from idp.people.services.requester import Requester
 from idp.platform.afterwards import Afterwards
 from idp.sign_in.rules.interaction import Interaction
 from idp.sign_in.rules.refusals import StepRepeated
@@ -151,7 +150,7 @@ class FirstCodes:
 
     async def _confirm_and_send(self, known: KnownPerson, request: CodeRequest, visit: Visit) -> None:
         """Send the code once the operator says that the number is still this person's; nobody's answer waits for it (S52)."""
-        who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, request.client_id)
+        who = visit.ask_for(request.client_id)
         confirmation = await self._phone_matches.confirm(known, PURPOSE, who, claimed=True)
         if confirmation.phone is PhoneVerdict.KEPT and confirmation.in_register:
             await self._codes.send_late(request)

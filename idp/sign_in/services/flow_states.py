@@ -10,7 +10,6 @@ from idp.people.rules.person import check_standing
 from idp.people.rules.refusals import RegisterUnknown
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.phone_match import PhoneMatches, PhoneVerdict
-from idp.people.services.requester import Requester
 from idp.sign_in.rules import steps
 from idp.sign_in.rules.interaction import PORTAL, Interaction
 from idp.sign_in.rules.refusals import StepRepeated
@@ -78,7 +77,7 @@ class FlowStates:
         state = self._judge(interaction, known, session, in_flow)
         if known is None or not self._wants_match(interaction, state):
             return state
-        who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, interaction.client_id or None)
+        who = visit.ask_for(interaction.client_id)
         confirmation = await self._phone_matches.confirm(known, PURPOSE, who)
         if not confirmation.in_register:
             details = {"reason": RegisterUnknown.code}

@@ -18,7 +18,6 @@ from idp.people.rules.refusals import RecoveryGone, RegisterUnknown
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.phone_match import PhoneMatches
 from idp.people.services.recovery import PersonRecovery
-from idp.people.services.requester import Requester
 from idp.people.stores.people import HeldPerson
 from idp.platform.database import Database
 from idp.sign_in.rules import device
@@ -78,7 +77,7 @@ class RecoveryEnd:
         Raises RecoveryUnproved, AuthorityUnavailable, ChecksLimited, ChecksBusy, after which another item may be tried; RegisterUnknown,
         after which this recovery is over (S21).
         """
-        who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, flow.interaction.client_id or None)
+        who = visit.ask_for(flow.interaction.client_id)
         # The recovery moves before anybody is asked: a form that was sent twice spends one check.
         held = await self._recoveries.move(flow.interaction, held, held.recovery)
         asked = await self._person_recovery.ask(held.recovery, items, who)
@@ -101,7 +100,7 @@ class RecoveryEnd:
         Raises PasswordLength, PasswordPersonal, PasswordCommon, Overloaded; the account's own refusal; RecoveryGone, StepRepeated.
         """
         recovery, interaction = held.recovery, flow.interaction
-        who = Requester(visit.address, visit.device, visit.device_hash, visit.request_id, interaction.client_id or None)
+        who = visit.ask_for(interaction.client_id)
         known = await self._find_person(held)
         person_id = known.standing.person_id
         verifier = await self._person_recovery.choose_password(known, password)

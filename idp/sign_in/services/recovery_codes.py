@@ -21,7 +21,6 @@ from idp.people.rules.recovery import Recovery, fold_name
 from idp.people.services.directory import KnownPerson, People
 from idp.people.services.phone_match import PhoneMatches, PhoneVerdict
 from idp.people.services.recovery import PURPOSE, PersonRecovery
-from idp.people.services.requester import Requester
 from idp.platform.afterwards import Afterwards
 from idp.platform.database import Database
 from idp.sign_in.services.attempts import Attempts
@@ -122,7 +121,7 @@ class RecoveryCodes:
         refusal = check_standing(known.standing.status)
         if refusal is not None:
             await self._recoveries.end(interaction)
-            await self._person_recovery.record_refusal(recovery, refusal.code, person_id, _ask_for(flow, visit))
+            await self._person_recovery.record_refusal(recovery, refusal.code, person_id, visit.ask_for(flow.interaction.client_id))
             raise refusal
         proved = replace(
             recovery, person_id=known.standing.person_id, phone=phone.value, code_at=asked_at, answers=_keep_match(recovery, known)
@@ -158,7 +157,7 @@ class RecoveryCodes:
         if asked is None:
             verdict = await self._codes.send_unseen(request, claimed, reaches=reaches)
             if isinstance(verdict, Send):  # so that the limits of messages bound the rows as well
-                await self._person_recovery.record_start(recovery, person_id, _ask_for(flow, visit))
+                await self._person_recovery.record_start(recovery, person_id, visit.ask_for(flow.interaction.client_id))
         else:
             verdict = await self._codes.resend_unseen(request, claimed, asked, reaches=reaches)
         if isinstance(verdict, Send) and due and known is not None and phone is not None:
@@ -167,7 +166,7 @@ class RecoveryCodes:
         return verdict
 
     async def _confirm_and_send(self, flow: Held, recovery: Recovery, known: KnownPerson, request: CodeRequest, visit: Visit) -> None:
-        who = _ask_for(flow, visit)
+        who = visit.ask_for(flow.interaction.client_id)
         confirmation = await self._phone_matches.confirm(known, PURPOSE, who, claimed=True, case_id=recovery.id)
         if not confirmation.in_register:
             await self._person_recovery.record_refusal(recovery, "register_unknown", known.standing.person_id, who)
@@ -183,10 +182,6 @@ class RecoveryCodes:
         name = await self._people.find_name(known.standing.person_id if known else NOBODY)
         same = hmac.compare_digest(fold_name(name).encode(), fold_name(recovery.name).encode())
         return known if known is not None and same and known.has_own_phone else None
-
-
-def _ask_for(flow: Held, visit: Visit) -> Requester:
-    return Requester(visit.address, visit.device, visit.device_hash, visit.request_id, flow.interaction.client_id or None)
 
 
 def _keep_match(recovery: Recovery, known: KnownPerson) -> tuple[CheckAnswer, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.people.rules.identifiers import Phone
+from idp.people.services.requester import Requester
 from idp.sign_in.rules.device import hash_device
 from idp.sign_in.services.interactions import Held
 
@@ -29,6 +30,10 @@ class Visit:
     def place(self) -> Place:
         """Return where it happens, for the audit."""
         return Place(self.address, self.device)
+
+    def ask_for(self, client_id: str | None) -> Requester:
+        """Return what the services of people know of this request, made for a client or for nobody."""
+        return Requester(self.address, self.device, self.device_hash, self.request_id, client_id or None)
 
 
 @dataclass(frozen=True)
