@@ -1,21 +1,39 @@
 """Decides what is known of a department's system and which of its values are acceptable (OpenID Connect Registration §2)."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from idp.kernel.levels import Acr
+from idp.protocol.rules.client_metadata import (
+    PARTS,
+    About,
+    BackchannelAuthentication,
+    ClientKeys,
+    LogoutAddresses,
+    Profile,
+    RequestDemands,
+    ResponseProtection,
+    TlsIdentity,
+    TokenFormat,
+    read_part,
+    write_part,
+)
 from idp.protocol.rules.scopes import SCOPES
 
 
 class AuthMethod(StrEnum):
-    """How a client authenticates at the token endpoint (OpenID Connect Core §9)."""
+    """How a client authenticates at the endpoints it asks directly (OpenID Connect Core §9, RFC 8705 §2)."""
 
     SECRET_BASIC = "client_secret_basic"  # noqa: S105
     SECRET_POST = "client_secret_post"  # noqa: S105
+    SECRET_JWT = "client_secret_jwt"  # noqa: S105
+    PRIVATE_KEY_JWT = "private_key_jwt"
+    TLS = "tls_client_auth"
+    SELF_SIGNED_TLS = "self_signed_tls_client_auth"
     NONE = "none"
 
 
@@ -25,6 +43,9 @@ class GrantType(StrEnum):
     AUTHORIZATION_CODE = "authorization_code"
     REFRESH_TOKEN = "refresh_token"  # noqa: S105
     CLIENT_CREDENTIALS = "client_credentials"
+    DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+    CIBA = "urn:openid:params:grant-type:ciba"
+    TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105
 
 
 class ApplicationType(StrEnum):
@@ -62,7 +83,12 @@ class Entitlement:
 
 @dataclass(frozen=True)
 class Client:
-    """One application of a department as the protocol sees it."""
+    """One application of a department as the protocol sees it.
+
+    ``sealed_secret`` is kept for ``client_secret_jwt`` alone, which needs the secret itself. ``isolated``: no other client's sign-in
+    counts here. ``confirms_sign_on``: a person who comes by single sign-on is asked once. ``access_token_format`` is that of tokens
+    whose audience is one of ``resources``.
+    """
 
     client_id: str
     version: int
@@ -82,6 +108,18 @@ class Client:
     resources: tuple[str, ...]
     requires_pkce: bool
     secret_mac: bytes | None
+    sealed_secret: bytes | None = field(default=None, repr=False)
+    profile: Profile = Profile.STANDARD
+    isolated: bool = False
+    confirms_sign_on: bool = False
+    access_token_format: TokenFormat = TokenFormat.OPAQUE
+    keys: ClientKeys = field(default_factory=ClientKeys)
+    tls: TlsIdentity = field(default_factory=TlsIdentity)
+    requests: RequestDemands = field(default_factory=RequestDemands)
+    responses: ResponseProtection = field(default_factory=ResponseProtection)
+    logout: LogoutAddresses = field(default_factory=LogoutAddresses)
+    ciba: BackchannelAuthentication = field(default_factory=BackchannelAuthentication)
+    about: About = field(default_factory=About)
 
 
 class BadRegistration(ValueError):
@@ -113,14 +151,27 @@ def write_document(client: Client) -> str:
             "id_token_algorithm": client.id_token_algorithm,
             "resources": client.resources,
             "requires_pkce": client.requires_pkce,
+            "profile": client.profile,
+            "isolated": client.isolated,
+            "confirms_sign_on": client.confirms_sign_on,
+            "access_token_format": client.access_token_format,
+            **{name: stored for name in PARTS if (stored := write_part(getattr(client, name)))},
         },
         ensure_ascii=False,
         sort_keys=True,
     )
 
 
-def read_document(client_id: str, version: int, status: str, sector_id: UUID, document: dict[str, Any], secret_mac: bytes | None) -> Client:
-    """Return the client of a stored document."""
+def read_document(
+    client_id: str,
+    version: int,
+    status: str,
+    sector_id: UUID,
+    document: dict[str, Any],
+    secret_mac: bytes | None,
+    sealed_secret: bytes | None = None,
+) -> Client:
+    """Return the client of a stored document; what an older release did not write has its default."""
     return Client(
         client_id=client_id,
         version=version,
@@ -143,6 +194,18 @@ def read_document(client_id: str, version: int, status: str, sector_id: UUID, do
         resources=tuple(document["resources"]),
         requires_pkce=document["requires_pkce"],
         secret_mac=secret_mac,
+        sealed_secret=sealed_secret,
+        profile=Profile(document.get("profile", Profile.STANDARD)),
+        isolated=document.get("isolated", False),
+        confirms_sign_on=document.get("confirms_sign_on", False),
+        access_token_format=TokenFormat(document.get("access_token_format", TokenFormat.OPAQUE)),
+        keys=read_part(ClientKeys, document.get("keys", {})),
+        tls=read_part(TlsIdentity, document.get("tls", {})),
+        requests=read_part(RequestDemands, document.get("requests", {})),
+        responses=read_part(ResponseProtection, document.get("responses", {})),
+        logout=read_part(LogoutAddresses, document.get("logout", {})),
+        ciba=read_part(BackchannelAuthentication, document.get("ciba", {})),
+        about=read_part(About, document.get("about", {})),
     )
 
 

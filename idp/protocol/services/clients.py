@@ -1,6 +1,6 @@
 """Decides who a client is: registered by command, remembered for at most five seconds, known by its secret's mac."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +11,17 @@ from idp.kernel.levels import Acr
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Client, Entitlement, check_client, renew_versions
+from idp.protocol.rules.client_metadata import (
+    About,
+    BackchannelAuthentication,
+    ClientKeys,
+    LogoutAddresses,
+    Profile,
+    RequestDemands,
+    ResponseProtection,
+    TlsIdentity,
+    TokenFormat,
+)
 from idp.protocol.stores import clients as store
 from keys import Mac
 
@@ -39,6 +50,17 @@ class ClientRegistration:
     resources: tuple[str, ...] = ()
     requires_pkce: bool = True
     status: str = "sandbox"
+    profile: Profile = Profile.STANDARD
+    isolated: bool = False
+    confirms_sign_on: bool = False
+    access_token_format: TokenFormat = TokenFormat.OPAQUE
+    keys: ClientKeys = field(default_factory=ClientKeys)
+    tls: TlsIdentity = field(default_factory=TlsIdentity)
+    requests: RequestDemands = field(default_factory=RequestDemands)
+    responses: ResponseProtection = field(default_factory=ResponseProtection)
+    logout: LogoutAddresses = field(default_factory=LogoutAddresses)
+    ciba: BackchannelAuthentication = field(default_factory=BackchannelAuthentication)
+    about: About = field(default_factory=About)
 
 
 class Clients:
@@ -80,6 +102,17 @@ class Clients:
             resources=registration.resources,
             requires_pkce=registration.requires_pkce,
             secret_mac=None if secret is None else self._compute_mac(registration.client_id, secret),
+            profile=registration.profile,
+            isolated=registration.isolated,
+            confirms_sign_on=registration.confirms_sign_on,
+            access_token_format=registration.access_token_format,
+            keys=registration.keys,
+            tls=registration.tls,
+            requests=registration.requests,
+            responses=registration.responses,
+            logout=registration.logout,
+            ciba=registration.ciba,
+            about=registration.about,
         )
         check_client(client)
         if not 1 <= len(registration.sector) <= 100:

@@ -8,23 +8,25 @@ from idp.platform.database import Database, Row, Transaction
 from idp.protocol.rules.client import Client, read_document, write_document
 
 READ_CLIENT = """
-    SELECT client_id, version, status, sector_id, document, secret_mac FROM clients WHERE client_id = $1
+    SELECT client_id, version, status, sector_id, document, secret_mac, sealed_secret FROM clients WHERE client_id = $1
 """
 
 LIST_CLIENTS = """
-    SELECT client_id, version, status, sector_id, document, secret_mac FROM clients WHERE client_id > $1 ORDER BY client_id LIMIT $2
+    SELECT client_id, version, status, sector_id, document, secret_mac, sealed_secret FROM clients
+    WHERE client_id > $1 ORDER BY client_id LIMIT $2
 """
 
 ADD_CLIENT = """
-    INSERT INTO clients (client_id, version, status, sector_id, document, secret_mac, created_at, updated_at)
-    VALUES ($1, 1, $2, $3, $4, $5, $6, $6)
+    INSERT INTO clients (client_id, version, status, sector_id, document, secret_mac, sealed_secret, created_at, updated_at)
+    VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $7)
     ON CONFLICT (client_id) DO NOTHING
     RETURNING client_id
 """
 
 REPLACE_CLIENT = """
-    UPDATE clients SET version = version + 1, status = $2, sector_id = $3, document = $4, secret_mac = $5, updated_at = $6
-    WHERE client_id = $1 AND version = $7
+    UPDATE clients
+    SET version = version + 1, status = $2, sector_id = $3, document = $4, secret_mac = $5, sealed_secret = $6, updated_at = $7
+    WHERE client_id = $1 AND version = $8
     RETURNING version
 """
 
@@ -35,7 +37,15 @@ READ_SECTOR = "SELECT id FROM sectors WHERE name = $1"
 
 def make_client(row: Row) -> Client:
     """Return the client of one row."""
-    return read_document(row["client_id"], row["version"], row["status"], row["sector_id"], json.loads(row["document"]), row["secret_mac"])
+    return read_document(
+        row["client_id"],
+        row["version"],
+        row["status"],
+        row["sector_id"],
+        json.loads(row["document"]),
+        row["secret_mac"],
+        row["sealed_secret"],
+    )
 
 
 async def read(database: Database, client_id: str) -> Client | None:
@@ -57,7 +67,16 @@ async def list_after(tx: Transaction, client_id: str, limit: int) -> list[Client
 
 async def add(tx: Transaction, client: Client, now: datetime) -> bool:
     """Add a client; False when its id is taken."""
-    row = await tx.fetchrow(ADD_CLIENT, client.client_id, client.status, client.sector_id, write_document(client), client.secret_mac, now)
+    row = await tx.fetchrow(
+        ADD_CLIENT,
+        client.client_id,
+        client.status,
+        client.sector_id,
+        write_document(client),
+        client.secret_mac,
+        client.sealed_secret,
+        now,
+    )
     return row is not None
 
 
@@ -70,6 +89,7 @@ async def replace(tx: Transaction, client: Client, now: datetime) -> bool:
         client.sector_id,
         write_document(client),
         client.secret_mac,
+        client.sealed_secret,
         now,
         client.version,
     )
