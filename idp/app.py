@@ -42,21 +42,27 @@ from idp.protocol.endpoints.releases import ReleasesPage
 from idp.protocol.endpoints.sign_out import SignOutPage
 from idp.protocol.endpoints.token import IntrospectionEndpoint, TokenEndpoint
 from idp.protocol.endpoints.userinfo import UserInfoEndpoint
-from idp.protocol.rules.client import find_usable_statuses
-from idp.protocol.services.authorization import Authorization, Lifetimes
+from idp.protocol.rules.client import GrantType, find_usable_statuses
+from idp.protocol.services.authorization import Authorization
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.client_authentication import ClientAuthentication
+from idp.protocol.services.client_credentials_grant import ClientCredentialsGrant
 from idp.protocol.services.clients import ClientDirectory, Clients
+from idp.protocol.services.code_grant import CodeGrant
 from idp.protocol.services.consent import Consent
 from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.protocol.services.continuation import AuthorizeContinuation
+from idp.protocol.services.grant_endings import GrantEndings
 from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.issuing import Issuing
+from idp.protocol.services.lifetimes import Lifetimes
+from idp.protocol.services.refresh_grant import RefreshGrant
 from idp.protocol.services.releases import Releases
 from idp.protocol.services.remote_sign_out import RemoteSignOut
 from idp.protocol.services.resources import Resources
 from idp.protocol.services.sign_out import SignOut
 from idp.protocol.services.standing_loss import StandingLoss
-from idp.protocol.services.tokens import Tokens
+from idp.protocol.services.tokens import GrantHandler, Tokens
 from idp.protocol.stores.grants import GrantReads
 from idp.protocol.stores.standing import make_standing_reads
 from idp.sign_in.pages.account import AccountPage
@@ -246,7 +252,14 @@ def build_app(
         random,
     )
     authentication = ClientAuthentication(services.directory, services.clients, usable, ledger, audit)
-    tokens = Tokens(database, ledger, audit, grant_reads, values, id_tokens, lifetimes, clock, random)
+    issuing = Issuing(values, id_tokens, lifetimes)
+    endings = GrantEndings(database, ledger, audit)
+    grants: dict[GrantType, GrantHandler] = {
+        GrantType.AUTHORIZATION_CODE: CodeGrant(ledger, audit, values, issuing, endings, lifetimes),
+        GrantType.REFRESH_TOKEN: RefreshGrant(database, ledger, audit, grant_reads, values, issuing, endings),
+        GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(ledger, audit, issuing, lifetimes, random),
+    }
+    tokens = Tokens(grants, clock)
     resources = Resources(ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
     continuations: dict[str, Continuation] = {AUTHORIZE: AuthorizeContinuation(authorization), PORTAL: portal}
     dispatcher = Dispatcher(interactions, services.sessions, services.people, continuations)

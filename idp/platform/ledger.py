@@ -34,6 +34,9 @@ class GrantRow(NamedTuple):
     acr: str | None
     created_at: datetime
     expires_at: datetime
+    confirmation: str | None = None
+    terms: str | None = None
+    signed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,14 @@ FLUSH_EVENTS = "INSERT " + EVENTS_FROM + "unnest(" + EVENT_ARRAYS + ") AS e (" +
 FLUSH_GRANTS = (
     """
     WITH new AS (
-        INSERT INTO grants (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at)
-        SELECT id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at
+        INSERT INTO grants (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
+                            confirmation, terms, signed_by)
+        SELECT id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
+               confirmation, terms, signed_by
         FROM unnest($15::uuid[], $16::text[], $17::uuid[], $18::bytea[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
-                    $24::timestamptz[], $25::timestamptz[])
-            AS g (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at)
+                    $24::timestamptz[], $25::timestamptz[], $26::text[], $27::text[], $28::text[])
+            AS g (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
+                  confirmation, terms, signed_by)
         WHERE (g.person_id IS NULL OR (SELECT p.status FROM people p WHERE p.id = g.person_id) = 'active')
           AND (g.lineage IS NULL OR (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL LIMIT 1))
         ON CONFLICT (id) DO NOTHING

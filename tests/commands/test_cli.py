@@ -171,7 +171,7 @@ def test_a_secret_file_is_read_and_not_shown(operator: Operator, tmp_path: Path)
 def test_migrate_says_where_it_arrived_and_may_be_repeated(operator: Operator) -> None:
     for _ in range(2):
         result = operator.type("migrate")
-        assert (result.exit_code, result.output) == (0, "migrated: 0002\n")
+        assert (result.exit_code, result.output) == (0, "migrated: 0003\n")
     assert_one_sentence(operator.type("migrate", environ={"IDP_DATABASE__OWNER_DSN": ""}), 2, "database.owner_dsn")
     assert_one_sentence(operator.type("migrate", environ={"IDP_ENVIRONMENT": "sandbox"}), 1, "demo", "sandbox")
 

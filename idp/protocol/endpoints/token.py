@@ -8,9 +8,9 @@ from idp.http.request_context import RequestContext, read_context
 from idp.http.responses import NO_STORE, Header, send_json
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import ProtocolError
-from idp.protocol.rules.client import Client
+from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
-from idp.protocol.services.client_authentication import ClientAuthentication
+from idp.protocol.services.client_authentication import Caller, ClientAuthentication, ClientRequest
 from idp.protocol.services.resources import Resources
 from idp.protocol.services.tokens import Tokens
 
@@ -33,14 +33,17 @@ async def read_client_form(context: RequestContext, receive: Receive) -> dict[st
         raise ProtocolError("invalid_request", f"The parameters cannot be read: {error.reason}{name}.", redirectable=False) from None
 
 
-async def authenticate_client(authentication: ClientAuthentication, context: RequestContext, parameters: dict[str, str]) -> Client:
+async def authenticate_client(authentication: ClientAuthentication, context: RequestContext, parameters: dict[str, str]) -> Caller:
     """Return the client that proves to ask. Raises ProtocolError ``invalid_client``."""
-    return await authentication.authenticate(
-        context.header(b"authorization"),
-        parameters,
+    request = ClientRequest(
+        parameters=parameters,
+        method=context.method,
+        path=context.path,
+        authorization=context.header(b"authorization"),
         request_id=context.request_id,
         place=lambda: Place(context.address, context.device),
     )
+    return await authentication.authenticate(request)
 
 
 async def send_protocol_error(send: Send, error: ProtocolError) -> None:
@@ -61,8 +64,8 @@ class TokenEndpoint:
         context = read_context(scope)
         try:
             parameters = await read_client_form(context, receive)
-            client = await authenticate_client(self._authentication, context, parameters)
-            body = await self._tokens.answer(parameters, client, context.request_id)
+            caller = await authenticate_client(self._authentication, context, parameters)
+            body = await self._tokens.answer(parameters, caller, context.request_id)
         except ProtocolError as error:
             await send_protocol_error(send, error)
             return
@@ -82,9 +85,9 @@ class IntrospectionEndpoint:
         try:
             parameters = await read_client_form(context, receive)
             caller = await authenticate_client(self._authentication, context, parameters)
-            if caller.secret_mac is None:
-                raise ProtocolError("invalid_client", "Only a client with a secret may introspect.", redirectable=False)
-            body = await self._resources.introspect(parameters, caller)
+            if caller.client.auth_method is AuthMethod.NONE:
+                raise ProtocolError("invalid_client", "Only a client that authenticates may introspect.", redirectable=False)
+            body = await self._resources.introspect(parameters, caller.client)
         except ProtocolError as error:
             await send_protocol_error(send, error)
             return

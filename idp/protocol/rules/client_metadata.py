@@ -142,4 +142,5 @@ def write_part(part: Part) -> dict[str, object]:
 def read_part(kind: type[SomePart], stored: dict[str, Any]) -> SomePart:
     """Return the part of a stored document; what it does not name has its default, and what we do not know any more is left out."""
     known = {f.name for f in fields(kind)}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items() if name in known})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items() if name in known}
+    return kind(**values)

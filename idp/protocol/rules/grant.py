@@ -11,7 +11,11 @@ GRACE = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Grant:
-    """A redeemed authorization with what the database says, at this moment, of all that it rests on."""
+    """A redeemed authorization with what the database says, at this moment, of all that it rests on.
+
+    ``confirmation`` names the key that its tokens are bound to (``jkt:…`` RFC 9449 §6.1, ``x5t#S256:…`` RFC 8705 §3.1), None for bearer
+    tokens; ``terms`` is the JSON of what else was asked and granted.
+    """
 
     id: UUID
     client_id: str
@@ -31,6 +35,8 @@ class Grant:
     client_usable: bool
     person_status: str | None
     session_alive: bool
+    confirmation: str | None = None
+    terms: str | None = None
 
     @property
     def is_offline(self) -> bool:

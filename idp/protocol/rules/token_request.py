@@ -1,4 +1,4 @@
-"""Decides which grant a token request means and whether its parameters are complete (RFC 6749 §4.1.3, §4.4.2, §6)."""
+"""Decides which grant a token request means, and reads the parameters of those of RFC 6749 (§4.1.3, §4.4.2, §6)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,11 +34,8 @@ class UseOwnCredentials:
     audience: str | None
 
 
-TokenRequest = RedeemCode | Refresh | UseOwnCredentials
-
-
-def read_token_request(parameters: Mapping[str, str], client: Client) -> TokenRequest:
-    """Return the command of a token request; raise ProtocolError (RFC 6749 §5.2)."""
+def find_grant_type(parameters: Mapping[str, str], client: Client) -> GrantType:
+    """Return the grant that is meant; raise ProtocolError when it is missing, unknown or not this client's (RFC 6749 §5.2)."""
     grant_type = parameters.get("grant_type")
     if grant_type is None:
         raise ProtocolError("invalid_request", "grant_type is missing.")
@@ -46,15 +43,27 @@ def read_token_request(parameters: Mapping[str, str], client: Client) -> TokenRe
         raise ProtocolError("unsupported_grant_type", "This grant type is not offered.")
     if grant_type not in client.grant_types:
         raise ProtocolError("unauthorized_client", "This client is not registered for this grant type.")
-    if grant_type == GrantType.AUTHORIZATION_CODE:
-        return RedeemCode(_need(parameters, "code"), _need(parameters, "redirect_uri"), parameters.get("code_verifier"))
-    if grant_type == GrantType.REFRESH_TOKEN:
-        scope = parameters.get("scope")
-        return Refresh(_need(parameters, "refresh_token"), None if scope is None else read_scope(scope))
+    return GrantType(grant_type)
+
+
+def read_redemption(parameters: Mapping[str, str]) -> RedeemCode:
+    """Return the command of a code redemption; raise ProtocolError."""
+    return RedeemCode(need(parameters, "code"), need(parameters, "redirect_uri"), parameters.get("code_verifier"))
+
+
+def read_refresh(parameters: Mapping[str, str]) -> Refresh:
+    """Return the command of a refresh; raise ProtocolError."""
+    scope = parameters.get("scope")
+    return Refresh(need(parameters, "refresh_token"), None if scope is None else read_scope(scope))
+
+
+def read_own_credentials(parameters: Mapping[str, str], client: Client) -> UseOwnCredentials:
+    """Return the command of a client that asks for itself; raise ProtocolError."""
     return UseOwnCredentials(_read_audience(parameters, client))
 
 
-def _need(parameters: Mapping[str, str], name: str) -> str:
+def need(parameters: Mapping[str, str], name: str) -> str:
+    """Return a parameter that must be there; raise ProtocolError ``invalid_request``."""
     value = parameters.get(name)
     if value is None:
         raise ProtocolError("invalid_request", f"{name} is missing.")

@@ -31,21 +31,11 @@ from idp.protocol.rules.response_url import build_response_url
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.lifetimes import Lifetimes
 from idp.protocol.services.sealed_values import AuthorizationCode
 from idp.protocol.stores import subjects
 from idp.protocol.stores.standing import Presence, StandingReads
 from idp.sign_in.rules.session import Session, write_factors
-
-
-@dataclass(frozen=True)
-class Lifetimes:
-    """How long things live, in seconds."""
-
-    code: int = 60
-    access_token: int = 300
-    refresh_idle: int = 28_800
-    offline: int = 2_592_000
-    session_idle: int = 1_800
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
@@ -15,6 +16,32 @@ from idp.protocol.services.clients import ClientDirectory, Clients
 MAX_AUTHORIZATION = 4_096
 
 
+@dataclass(frozen=True, slots=True)
+class ClientRequest:
+    """What a request at an endpoint for clients shows of who speaks.
+
+    ``method`` and ``path`` are those of the request; ``authorization`` and ``dpop`` the headers, ``certificate`` the DER of the client's
+    TLS certificate as a trusted proxy told it.
+    """
+
+    parameters: Mapping[str, str]
+    method: str = "POST"
+    path: str = "/token"
+    authorization: bytes | None = None
+    dpop: bytes | None = None
+    certificate: bytes | None = None
+    request_id: str = ""
+    place: Callable[[], Place] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The client that a request proved to come from, and the key it proved to hold: what its tokens are bound to, None for bearer."""
+
+    client: Client
+    confirmation: str | None = None
+
+
 class ClientAuthentication:
     """Authenticates the client of a request at the token and introspection endpoints."""
 
@@ -25,19 +52,12 @@ class ClientAuthentication:
         self._ledger = ledger
         self._audit = audit
 
-    async def authenticate(
-        self,
-        authorization: bytes | None,
-        parameters: Mapping[str, str],
-        *,
-        request_id: str = "",
-        place: Callable[[], Place] | None = None,
-    ) -> Client:
+    async def authenticate(self, request: ClientRequest) -> Caller:
         """Return the client that the request proves to come from; raise ProtocolError ``invalid_client`` for anything else.
 
-        Whoever fails to be a client that exists is recorded, with the ``place`` they asked from.
+        Whoever fails to be a client that exists is recorded, with the place they asked from.
         """
-        method, client_id, secret = _read_credentials(authorization, parameters)
+        method, client_id, secret = _read_credentials(request.authorization, request.parameters)
         client = await self._directory.find(client_id)
         if client is None:
             raise _refuse("unknown client")
@@ -48,13 +68,13 @@ class ClientAuthentication:
                 Result.REFUSED,
                 actor="visitor",
                 client_id=client.client_id,
-                request_id=request_id,
+                request_id=request.request_id,
                 details={"reason": fault},
-                place=place() if place is not None else None,
+                place=request.place() if request.place is not None else None,
             )
             await self._ledger.record(self._audit.prepare(event))
             raise _refuse(fault)
-        return client
+        return Caller(client)
 
     def _find_fault(self, client: Client, method: AuthMethod, secret: str) -> str | None:
         if client.auth_method is not method:

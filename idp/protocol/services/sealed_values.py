@@ -6,7 +6,11 @@ import msgspec
 
 
 class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Everything a redemption needs; ``id`` becomes the id of the grant. Instants are epoch seconds."""
+    """Everything a redemption needs; ``id`` becomes the id of the grant. Instants are epoch seconds.
+
+    ``confirmation``: the key that the redemption must prove (``dpop_jkt``, RFC 9449 §10). New fields go to the end with a default: a code
+    of the release before opens too.
+    """
 
     id: UUID
     client_id: str
@@ -22,6 +26,8 @@ class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True, gc=False):
     auth_time: int
     nonce: str | None
     challenge: str | None
+    confirmation: str | None = None
+    terms: str | None = None
 
 
 class AccessToken(msgspec.Struct, frozen=True, array_like=True, gc=False):

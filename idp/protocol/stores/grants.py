@@ -15,7 +15,7 @@ from idp.sign_in.rules.session import read_factors
 
 READ_GRANT = """
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
-           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at,
+           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
            (SELECT p.status FROM people p WHERE p.id = g.person_id) AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive
@@ -25,7 +25,7 @@ READ_GRANT = """
 
 READ_GRANT_WITH_PERSON = """
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
-           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at,
+           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
            p.status AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive,
@@ -71,6 +71,8 @@ def make_grant(row: Row, usable: frozenset[str]) -> Grant:
         client_usable=row["client_status"] in usable,
         person_status=row["person_status"],
         session_alive=bool(row["session_alive"]),
+        confirmation=row["confirmation"],
+        terms=row["terms"],
     )
 
 

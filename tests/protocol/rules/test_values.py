@@ -1,6 +1,7 @@
 """PKCE, scopes, claims, grants, token requests, sign-out, addresses and metadata."""
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -9,14 +10,23 @@ from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import Factor, Proved
 from idp.protocol.rules.authorization_request import PROMPTS
 from idp.protocol.rules.claims import ClaimValue, find_allowed, list_amr, list_releases, list_unasked, select_claims
-from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.rules.client import Basis, Entitlement, GrantType
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
 from idp.protocol.rules.metadata import PATHS, describe_provider
 from idp.protocol.rules.pkce import is_challenge, proves
 from idp.protocol.rules.response_url import build_response_url
 from idp.protocol.rules.scopes import SCOPES, choose_scope, list_claims
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce, decide_sign_out
-from idp.protocol.rules.token_request import RedeemCode, Refresh, UseOwnCredentials, narrow_scope, read_token_request
+from idp.protocol.rules.token_request import (
+    RedeemCode,
+    Refresh,
+    UseOwnCredentials,
+    find_grant_type,
+    narrow_scope,
+    read_own_credentials,
+    read_redemption,
+    read_refresh,
+)
 from tests.support.protocol_samples import CHALLENGE, CLIENT, NOW, VERIFIER, make_client
 
 
@@ -152,14 +162,19 @@ ALL = make_client(grant_types=frozenset({"authorization_code", "refresh_token", 
 
 
 def test_token_requests_are_read() -> None:
-    assert read_token_request(
-        {"grant_type": "authorization_code", "code": "c", "redirect_uri": "u", "code_verifier": "v"}, ALL
-    ) == RedeemCode("c", "u", "v")
-    assert read_token_request({"grant_type": "refresh_token", "refresh_token": "r", "scope": "openid"}, ALL) == Refresh(
-        "r", frozenset({"openid"})
-    )
-    assert read_token_request({"grant_type": "client_credentials"}, ALL) == UseOwnCredentials(None)
-    assert read_token_request({"grant_type": "client_credentials", "resource": "urn:api"}, ALL) == UseOwnCredentials("urn:api")
+    assert read_redemption({"code": "c", "redirect_uri": "u", "code_verifier": "v"}) == RedeemCode("c", "u", "v")
+    assert read_refresh({"refresh_token": "r", "scope": "openid"}) == Refresh("r", frozenset({"openid"}))
+    assert read_refresh({"refresh_token": "r"}) == Refresh("r", None)
+    assert read_own_credentials({}, ALL) == UseOwnCredentials(None)
+    assert read_own_credentials({"resource": "urn:api"}, ALL) == UseOwnCredentials("urn:api")
+    assert find_grant_type({"grant_type": "refresh_token"}, ALL) is GrantType.REFRESH_TOKEN
+
+
+READERS = {
+    GrantType.AUTHORIZATION_CODE: read_redemption,
+    GrantType.REFRESH_TOKEN: read_refresh,
+    GrantType.CLIENT_CREDENTIALS: partial(read_own_credentials, client=ALL),
+}
 
 
 @pytest.mark.parametrize(
@@ -175,13 +190,13 @@ def test_token_requests_are_read() -> None:
 )
 def test_wrong_token_requests_have_their_own_error(error: str, parameters: dict[str, str]) -> None:
     with pytest.raises(ProtocolError) as caught:
-        read_token_request(parameters, ALL)
+        READERS[find_grant_type(parameters, ALL)](parameters)
     assert caught.value.error == error
 
 
 def test_a_grant_type_must_be_registered() -> None:
     with pytest.raises(ProtocolError) as caught:
-        read_token_request({"grant_type": "client_credentials"}, CLIENT)
+        find_grant_type({"grant_type": "client_credentials"}, CLIENT)
     assert caught.value.error == "unauthorized_client"
 
 

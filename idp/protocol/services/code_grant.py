@@ -1,0 +1,114 @@
+"""Decides how an authorization code is redeemed: once, by its client, from its address, with its verifier and key (RFC 6749 §4.1.3)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from idp.kernel.audit_events import AuditEvent, Kind
+from idp.platform.audit_log import AuditLog
+from idp.platform.ledger import GrantRow, Ledger
+from idp.protocol.rules.client import Client, GrantType
+from idp.protocol.rules.pkce import proves
+from idp.protocol.rules.token_request import RedeemCode, read_redemption
+from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.services.client_authentication import Caller
+from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
+from idp.protocol.services.issuing import Basis, Issuing, TokenResponse
+from idp.protocol.services.lifetimes import Lifetimes
+from idp.protocol.services.sealed_values import AuthorizationCode
+from idp.sign_in.rules.session import read_factors
+
+EXPIRED = "expired"
+NOT_VALID = "The authorization code is not valid for this request."
+
+
+class CodeGrant:
+    """``grant_type=authorization_code``."""
+
+    def __init__(
+        self, ledger: Ledger, audit: AuditLog, values: BearerValues, issuing: Issuing, endings: GrantEndings, lifetimes: Lifetimes
+    ) -> None:
+        self._ledger = ledger
+        self._audit = audit
+        self._values = values
+        self._issuing = issuing
+        self._endings = endings
+        self._lifetimes = lifetimes
+
+    async def answer(self, parameters: Mapping[str, str], caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+        """Redeem the code in one flush with its audit row; raise ProtocolError ``invalid_grant``."""
+        client = caller.client
+        request = read_redemption(parameters)
+        seconds = int(now.timestamp())
+        code = self._values.open(AuthorizationCode, request.code)
+        if code is None:
+            await self._endings.record_refusal(client, None, "unreadable", request_id)
+            raise make_invalid_grant(NOT_VALID, "unreadable")
+        reason = _find_fault(code, request, caller, seconds)
+        if reason is not None:
+            if reason == EXPIRED:
+                await self._end_replayed(code, client, now, request_id)
+            await self._endings.record_refusal(client, code.person_id, reason, request_id)
+            raise make_invalid_grant(NOT_VALID, reason)
+        keeps = GrantType.REFRESH_TOKEN in client.grant_types
+        offline = "offline_access" in code.scope.split()
+        ends_at = seconds + self._lifetimes.offline if keeps and offline else code.session_ends_at
+        grant = GrantRow(
+            id=code.id,
+            client_id=client.client_id,
+            person_id=code.person_id,
+            lineage=code.lineage,
+            scope=code.scope,
+            subject=code.subject,
+            audience=None,
+            factors=code.factors,
+            acr=code.acr,
+            created_at=now,
+            expires_at=datetime.fromtimestamp(ends_at, UTC),
+            confirmation=caller.confirmation,
+            terms=code.terms,
+        )
+        event = AuditEvent(
+            Kind.TOKEN_ISSUED,
+            actor="client",
+            person_id=code.person_id,
+            client_id=client.client_id,
+            request_id=request_id,
+            details={"grant": GrantType.AUTHORIZATION_CODE.value},
+        )
+        if not await self._ledger.redeem(grant, self._audit.prepare(event)):
+            await self._end_replayed(code, client, now, request_id)
+            await self._endings.record_refusal(client, code.person_id, "code used twice or no longer covered", request_id)
+            raise make_invalid_grant(NOT_VALID, "used twice, or the session ended")
+        basis = Basis(
+            grant_id=code.id,
+            ends_at=ends_at,
+            scope=code.scope,
+            subject=code.subject,
+            lineage=code.lineage,
+            proved=read_factors(code.factors),
+            acr=code.acr,
+            auth_time=code.auth_time,
+            audience=None,
+            confirmation=caller.confirmation,
+            terms=code.terms,
+        )
+        return await self._issuing.issue(client, basis, seconds, generation=0 if keeps else None, nonce=code.nonce)
+
+    async def _end_replayed(self, code: AuthorizationCode, client: Client, now: datetime, request_id: str) -> None:
+        """End the grant of a code that was used before, whenever it comes again (RFC 6749 §4.1.2); nothing when it never was."""
+        await self._endings.end(code.id, code.person_id, client, now, "code used twice", request_id)
+
+
+def _find_fault(code: AuthorizationCode, request: RedeemCode, caller: Caller, now: int) -> str | None:
+    """Return why a code does not fit its request, None when it does. No fault says anything to the client but ``invalid_grant``."""
+    if code.client_id != caller.client.client_id:
+        return "of another client"
+    if now >= code.expires_at:
+        return EXPIRED
+    if code.redirect_uri != request.redirect_uri:
+        return "another redirect URI"
+    if not proves(request.verifier, code.challenge):
+        return "the code verifier does not fit"
+    if code.confirmation is not None and code.confirmation != caller.confirmation:
+        return "bound to another key"
+    return None

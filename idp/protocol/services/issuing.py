@@ -1,0 +1,94 @@
+"""Decides what the tokens of a grant look like: access token, refresh token, ID Token (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3)."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from idp.kernel.levels import Proved
+from idp.protocol.rules.claims import list_amr
+from idp.protocol.rules.client import Client
+from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.lifetimes import Lifetimes
+from idp.protocol.services.sealed_values import AccessToken, RefreshToken
+
+
+class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The successful answer of the token endpoint (RFC 6749 §5.1)."""
+
+    access_token: str
+    expires_in: int
+    scope: str | None = None
+    refresh_token: str | None = None
+    id_token: str | None = None
+    token_type: str = msgspec.field(default_factory=lambda: "Bearer")
+
+
+class Basis(NamedTuple):
+    """What the tokens of one answer rest on; instants are epoch seconds.
+
+    ``subject`` and ``lineage`` are None for a client's own grant; ``confirmation`` and ``terms`` are the grant's.
+    """
+
+    grant_id: UUID
+    ends_at: int
+    scope: str
+    subject: str | None
+    lineage: bytes | None
+    proved: Iterable[Proved]
+    acr: str | None
+    auth_time: int | None
+    audience: str | None
+    confirmation: str | None
+    terms: str | None
+
+
+class Issuing:
+    """Makes tokens; writes nothing: whoever calls has written the grant."""
+
+    def __init__(self, values: BearerValues, id_tokens: IdTokens, lifetimes: Lifetimes) -> None:
+        self._values = values
+        self._id_tokens = id_tokens
+        self._lifetimes = lifetimes
+
+    async def issue(
+        self,
+        client: Client,
+        basis: Basis,
+        now: int,
+        *,
+        narrowed: str | None = None,
+        generation: int | None = None,
+        nonce: str | None = None,
+    ) -> TokenResponse:
+        """Return the answer of the token endpoint.
+
+        ``narrowed`` is the scope when a refresh asks for less than was granted; ``generation`` that of the refresh token, None for none.
+        """
+        lifetimes, ends_at = self._lifetimes, basis.ends_at
+        return TokenResponse(
+            access_token=self._values.seal(AccessToken(basis.grant_id, min(now + lifetimes.access_token, ends_at), now, narrowed)),
+            expires_in=min(lifetimes.access_token, ends_at - now),
+            scope=(basis.scope if narrowed is None else narrowed) or None,
+            refresh_token=None
+            if generation is None
+            else self._values.seal(RefreshToken(basis.grant_id, generation, min(now + lifetimes.refresh_idle, ends_at))),
+            id_token=await self._sign_id_token(client, basis, now, nonce),
+        )
+
+    async def _sign_id_token(self, client: Client, basis: Basis, now: int, nonce: str | None) -> str | None:
+        if basis.subject is None or basis.lineage is None or basis.auth_time is None:
+            return None
+        return await self._id_tokens.sign(
+            client.id_token_algorithm,
+            client.client_id,
+            basis.subject,
+            basis.lineage,
+            now,
+            auth_time=basis.auth_time,
+            acr=basis.acr,
+            amr=list_amr(basis.proved),
+            nonce=nonce,
+        )

@@ -1,0 +1,105 @@
+"""Decides how a refresh token is exchanged: the generation moves on in one flush with its audit row (RFC 6749 §6, RFC 9700 §4.14)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import assert_never
+
+from idp.kernel.audit_events import AuditEvent, Kind
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database
+from idp.platform.ledger import Ledger, Rotation
+from idp.protocol.rules.client import AuthMethod
+from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh
+from idp.protocol.rules.token_request import narrow_scope, read_refresh
+from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.services.client_authentication import Caller
+from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
+from idp.protocol.services.issuing import Basis, Issuing, TokenResponse
+from idp.protocol.services.sealed_values import RefreshToken
+from idp.protocol.stores import grants as grant_store
+from idp.protocol.stores.grants import GrantReads
+
+NOT_VALID = "The refresh token is not valid."
+
+
+class RefreshGrant:
+    """``grant_type=refresh_token``."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        audit: AuditLog,
+        grants: GrantReads,
+        values: BearerValues,
+        issuing: Issuing,
+        endings: GrantEndings,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._audit = audit
+        self._grants = grants
+        self._values = values
+        self._issuing = issuing
+        self._endings = endings
+
+    async def answer(self, parameters: Mapping[str, str], caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+        """Rotate the refresh token; raise ProtocolError ``invalid_grant``, and end the grant when the token was used before."""
+        client = caller.client
+        request = read_refresh(parameters)
+        seconds = int(now.timestamp())
+        token = self._values.open(RefreshToken, request.refresh_token)
+        if token is None or seconds >= token.expires_at:
+            raise make_invalid_grant(NOT_VALID, "unreadable" if token is None else "expired")
+        grant = await self._grants.read(token.grant_id, now)
+        if grant is None or grant.client_id != client.client_id or grant.person_id is None:
+            raise make_invalid_grant(NOT_VALID, "of another client")
+        if grant.confirmation is not None and grant.confirmation != caller.confirmation:
+            raise make_invalid_grant(NOT_VALID, "bound to another key")
+        scope = narrow_scope(grant.scope, request.scope)
+        generation = await self._find_next_generation(grant, token, caller, now, request_id)
+        basis = Basis(
+            grant_id=grant.id,
+            ends_at=int(grant.expires_at.timestamp()),
+            scope=" ".join(grant.scope),
+            subject=grant.subject,
+            lineage=grant.lineage,
+            proved=grant.proved,
+            acr=grant.acr,
+            auth_time=int(min(p.at for p in grant.proved).timestamp()),
+            audience=grant.audience,
+            confirmation=grant.confirmation,
+            terms=grant.terms,
+        )
+        narrowed = None if scope == grant.scope else " ".join(scope)
+        return await self._issuing.issue(client, basis, seconds, narrowed=narrowed, generation=generation)
+
+    async def _find_next_generation(self, grant: Grant, token: RefreshToken, caller: Caller, now: datetime, request_id: str) -> int:
+        """Return the generation of the successor; raise ProtocolError, and end the grant when the token was used before."""
+        client = caller.client
+        decision = decide_refresh(grant, token.generation, client.auth_method is not AuthMethod.NONE, now)
+        event = AuditEvent(
+            Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
+        )
+        match decision:
+            case Rotate():
+                if await self._ledger.rotate(Rotation(grant.id, token.generation, now), self._audit.prepare(event)):
+                    return token.generation + 1
+                # Another request with the same token came first: what the grant says now decides, as if it had come a moment later.
+                moved = await self._grants.read(grant.id, now)
+                if moved is None or moved.generation == token.generation:
+                    raise make_invalid_grant(NOT_VALID, "the grant ended")
+                return await self._find_next_generation(moved, token, caller, now, request_id)
+            case Repeat():
+                async with self._database.transaction() as tx:
+                    if not await grant_store.spend_grace(tx, grant.id, grant.generation):
+                        raise make_invalid_grant(NOT_VALID, "grace was spent")
+                    await self._audit.record(tx, event)
+                return grant.generation
+            case Reused():
+                await self._endings.end(grant.id, grant.person_id, client, now, "refresh token reused", request_id)
+                raise make_invalid_grant(NOT_VALID, "reused")
+            case Ineffective():
+                raise make_invalid_grant(NOT_VALID, "the grant ended")
+            case _:
+                assert_never(decision)
