@@ -13,13 +13,15 @@ from idp.platform import key_store
 from idp.platform.audit_log import AuditLog
 from idp.platform.current_ring import CurrentRing
 from idp.platform.database import Database, DatabaseUnavailable, UnusableDsn
+from idp.platform.fetching import Fetcher
 from idp.platform.key_rotation import KeyRotation
 from idp.platform.migrations import MigrationFailed, check_environment
 from idp.platform.outbox import Outbox
+from idp.platform.outside_addresses import OutsideRules, read_networks
 from idp.platform.transients import Transients
 from idp.platform.transients.postgres import PostgresTransients
 from idp.platform.transients.redis import RedisTransients, connect_redis
-from idp.settings import Settings, SourceSettings
+from idp.settings import FetchingSettings, Settings, SourceSettings
 from idp.sources.breaker import BreakerLimits
 from idp.sources.directory import Sources, open_sources
 from idp.sources.http import Authority
@@ -66,10 +68,12 @@ class Platform:
     outbox: Outbox
     key_rotation: KeyRotation
     sources: Sources
+    fetcher: Fetcher
 
     async def close(self) -> None:
         """Close the connections to the authorities, to Redis and to the database."""
         await self.sources.close()
+        await self.fetcher.close()
         if isinstance(self.transients, RedisTransients):
             await self.transients.close()
         await self.database.close()
@@ -98,10 +102,12 @@ async def open_platform(
         raise StartRefused("This machine's cryptography has no SM3, which signs what the authorities of sources.authorities are asked.")
     sources = _open_sources(settings.sources if with_sources else SourceSettings(), clock, random, source_transport)
     database = Database(settings.database.dsn, size=settings.database.pool_size)
+    fetcher = _open_fetcher(settings.fetching)
     try:
-        return await _open(settings, clock, random, database, sources)
+        return await _open(settings, clock, random, database, sources, fetcher)
     except BaseException as error:
         await sources.close()
+        await fetcher.close()
         await database.close()
         if isinstance(error, (MigrationFailed, key_store.UntrustedDataKey)):
             raise StartRefused(_as_sentence(str(error))) from error
@@ -117,7 +123,7 @@ async def open_platform(
         raise
 
 
-async def _open(settings: Settings, clock: Clock, random: Random, database: Database, sources: Sources) -> Platform:
+async def _open(settings: Settings, clock: Clock, random: Random, database: Database, sources: Sources, fetcher: Fetcher) -> Platform:
     await check_environment(database, settings.environment)
     await _check_connections(settings, database)
     async with database.transaction() as tx:
@@ -151,7 +157,16 @@ async def _open(settings: Settings, clock: Clock, random: Random, database: Data
         outbox=Outbox(data_keys.sealer("outbox"), clock, random),
         key_rotation=rotation,
         sources=sources,
+        fetcher=fetcher,
     )
+
+
+def _open_fetcher(settings: FetchingSettings) -> Fetcher:
+    rules = OutsideRules(read_networks(settings.allowed_networks), settings.loopback)
+    try:
+        return Fetcher(rules, ca_file=Path(settings.ca_file) if settings.ca_file else None)
+    except OSError as error:
+        raise SettingRefused(f"The certificates of fetching.ca_file cannot be used: {error.strerror or 'not PEM'}.") from None
 
 
 def _open_sources(settings: SourceSettings, clock: Clock, random: Random, transport: httpx2.AsyncBaseTransport | None) -> Sources:

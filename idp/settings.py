@@ -1,5 +1,6 @@
 """Decides which settings exist: TOML file, then IDP_* variables, then secret files; an unknown key refuses to start."""
 
+import builtins
 import difflib
 import os
 import re
@@ -13,6 +14,7 @@ import msgspec
 
 from idp.http.cookies import CookieNames
 from idp.kernel.checks import CheckKind
+from idp.platform.outside_addresses import read_networks
 from idp.sources.addresses import find_fault
 from idp.sources.signatures import is_app_key
 from sms import TEMPLATES
@@ -165,6 +167,14 @@ class ProtocolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     interaction_seconds: Positive = 3_600
 
 
+class FetchingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which addresses that clients name may be asked: the public network by https, and these."""
+
+    allowed_networks: list[str] = msgspec.field(default_factory=list)
+    ca_file: str = ""
+    loopback: bool = False
+
+
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is written to standard error, one JSON object a line."""
 
@@ -186,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sign_in: SignInSettings = SignInSettings()
     registration: RegistrationSettings = RegistrationSettings()
     protocol: ProtocolSettings = ProtocolSettings()
+    fetching: FetchingSettings = FetchingSettings()
     log: LogSettings = LogSettings()
 
 
@@ -271,7 +282,13 @@ def _overlay(raw: dict[str, Any], variable: str, value: str) -> None:
     target, kind = raw, Settings
     for part in path[:-1]:
         target, kind = target.setdefault(part, {}), _fields(kind)[part]
-    target[path[-1]] = _read_table(variable, value) if get_origin(_fields(kind)[path[-1]]) is dict else value
+    match get_origin(_fields(kind)[path[-1]]):
+        case builtins.dict:
+            target[path[-1]] = _read_table(variable, value)
+        case builtins.list:
+            target[path[-1]] = [part.strip() for part in value.split(",") if part.strip()]
+        case _:
+            target[path[-1]] = value
 
 
 def _read_table(variable: str, value: str) -> Any:
@@ -303,6 +320,16 @@ def _check_sense(settings: Settings) -> None:
     if settings.sms.gateway == "aliyun":
         _check_aliyun(settings.sms, settings.environment)
     _check_authorities(settings.sources, settings.environment)
+    _check_fetching(settings.fetching, settings.environment)
+
+
+def _check_fetching(fetching: FetchingSettings, environment: str) -> None:
+    try:
+        read_networks(fetching.allowed_networks)
+    except ValueError as error:
+        raise SettingsError(f"fetching.allowed_networks must hold networks such as 10.33.0.0/16: {error}.") from None
+    if fetching.loopback and environment == "production":
+        raise SettingsError("fetching.loopback is for trying out; in production nothing that a client names leads to this machine.")
 
 
 def _check_issuer(issuer: str) -> bool:
