@@ -6,7 +6,8 @@ import html
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from bench.driver import Answer, Connection, UnexpectedAnswer
@@ -14,23 +15,42 @@ from bench.driver import Answer, Connection, UnexpectedAnswer
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 
 
+ES256, RS256, REFRESHING = "bench-es256", "bench-rs256", "bench-refreshing"
+"""The clients: two by the algorithm of their ID Tokens, and one that gets refresh tokens. The first two get none, on either side."""
+
+RESOURCES = {"urn:bench:es256": "ES256", "urn:bench:rs256": "RS256"}
+"""Resource servers whose access tokens are JWTs (RFC 9068), and the algorithm of each."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a provider answers; the defaults are ours."""
+
+    authorization: str = "/authorize"
+    token: str = "/token"
+    userinfo: str = "/userinfo"
+    introspection: str = "/introspect"
+    jwks: str = "/jwks.json"
+    discovery: str = "/.well-known/openid-configuration"
+
+
 @dataclass(frozen=True)
 class Target:
-    """The provider under test with one registered client and signed-in sessions (Cookie header values)."""
+    """The provider under test: its clients with their secrets, and signed-in sessions (Cookie header values)."""
 
     origin: str
-    client_id: str
-    client_secret: str
+    secrets: Mapping[str, str]
     redirect_uri: str
     scope: str
     sessions: list[str]
-    identifiers: list[str]
-    password: str
+    identifiers: list[str] = field(default_factory=list)
+    password: str = ""
+    addresses: Addresses = Addresses()
+    resources: frozenset[str] = frozenset()
 
-    @property
-    def basic(self) -> tuple[str, str]:
-        """Return the client's Authorization header."""
-        text = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}"
+    def basic(self, client_id: str) -> tuple[str, str]:
+        """Return the Authorization header of a client."""
+        text = f"{quote(client_id, safe='')}:{quote(self.secrets[client_id], safe='')}"
         return ("Authorization", "Basic " + base64.b64encode(text.encode()).decode())
 
 
@@ -49,61 +69,78 @@ class Operations:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._tokens: dict[int, str] = {}
+        self._at = target.addresses
+        self._basic = {client_id: target.basic(client_id) for client_id in target.secrets}
+        self._own: dict[int, str] = {}
+        self._persons: dict[int, str] = {}
+        self._refresh: dict[int, str] = {}
 
     async def discovery(self, number: int, connection: Connection) -> None:
         """Read the metadata."""
-        _expect(await connection.request("GET", "/.well-known/openid-configuration"), 200, "discovery")
+        _expect(await connection.request("GET", self._at.discovery), 200, "discovery")
 
     async def jwks(self, number: int, connection: Connection) -> None:
         """Read the keys."""
-        _expect(await connection.request("GET", "/jwks.json"), 200, "jwks")
+        _expect(await connection.request("GET", self._at.jwks), 200, "jwks")
 
     async def client_credentials(self, number: int, connection: Connection) -> None:
-        """Get a token of the client's own."""
+        """Get a token of the client's own: opaque."""
         await self._own_token(connection)
+
+    async def client_credentials_es256(self, number: int, connection: Connection) -> None:
+        """Get a token of the client's own: a JWT signed by ES256."""
+        await self._own_jwt(connection, "urn:bench:es256")
+
+    async def client_credentials_rs256(self, number: int, connection: Connection) -> None:
+        """Get a token of the client's own: a JWT signed by RS256."""
+        await self._own_jwt(connection, "urn:bench:rs256")
 
     async def introspection(self, number: int, connection: Connection) -> None:
         """Introspect one token over and over."""
-        token = self._tokens.get(number)
+        token = self._own.get(number)
         if token is None:
-            token = self._tokens[number] = await self._own_token(connection)
+            token = self._own[number] = await self._own_token(connection)
         body = urlencode({"token": token}).encode()
-        answer = _expect(await connection.request("POST", "/introspect", [FORM, self._target.basic], body), 200, "introspection")
+        answer = _expect(await connection.request("POST", self._at.introspection, [FORM, self._basic[ES256]], body), 200, "introspection")
         if not json.loads(answer.body)["active"]:
-            self._tokens.pop(number)
+            self._own.pop(number)
             raise UnexpectedAnswer("inactive")
 
     async def authorize(self, number: int, connection: Connection) -> None:
         """Get a code with a live session."""
-        await self._authorize(number, connection)
-
-    async def sso(self, number: int, connection: Connection) -> None:
-        """Get a code with a live session and redeem it."""
-        await self._sign_on(number, connection)
+        await self._authorize(number, connection, ES256)
 
     async def sso_userinfo(self, number: int, connection: Connection) -> None:
-        """The same, then read the claims."""
-        tokens = await self._sign_on(number, connection)
-        headers = [("Authorization", "Bearer " + tokens["access_token"])]
-        answer = _expect(await connection.request("GET", "/userinfo", headers), 200, "userinfo")
-        if b'"sub"' not in answer.body:
-            raise UnexpectedAnswer("userinfo without sub")
+        """Get a code with a live session, redeem it, read the claims; the ID Token is signed by ES256."""
+        await self._sign_on_and_read(number, connection, ES256)
+
+    async def sso_userinfo_rs256(self, number: int, connection: Connection) -> None:
+        """The same, signed by RS256."""
+        await self._sign_on_and_read(number, connection, RS256)
 
     async def userinfo(self, number: int, connection: Connection) -> None:
         """Read the claims of one token over and over."""
-        token = self._tokens.get(-1 - number)
+        token = self._persons.get(number)
         if token is None:
-            token = self._tokens[-1 - number] = (await self._sign_on(number, connection))["access_token"]
-        answer = await connection.request("GET", "/userinfo", [("Authorization", "Bearer " + token)])
+            token = self._persons[number] = (await self._sign_on(number, connection, ES256))["access_token"]
+        answer = await connection.request("GET", self._at.userinfo, [("Authorization", "Bearer " + token)])
         if answer.status != 200:
-            self._tokens.pop(-1 - number)
+            self._persons.pop(number)
             raise UnexpectedAnswer(f"userinfo {answer.status}")
+
+    async def refresh(self, number: int, connection: Connection) -> None:
+        """Exchange a refresh token for its successor."""
+        token = self._refresh.pop(number, None)
+        if token is None:
+            token = (await self._sign_on(number, connection, REFRESHING))["refresh_token"]
+        body = urlencode({"grant_type": "refresh_token", "refresh_token": token}).encode()
+        answer = await connection.request("POST", self._at.token, [FORM, self._basic[REFRESHING]], body)
+        self._refresh[number] = json.loads(_expect(answer, 200, "refresh").body)["refresh_token"]
 
     async def password_sign_in(self, number: int, connection: Connection) -> None:
         """Sign in from an empty cookie jar with identifier and password, until the code is handed out."""
         jar: dict[str, str] = {}
-        target, _ = self._authorize_target()
+        target, _ = self._authorize_target(ES256)
         answer = await self._browse(connection, jar, "GET", target)
         fields = _read_form(answer.body)
         who = self._target.identifiers[number % len(self._target.identifiers)]
@@ -128,10 +165,10 @@ class Operations:
             target = parts.path + (f"?{parts.query}" if parts.query else "")
         raise UnexpectedAnswer("too many redirects")
 
-    def _authorize_target(self) -> tuple[str, str]:
+    def _authorize_target(self, client_id: str) -> tuple[str, str]:
         verifier = _encode(os.urandom(32))
         query = {
-            "client_id": self._target.client_id,
+            "client_id": client_id,
             "redirect_uri": self._target.redirect_uri,
             "response_type": "code",
             "scope": self._target.scope,
@@ -140,10 +177,10 @@ class Operations:
             "code_challenge": _encode(hashlib.sha256(verifier.encode()).digest()),
             "code_challenge_method": "S256",
         }
-        return "/authorize?" + urlencode(query), verifier
+        return f"{self._at.authorization}?{urlencode(query)}", verifier
 
-    async def _authorize(self, number: int, connection: Connection) -> tuple[str, str]:
-        target, verifier = self._authorize_target()
+    async def _authorize(self, number: int, connection: Connection, client_id: str) -> tuple[str, str]:
+        target, verifier = self._authorize_target(client_id)
         cookie = self._target.sessions[number % len(self._target.sessions)]
         answer = _expect(await connection.request("GET", target, [("Cookie", cookie)]), 303, "authorize")
         location = answer.headers["location"]
@@ -151,25 +188,36 @@ class Operations:
             raise UnexpectedAnswer(f"authorize went to {location[:60]}")
         return parse_qs(urlsplit(location).query)["code"][0], verifier
 
-    async def _sign_on(self, number: int, connection: Connection) -> dict[str, str]:
-        code, verifier = await self._authorize(number, connection)
+    async def _sign_on(self, number: int, connection: Connection, client_id: str) -> dict[str, str]:
+        code, verifier = await self._authorize(number, connection, client_id)
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": self._target.redirect_uri,
             "code_verifier": verifier,
         }
-        answer = await connection.request("POST", "/token", [FORM, self._target.basic], urlencode(form).encode())
+        answer = await connection.request("POST", self._at.token, [FORM, self._basic[client_id]], urlencode(form).encode())
         tokens: dict[str, str] = json.loads(_expect(answer, 200, "token").body)
         if "id_token" not in tokens:
             raise UnexpectedAnswer("no id_token")
         return tokens
 
-    async def _own_token(self, connection: Connection) -> str:
-        body = b"grant_type=client_credentials"
-        answer = _expect(await connection.request("POST", "/token", [FORM, self._target.basic], body), 200, "client credentials")
+    async def _sign_on_and_read(self, number: int, connection: Connection, client_id: str) -> None:
+        tokens = await self._sign_on(number, connection, client_id)
+        headers = [("Authorization", "Bearer " + tokens["access_token"])]
+        answer = _expect(await connection.request("GET", self._at.userinfo, headers), 200, "userinfo")
+        if b'"sub"' not in answer.body:
+            raise UnexpectedAnswer("userinfo without sub")
+
+    async def _own_token(self, connection: Connection, body: bytes = b"grant_type=client_credentials") -> str:
+        answer = _expect(await connection.request("POST", self._at.token, [FORM, self._basic[ES256]], body), 200, "client credentials")
         token: str = json.loads(answer.body)["access_token"]
         return token
+
+    async def _own_jwt(self, connection: Connection, resource: str) -> None:
+        token = await self._own_token(connection, b"grant_type=client_credentials&" + urlencode({"resource": resource}).encode())
+        if token.count(".") != 2:
+            raise UnexpectedAnswer("the access token is not a JWT")
 
 
 def _read_form(page: bytes) -> dict[str, str]:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.operations import Target
+from bench.operations import ES256, REFRESHING, RS256, Target
 from idp.app import Services, build_services
 from idp.composition import open_platform
 from idp.http.cookies import CookieNames
@@ -26,7 +26,6 @@ from idp.platform.migrations import migrate
 from idp.protocol.services.clients import ClientRegistration
 from idp.settings import load_settings
 
-CLIENT = "bench"
 REDIRECT_URI = "https://rp.example/callback"
 PASSWORD = "synthetic-Bench-2026"
 SCOPE = "openid"
@@ -34,11 +33,11 @@ SCOPE = "openid"
 
 @dataclass(frozen=True)
 class Running:
-    """The servers under measurement."""
+    """A provider under measurement: its own process, and the one that keeps its state."""
 
     target: Target
     server_pid: int
-    postgres_pid: int
+    store_pid: int
 
 
 def make_identifier(number: int) -> str:
@@ -49,11 +48,11 @@ def make_identifier(number: int) -> str:
 
 @asynccontextmanager
 async def run_provider(
-    folder: Path, port: int, algorithm: str = "ES256", people: int = 32, profile: Path | None = None
+    folder: Path, port: int, people: int = 32, profile: Path | None = None, further: dict[str, str] | None = None
 ) -> AsyncIterator[Running]:
     """Start PostgreSQL (durable) and one server process, seed them, and stop both at the end.
 
-    With ``profile`` the server samples its own stack and writes the tally there when it ends.
+    With ``profile`` the server samples its own stack and writes the tally there when it ends; ``further`` are settings in the environment.
     """
     postgres = EmbeddedPostgres(folder / "postgres")
     postgres.start()  # from the main thread: the parent-death signal follows the thread
@@ -72,8 +71,9 @@ async def run_provider(
             # All its people come from one address.
             "IDP_SIGN_IN__FAILURES_PER_NETWORK": "1000000",
             "IDP_SIGN_IN__FLOWS_PER_NETWORK_AND_MINUTE": "1000000",
+            **(further or {}),
         }
-        target = await _seed(environ, port, algorithm, people)
+        target = await _seed(environ, port, people)
         command = (
             [sys.executable, "-m", "idp", "serve"] if profile is None else [sys.executable, "-m", "bench.sampled_server", str(profile)]
         )
@@ -88,26 +88,34 @@ async def run_provider(
         postgres.erase()
 
 
-async def _seed(environ: dict[str, str], port: int, algorithm: str, people: int) -> Target:
+async def _seed(environ: dict[str, str], port: int, people: int) -> Target:
     platform = await open_platform(load_settings(None, environ), read_system_clock, read_system_random)
     try:
         services = build_services(platform)
-        registration = ClientRegistration(
-            client_id=CLIENT,
-            name="压力测试（合成）",
-            sector="bench",
-            redirect_uris=(REDIRECT_URI,),
-            grant_types=("authorization_code", "refresh_token", "client_credentials"),
-            scopes=("profile",),
-            id_token_algorithm=algorithm,
-        )
-        async with platform.database.transaction() as tx:
-            secret = await services.clients.add(tx, registration, actor="bench")
+        secrets = {
+            ES256: await _add_client(services, ES256, "ES256", "authorization_code", "client_credentials"),
+            RS256: await _add_client(services, RS256, "RS256", "authorization_code"),
+            REFRESHING: await _add_client(services, REFRESHING, "ES256", "authorization_code", "refresh_token"),
+        }
         sessions = [await _add_person(services, number, port) for number in range(people)]
         identifiers = [make_identifier(number) for number in range(people)]
-        return Target(f"http://127.0.0.1:{port}", CLIENT, secret or "", REDIRECT_URI, SCOPE, sessions, identifiers, PASSWORD)
+        return Target(f"http://127.0.0.1:{port}", secrets, REDIRECT_URI, SCOPE, sessions, identifiers, PASSWORD)
     finally:
         await platform.close()
+
+
+async def _add_client(services: Services, client_id: str, algorithm: str, *grant_types: str) -> str:
+    registration = ClientRegistration(
+        client_id=client_id,
+        name="压力测试（合成）",
+        sector="bench",
+        redirect_uris=(REDIRECT_URI,),
+        grant_types=grant_types,
+        scopes=("profile",),
+        id_token_algorithm=algorithm,
+    )
+    async with services.platform.database.transaction() as tx:
+        return await services.clients.add(tx, registration, actor="bench") or ""
 
 
 async def _add_person(services: Services, number: int, port: int) -> str:

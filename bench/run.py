@@ -5,46 +5,30 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.driver import Measurement, measure, read_memory_mib, take_median
 from bench.operations import Operations
 from bench.provider import Running, run_provider
+from bench.rows import JWT_ROWS, ROWS, Row
 
 SERVER = "python"
 POSTGRES = "postgres"
 PLACES = (1, 0, 2, 1, 2, 2, 3, 3, 0)
+BUDGETS = ROWS
 
 
-@dataclass(frozen=True)
-class Budget:
-    """An operation and the least it should reach, per CPU-second of the server process."""
-
-    name: str
-    operation: str
-    least: float
-    concurrency: int = 16
-
-
-BUDGETS = (
-    Budget("discovery", "discovery", 18_000),
-    Budget("jwks", "jwks", 19_600),
-    Budget("client_credentials, opaque", "client_credentials", 7_360),
-    Budget("introspection", "introspection", 9_360),
-    Budget("authorize (live session)", "authorize", 3_080),
-    Budget("userinfo", "userinfo", 7_500),
-    Budget("SSO + userinfo, ES256", "sso_userinfo", 1_420),
-    Budget("password sign-in", "password_sign_in", 25.2, 4),
-)
-"""The targets of performance.md: the measured peer's figure times the wanted ratio; password sign-in 0.9 of the argon2id bound."""
+def choose_rows(running: Running, names: Sequence[str]) -> list[Row]:
+    """Return the rows to measure: the named ones or all, without those that the provider cannot do."""
+    able = [row for row in ROWS if JWT_ROWS.get(row.operation) is None or JWT_ROWS[row.operation] in running.target.resources]
+    return [row for row in able if not names or row.operation in names]
 
 
 async def run_all(running: Running, names: Sequence[str], seconds: float, rounds: int, warm: float) -> dict[str, list[Measurement]]:
     """Measure every chosen operation ``rounds`` times, interleaved, after a warm-up of each."""
     operations = Operations(running.target)
-    servers = {SERVER: [running.server_pid], POSTGRES: [running.postgres_pid]}
-    chosen = [budget for budget in BUDGETS if not names or budget.operation in names]
+    servers: dict[str, Sequence[int]] = {SERVER: [running.server_pid], POSTGRES: [running.store_pid]}
+    chosen = choose_rows(running, names)
     for budget in chosen:
         await measure(getattr(operations, budget.operation), running.target.origin, servers, warm, budget.concurrency)
     runs: dict[str, list[Measurement]] = {budget.operation: [] for budget in chosen}
@@ -84,10 +68,9 @@ async def main() -> int:
     parser.add_argument("--warm", type=float, default=3.0)
     parser.add_argument("--port", type=int, default=8790)
     parser.add_argument("--profile", action="store_true", help="also show where the CPU of SSO + userinfo goes")
-    parser.add_argument("--algorithm", choices=["ES256", "RS256"], default="ES256")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder:
-        async with run_provider(Path(folder), arguments.port, arguments.algorithm) as running:
+        async with run_provider(Path(folder), arguments.port) as running:
             runs = await run_all(running, arguments.operations, arguments.seconds, arguments.rounds, arguments.warm)
             clean = print_table(runs)
             print(f"memory of the worker: {read_memory_mib(running.server_pid):.0f} MiB")
@@ -99,7 +82,7 @@ async def main() -> int:
 async def print_profile(folder: Path, arguments: argparse.Namespace) -> None:
     """Print where the server's CPU goes during SSO + userinfo, in a run of its own (sampling costs a little)."""
     tally = folder / "profile.json"
-    async with run_provider(folder / "profiled", arguments.port, arguments.algorithm, profile=tally) as running:
+    async with run_provider(folder / "profiled", arguments.port, profile=tally) as running:
         operations = Operations(running.target)
         await measure(operations.sso_userinfo, running.target.origin, {}, 3 * arguments.seconds, 16)
     areas: dict[str, int] = json.loads(tally.read_text())
