@@ -234,7 +234,7 @@ def build_app(
 
     # protocol
     values = BearerValues(data_keys.bearer("bearer", random))
-    id_tokens = IdTokens(issuer, platform.ring, data_keys.mac("codes"), settings.protocol.id_token_seconds)
+    id_tokens = IdTokens(issuer, platform.ring, data_keys.mac("sids"), settings.protocol.id_token_seconds)
     usable = find_usable_statuses(settings.environment)
     grant_reads = GrantReads(database, usable)
     authorization = Authorization(
@@ -260,7 +260,7 @@ def build_app(
         GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(ledger, audit, issuing, lifetimes, random),
     }
     tokens = Tokens(grants, clock)
-    resources = Resources(ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
+    resources = Resources(database, ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
     continuations: dict[str, Continuation] = {AUTHORIZE: AuthorizeContinuation(authorization), PORTAL: portal}
     dispatcher = Dispatcher(interactions, services.sessions, services.people, continuations)
     discovery = DiscoveryEndpoint(issuer, platform.ring)

@@ -6,9 +6,126 @@
 ALTER TABLE grants
     ADD COLUMN confirmation text,
     ADD COLUMN terms text,
-    ADD COLUMN signed_by text;
+    ADD COLUMN signed_by text,
+    -- Grants of kiosks end when nobody used them for idle_limit seconds.
+    ADD COLUMN idle_limit integer,
+    ADD COLUMN used_at timestamptz;
 CREATE INDEX grants_by_lineage ON grants (lineage) WHERE lineage IS NOT NULL;
 
 -- clients ----------------------------------------------------------------------------------------------------------
 -- The secret itself, sealed: for client_secret_jwt alone, which cannot do with a mac of it.
 ALTER TABLE clients ADD COLUMN sealed_secret bytea;
+
+-- what a person must prove --------------------------------------------------------------------------------------------
+-- passkeys: how many the person has. barred_from: the clients at which the person may not sign in, as application_bans says; both stand
+-- here because the row is read on every sign-on anyway.
+ALTER TABLE people
+    ADD COLUMN passkeys smallint NOT NULL DEFAULT 0,
+    ADD COLUMN barred_from text[];
+
+-- Public keys that a person signs in with (WebAuthn). user_handle is what the authenticator knows the person by: random, one per person.
+CREATE TABLE passkeys (
+    person_id uuid NOT NULL REFERENCES people (id),
+    id uuid NOT NULL,
+    credential_id bytea NOT NULL UNIQUE,
+    user_handle bytea NOT NULL,
+    public_key bytea NOT NULL,
+    sign_count bigint NOT NULL,
+    transports text NOT NULL,
+    backup_eligible boolean NOT NULL,
+    backed_up boolean NOT NULL,
+    sealed_name bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    last_used_at timestamptz,
+    PRIMARY KEY (person_id, id)
+);
+
+-- Bans that hold at one application only: by whom, why, from when until when.
+CREATE TABLE application_bans (
+    person_id uuid NOT NULL REFERENCES people (id),
+    id uuid NOT NULL,
+    client_id text NOT NULL REFERENCES clients (client_id),
+    reason text NOT NULL,
+    banned_by text NOT NULL,
+    banned_at timestamptz NOT NULL,
+    ended_by text,
+    ended_at timestamptz,
+    PRIMARY KEY (person_id, id)
+);
+CREATE UNIQUE INDEX application_bans_in_force ON application_bans (person_id, client_id) WHERE ended_at IS NULL;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON passkeys TO idp_app;
+GRANT SELECT, INSERT, UPDATE ON application_bans TO idp_app;
+
+-- data keys --------------------------------------------------------------------------------------------------------
+-- A key is of one cipher suite for ever. usable_from: nothing is made with it before, so that every process knows it by then.
+ALTER TABLE data_keys
+    ADD COLUMN suite text NOT NULL DEFAULT 'international' CHECK (suite IN ('international', 'national')),
+    ADD COLUMN usable_from timestamptz;
+
+-- Which hash made a link. Links of both suites follow each other after a switch.
+ALTER TABLE audit_chain ADD COLUMN suite text NOT NULL DEFAULT 'international' CHECK (suite IN ('international', 'national'));
+
+-- Which key made a blind index. There was one alone until now; processes of the last release write no other.
+ALTER TABLE person_identifiers ADD COLUMN index_key text NOT NULL DEFAULT 'index-1';
+ALTER TABLE person_contacts ADD COLUMN index_key text NOT NULL DEFAULT 'index-1';
+
+-- registration of clients ------------------------------------------------------------------------------------------
+-- For a while after a rotation the previous secret counts too. registration_token_hash: of the token that a client which registered
+-- itself manages its registration with (RFC 7592).
+ALTER TABLE clients
+    ADD COLUMN previous_secret_mac bytea,
+    ADD COLUMN previous_sealed_secret bytea,
+    ADD COLUMN previous_secret_until timestamptz,
+    ADD COLUMN registration_token_hash bytea;
+
+-- Initial access tokens (RFC 7591 §1.2): what lets a department's developers register clients by themselves.
+CREATE TABLE registration_tokens (
+    token_hash bytea PRIMARY KEY,
+    label text NOT NULL,
+    uses_left integer NOT NULL CHECK (uses_left >= 0),
+    expires_at timestamptz NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+
+-- What waits for a second person on a live client, and what became of it. wanted: the changed metadata by their wire names (JSON).
+CREATE TABLE client_changes (
+    id text PRIMARY KEY,
+    client_id text NOT NULL REFERENCES clients (client_id),
+    client_version integer NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('change', 'go_live', 'resume')),
+    state text NOT NULL CHECK (state IN ('pending', 'approved', 'refused', 'withdrawn', 'expired')),
+    wanted text NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    decided_by text,
+    decided_at timestamptz,
+    reason text,
+    CHECK (decided_by IS NULL OR decided_by <> asked_by OR state = 'withdrawn')
+);
+CREATE UNIQUE INDEX client_changes_pending ON client_changes (client_id) WHERE state = 'pending';
+CREATE INDEX client_changes_by_state ON client_changes (state, id);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON registration_tokens TO idp_app;
+GRANT SELECT, INSERT, UPDATE ON client_changes TO idp_app;
+
+-- logout -----------------------------------------------------------------------------------------------------------
+-- Whom the end of a sign-in is told, and what became of it. channel: back (server to server), front (through the browser), none.
+CREATE TABLE logout_deliveries (
+    lineage bytea NOT NULL,
+    client_id text NOT NULL,
+    person_id uuid NOT NULL,
+    subject text NOT NULL,
+    channel text NOT NULL CHECK (channel IN ('back', 'front', 'none')),
+    state text NOT NULL CHECK (state IN ('waiting', 'told', 'shown', 'untold')),
+    reason text,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    PRIMARY KEY (lineage, client_id)
+);
+CREATE INDEX logout_deliveries_waiting ON logout_deliveries (expires_at) WHERE state = 'waiting';
+CREATE INDEX logout_deliveries_by_creation ON logout_deliveries (created_at);
+GRANT SELECT, INSERT, UPDATE, DELETE ON logout_deliveries TO idp_app;

@@ -37,6 +37,7 @@ class GrantRow(NamedTuple):
     confirmation: str | None = None
     terms: str | None = None
     signed_by: str | None = None
+    idle_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,14 @@ FLUSH_GRANTS = (
     """
     WITH new AS (
         INSERT INTO grants (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
-                            confirmation, terms, signed_by)
+                            confirmation, terms, signed_by, idle_limit)
         SELECT id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
-               confirmation, terms, signed_by
+               confirmation, terms, signed_by, idle_limit
         FROM unnest($15::uuid[], $16::text[], $17::uuid[], $18::bytea[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
-                    $24::timestamptz[], $25::timestamptz[], $26::text[], $27::text[], $28::text[])
+                    $24::timestamptz[], $25::timestamptz[], $26::text[], $27::text[], $28::text[],
+                    $29::integer[])
             AS g (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
-                  confirmation, terms, signed_by)
+                  confirmation, terms, signed_by, idle_limit)
         WHERE (g.person_id IS NULL OR (SELECT p.status FROM people p WHERE p.id = g.person_id) = 'active')
           AND (g.lineage IS NULL OR (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL LIMIT 1))
         ON CONFLICT (id) DO NOTHING

@@ -14,7 +14,7 @@ class Grant:
     """A redeemed authorization with what the database says, at this moment, of all that it rests on.
 
     ``confirmation`` names the key that its tokens are bound to (``jkt:…`` RFC 9449 §6.1, ``x5t#S256:…`` RFC 8705 §3.1), None for bearer
-    tokens; ``terms`` is the JSON of what else was asked and granted.
+    tokens; ``terms`` is the JSON of what else was asked and granted; ``idle_limit`` is in seconds, None without one.
     """
 
     id: UUID
@@ -37,6 +37,8 @@ class Grant:
     session_alive: bool
     confirmation: str | None = None
     terms: str | None = None
+    idle_limit: int | None = None
+    used_at: datetime | None = None
 
     @property
     def is_offline(self) -> bool:
@@ -50,7 +52,10 @@ def is_effective(grant: Grant, now: datetime) -> bool:
         return False
     if grant.person_id is None:
         return True
-    return grant.person_status == "active" and (grant.is_offline or grant.session_alive)
+    if grant.idle_limit is not None and (now - (grant.used_at or grant.created_at)).total_seconds() >= grant.idle_limit:
+        return False
+    # Without a lineage it came from no browser session here: a kiosk's, or what a person confirmed for a counter.
+    return grant.person_status == "active" and (grant.is_offline or grant.lineage is None or grant.session_alive)
 
 
 @dataclass(frozen=True)

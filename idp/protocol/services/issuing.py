@@ -62,15 +62,18 @@ class Issuing:
         narrowed: str | None = None,
         generation: int | None = None,
         nonce: str | None = None,
+        life: int | None = None,
     ) -> TokenResponse:
         """Return the answer of the token endpoint.
 
-        ``narrowed`` is the scope when a refresh asks for less than was granted; ``generation`` that of the refresh token, None for none.
+        ``narrowed`` is the scope when a refresh asks for less than was granted; ``generation`` that of the refresh token, None for none;
+        ``life`` the seconds of an access token that does not live as long as the others.
         """
         lifetimes, ends_at = self._lifetimes, basis.ends_at
+        life = lifetimes.access_token if life is None else life
         return TokenResponse(
-            access_token=self._values.seal(AccessToken(basis.grant_id, min(now + lifetimes.access_token, ends_at), now, narrowed)),
-            expires_in=min(lifetimes.access_token, ends_at - now),
+            access_token=self._values.seal(AccessToken(basis.grant_id, min(now + life, ends_at), now, narrowed)),
+            expires_in=min(life, ends_at - now),
             scope=(basis.scope if narrowed is None else narrowed) or None,
             refresh_token=None
             if generation is None

@@ -11,6 +11,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.people.services.directory import People
 from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database
 from idp.platform.ledger import Ledger
 from idp.protocol.rules.claims import ClaimValue, find_allowed, list_releases, select_claims
 from idp.protocol.rules.client import Client
@@ -20,6 +21,7 @@ from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.profile_claims import describe_profile
 from idp.protocol.services.sealed_values import AccessToken
+from idp.protocol.stores import grants as grant_store
 from idp.protocol.stores.grants import GrantOfPerson, GrantReads
 
 INACTIVE = b'{"active":false}'
@@ -33,6 +35,7 @@ class Resources:
 
     def __init__(
         self,
+        database: Database,
         ledger: Ledger,
         audit: AuditLog,
         directory: ClientDirectory,
@@ -42,6 +45,7 @@ class Resources:
         issuer: str,
         clock: Clock,
     ) -> None:
+        self._database = database
         self._ledger = ledger
         self._audit = audit
         self._directory = directory
@@ -59,6 +63,7 @@ class Resources:
         if token is None or found is None or not is_effective(found.grant, now):
             raise ProtocolError("invalid_token", "The access token is not valid.", redirectable=False)
         grant = found.grant
+        await self._note_use(grant, now)
         scope = _read_scope(token, grant)
         if grant.person_id is None or grant.subject is None or grant.audience is not None or "openid" not in scope:
             raise ProtocolError("insufficient_scope", "The access token is not for UserInfo.", redirectable=False)
@@ -105,6 +110,7 @@ class Resources:
         grant = None if token is None else await self._grants.read(token.grant_id, now)
         if token is None or grant is None or not is_effective(grant, now) or not _may_ask(caller, grant):
             return INACTIVE
+        await self._note_use(grant, now)
         answer: dict[str, object] = {
             "active": True,
             "iss": self._issuer,
@@ -123,6 +129,10 @@ class Resources:
         else:
             answer["sub"] = grant.client_id
         return _encode(answer)
+
+    async def _note_use(self, grant: Grant, now: datetime) -> None:
+        if grant.idle_limit is not None:
+            await grant_store.note_use(self._database, grant.id, now)
 
     def _open(self, text: str, now: datetime) -> AccessToken | None:
         token = self._values.open(AccessToken, text)

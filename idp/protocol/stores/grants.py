@@ -15,7 +15,7 @@ from idp.sign_in.rules.session import read_factors
 
 READ_GRANT = """
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
-           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms,
+           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms, g.idle_limit, g.used_at,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
            (SELECT p.status FROM people p WHERE p.id = g.person_id) AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive
@@ -25,7 +25,7 @@ READ_GRANT = """
 
 READ_GRANT_WITH_PERSON = """
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
-           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms,
+           g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms, g.idle_limit, g.used_at,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
            p.status AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive,
@@ -48,6 +48,8 @@ END_GRANTS_OF_PERSON = """
 GRACE_GRANT = """
     UPDATE grants SET graced = true WHERE id = $1 AND generation = $2 AND NOT graced AND ended_at IS NULL RETURNING id
 """
+
+NOTE_USE = "UPDATE grants SET used_at = $2 WHERE id = $1 AND ended_at IS NULL AND (used_at IS NULL OR used_at < $2)"
 
 
 def make_grant(row: Row, usable: frozenset[str]) -> Grant:
@@ -73,6 +75,8 @@ def make_grant(row: Row, usable: frozenset[str]) -> Grant:
         session_alive=bool(row["session_alive"]),
         confirmation=row["confirmation"],
         terms=row["terms"],
+        idle_limit=row["idle_limit"],
+        used_at=row["used_at"],
     )
 
 
@@ -107,6 +111,11 @@ class GrantReads:
     async def read_with_person(self, grant_id: UUID, now: datetime) -> GrantOfPerson | None:
         """Return a grant with its present standing, its person's level and consents."""
         return await self._with_person.read(grant_id, now)
+
+
+async def note_use(database: Database, grant_id: UUID, now: datetime) -> None:
+    """Note that a grant with an idle limit was used."""
+    await database.write(NOTE_USE, grant_id, now)
 
 
 async def end(tx: Transaction, grant_id: UUID, now: datetime, reason: str) -> tuple[UUID | None, str] | None:
