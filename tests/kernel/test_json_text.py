@@ -1,0 +1,71 @@
+"""JSON from outside: what it holds, and what is refused."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp.kernel.json_text import MAX_DEPTH, parse_json
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def nest(levels: int) -> str:
+    """Return lists inside each other, as many as that."""
+    return "[" * levels + "]" * levels
+
+
+@given(VALUES)
+def test_what_was_written_is_read(value: object) -> None:
+    try:
+        assert parse_json(json.dumps(value), 100_000) == value
+    except ValueError as error:
+        assert str(error) == "nested too deep"
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(ValueError):
+        parse_json(text, 50)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":1}',
+        '[{"b":{"a":1,"a":2}}]',
+        "NaN",
+        "[Infinity]",
+        "[-Infinity]",
+        "1e999",
+        nest(MAX_DEPTH + 1),
+        nest(100_000),
+        "",
+        "{",
+        '{"a":1} x',
+        '"\\ud800"',
+        '{"\\uDC00":1}',
+    ],
+)
+def test_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text, 1_000_000)
+
+
+def test_a_whole_pair_is_a_character() -> None:
+    assert parse_json('"\\ud83d\\ude00"', 20) == "\U0001f600"
+
+
+def test_the_bounds_are_exact() -> None:
+    assert parse_json('"' + "x" * 8 + '"', 10) == "x" * 8
+    with pytest.raises(ValueError, match="too long"):
+        parse_json('"' + "x" * 9 + '"', 10)
+    assert json.dumps(parse_json(nest(MAX_DEPTH), 1_000)) == nest(MAX_DEPTH)
+    with pytest.raises(ValueError, match="nested too deep"):
+        parse_json(nest(MAX_DEPTH + 1), 1_000)
