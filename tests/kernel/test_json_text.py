@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from idp.kernel.json_text import MAX_DEPTH, parse_json
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=20,
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+FLAT = st.lists(SCALARS, max_size=4) | st.dictionaries(st.text(), SCALARS, max_size=4)
+VALUES = SCALARS | FLAT | st.lists(FLAT, max_size=4) | st.dictionaries(st.text(), FLAT, max_size=4)
 
 
 def nest(levels: int) -> str:
@@ -23,10 +21,7 @@ def nest(levels: int) -> str:
 
 @given(VALUES)
 def test_what_was_written_is_read(value: object) -> None:
-    try:
-        assert parse_json(json.dumps(value), 100_000) == value
-    except ValueError as error:
-        assert str(error) == "nested too deep"
+    assert parse_json(json.dumps(value), 100_000) == value
 
 
 @given(st.text())
@@ -54,7 +49,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="."):
         parse_json(text, 1_000_000)
 
 
