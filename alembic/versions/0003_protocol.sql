@@ -93,7 +93,6 @@ CREATE TABLE registration_tokens (
 CREATE TABLE client_changes (
     id text PRIMARY KEY,
     client_id text NOT NULL REFERENCES clients (client_id),
-    client_version integer NOT NULL,
     kind text NOT NULL CHECK (kind IN ('change', 'go_live', 'resume')),
     state text NOT NULL CHECK (state IN ('pending', 'approved', 'refused', 'withdrawn', 'expired')),
     wanted text NOT NULL,

@@ -18,6 +18,10 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "password_length": 422,
     "password_personal": 422,
     "password_common": 422,
+    "passkey_refused": 422,
+    "passkey_of_another": 422,
+    "passkeys_full": 409,
+    "last_way_in": 409,
     # what time heals
     "sign_in_delayed": 429,
     "sign_in_locked": 429,
@@ -39,6 +43,9 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "session_idle": 401,
     "session_total": 401,
     "level_unreachable": 403,
+    "passkey_missing": 403,
+    "second_factor_missing": 403,
+    "barred_here": 403,
     # registration and further checks
     "identity_mismatch": 422,
     "identity_not_found": 422,

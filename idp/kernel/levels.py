@@ -22,16 +22,26 @@ class Factor(StrEnum):
 
 
 class Acr(StrEnum):
-    """Authentication context classes, weakest first (domain.md "Levels")."""
+    """Authentication context classes, weakest first (domain.md "Levels"), and those of OpenID that say only how one signed in.
+
+    ``phr`` and ``phrh``: phishing-resistant, and that in hardware (OpenID Connect Extended Authentication Profile ACR Values 1.0 §2).
+    """
 
     LOW = "urn:yizheng:acr:low"
     SUBSTANTIAL = "urn:yizheng:acr:substantial"
     HIGH = "urn:yizheng:acr:high"
+    PHR = "phr"
+    PHRH = "phrh"
 
 
 ACR_ORDER = (Acr.LOW, Acr.SUBSTANTIAL, Acr.HIGH)
-ACR_NEEDS = {Acr.LOW: (2, 1), Acr.SUBSTANTIAL: (3, 2)}
-"""acr → least (ial, aal); ``high`` asks besides for a phishing-resistant factor."""
+"""The classes that are more or less than each other; ``phr`` stands beside them."""
+
+ACR_NEEDS = {Acr.LOW: (2, 1, False), Acr.SUBSTANTIAL: (3, 2, False), Acr.HIGH: (4, 2, True)}
+"""acr → least (ial, aal), and whether one factor has to be phishing-resistant."""
+
+RESISTANT = frozenset({Acr.HIGH, Acr.PHR, Acr.PHRH})
+"""The classes that no factor but a phishing-resistant one reaches. Nothing here proves hardware, so nothing reaches ``phrh``."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +82,20 @@ def _is_held(recovered_at: datetime | None, now: datetime) -> bool:
     return recovered_at is not None and now - recovered_at < RECOVERY_HOLD
 
 
-def find_acr(ial: int, aal: int) -> Acr | None:
-    """Return the highest class that (ial, aal) reaches, None when not even ``low``."""
-    reached = [acr for acr, (least_ial, least_aal) in ACR_NEEDS.items() if ial >= least_ial and aal >= least_aal]
+def is_resistant(proved: Iterable[Proved], phone_matched_at: datetime | None, now: datetime, recovered_at: datetime | None = None) -> bool:
+    """Tell whether a phishing-resistant factor is among those that count; within a day of a recovery none of them does."""
+    counted = list_counted(proved, phone_matched_at, now, recovered_at)
+    return not _is_held(recovered_at, now) and any(p.factor is Factor.PASSKEY for p in counted)
+
+
+def find_acr(ial: int, aal: int, resistant: bool = False) -> Acr | None:
+    """Return the highest class of ACR_ORDER that is reached, None when not even ``low``."""
+    reached = [
+        acr for acr, (least_ial, least_aal, demands) in ACR_NEEDS.items() if ial >= least_ial and aal >= least_aal and resistant >= demands
+    ]
     return reached[-1] if reached else None
 
 
 def meets(reached: Acr | None, wanted: Acr) -> bool:
-    """Tell whether ``reached`` is at least ``wanted``."""
+    """Tell whether ``reached`` is at least ``wanted``, both of ACR_ORDER."""
     return reached is not None and ACR_ORDER.index(reached) >= ACR_ORDER.index(wanted)

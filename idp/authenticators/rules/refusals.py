@@ -105,3 +105,15 @@ class PasswordCommon(Refusal):
     """A new password is one that many people have, or a pattern that anybody tries."""
 
     code: ClassVar[str] = "password_common"
+
+
+class PasskeyRefused(Refusal):
+    """What the browser answered proves no passkey of ours: another page's, an older page's, or not signed as we asked."""
+
+    code: ClassVar[str] = "passkey_refused"
+
+
+class PasskeysFull(Refusal):
+    """The person has as many passkeys as one may have."""
+
+    code: ClassVar[str] = "passkeys_full"

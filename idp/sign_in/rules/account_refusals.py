@@ -21,3 +21,9 @@ class PasswordUnchanged(Refusal):
     """The new password is the one that it should replace."""
 
     code: ClassVar[str] = "password_unchanged"
+
+
+class LastWayIn(Refusal):
+    """Without this passkey nothing would be left to sign in with."""
+
+    code: ClassVar[str] = "last_way_in"

@@ -30,7 +30,12 @@ class Interaction:
     was not reached: the continuation lowers the class or refuses, but does not ask for sign-in again. ``declined``: the person does
     not want to, or cannot, prove more of the identity now. ``claimed`` is the identifier, as typed, that a code was asked for before
     anything was proved; "" when the flow does not wait for such a code. ``password_of`` names the password among ``proved``: when it was
-    set, as read before it was compared.
+    set, as read before it was compared; ``passkey_of`` the passkey, by its id.
+
+    ``aal``: so many different factors at least, whatever the class. ``resistant``: one of them phishing-resistant, so no other way in is
+    offered; ``essential``: without it the department gets an error, not a lower class; ``without_passkey``: the person said that there is
+    none. ``isolated``: only what is proved in flows of this client counts; ``confirms``: the client wants to be told apart from those at
+    which the person is signed in already; ``confirmed``: the person did so in this flow.
 
     ``department`` and ``department_en`` are its name, ``home_url`` is where somebody who lost the way begins again there ("" unknown).
     """
@@ -56,6 +61,14 @@ class Interaction:
     declined: bool = False
     claimed: str = ""
     password_of: datetime | None = None
+    passkey_of: UUID | None = None
+    aal: int = 1
+    resistant: bool = False
+    essential: bool = False
+    without_passkey: bool = False
+    isolated: bool = False
+    confirms: bool = False
+    confirmed: bool = False
 
     def name_department(self, language: str) -> str:
         """Return the department's name in the language of a page."""

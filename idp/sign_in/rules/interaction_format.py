@@ -14,6 +14,8 @@ from idp.sign_in.rules.interaction import Ending, Interaction
 from idp.sign_in.rules.session import read_factors, write_factors
 
 FORMAT = 1
+FLAGS = ("resistant", "essential", "without_passkey", "isolated", "confirms", "confirmed")
+"""Fields that are true or false, and false where an older release wrote nothing."""
 
 
 def write_interaction(interaction: Interaction) -> bytes:
@@ -41,6 +43,9 @@ def write_interaction(interaction: Interaction) -> bytes:
             "declined": interaction.declined,
             "claimed": interaction.claimed,
             "password_of": interaction.password_of.isoformat() if interaction.password_of else None,
+            "passkey_of": str(interaction.passkey_of) if interaction.passkey_of else None,
+            "aal": interaction.aal,
+            **{flag: getattr(interaction, flag) for flag in FLAGS},
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -74,6 +79,9 @@ def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
         declined=raw.get("declined", False),
         claimed=raw.get("claimed", ""),
         password_of=datetime.fromisoformat(raw["password_of"]) if raw.get("password_of") else None,
+        passkey_of=UUID(raw["passkey_of"]) if raw.get("passkey_of") else None,
+        aal=raw.get("aal", 1),
+        **{flag: raw.get(flag, False) for flag in FLAGS},
     )
 
 

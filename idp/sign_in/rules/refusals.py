@@ -45,3 +45,27 @@ class RecoveryDay(Refusal):
     """The department asks for more than one factor, and the password was recovered less than a day ago."""
 
     code: ClassVar[str] = "recovery_day"
+
+
+class PasskeyOfAnother(Refusal):
+    """The passkey belongs to another account than the one that this flow is about."""
+
+    code: ClassVar[str] = "passkey_of_another"
+
+
+class PasskeyMissing(Refusal):
+    """The department asks for a sign-in that nobody can imitate, and the person has no passkey or cannot use it now."""
+
+    code: ClassVar[str] = "passkey_missing"
+
+
+class SecondFactorMissing(Refusal):
+    """The page asks for two factors, and at the moment the person can prove only one."""
+
+    code: ClassVar[str] = "second_factor_missing"
+
+
+class BarredHere(Refusal):
+    """The account may not sign in at this one department; everywhere else it may."""
+
+    code: ClassVar[str] = "barred_here"

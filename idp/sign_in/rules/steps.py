@@ -1,10 +1,10 @@
-"""Decides what a person is asked next: nothing, who they are, only a code or a password (S16), another password (S06)."""
+"""Decides what a person is asked next: nothing, who they are, only a code, a password (S16) or a passkey (S12), another password (S06)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, meets
+from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, is_resistant, meets
 
 FLOW_LIFE = timedelta(minutes=30)
 """How long a factor shown in a flow that is not finished yet may wait for the next one."""
@@ -26,6 +26,11 @@ class AskCode:
 
 
 @dataclass(frozen=True)
+class AskPasskey:
+    """Only a passkey leads on; weaker ways are not offered (S12)."""
+
+
+@dataclass(frozen=True)
 class AskNewPassword:
     """The password is one that everybody knows; after all that is asked, and before a session opens, the person chooses another (S06)."""
 
@@ -44,7 +49,7 @@ class CannotReach:
     reached: Acr | None
 
 
-NextStep = AskIdentifierAndPassword | AskPassword | AskCode | AskNewPassword | Enough | CannotReach
+NextStep = AskIdentifierAndPassword | AskPassword | AskCode | AskPasskey | AskNewPassword | Enough | CannotReach
 
 
 @dataclass(frozen=True)
@@ -97,28 +102,43 @@ def drop_outlived(
     return tuple(p for p in kept if p.factor is not Factor.PASSWORD or (password_of is not None and password_of == password_changed_at))
 
 
-def decide_next(wanted: Acr, subject: Subject | None, proved: tuple[Proved, ...], fresh_after: datetime | None, now: datetime) -> NextStep:
+def decide_next(
+    wanted: Acr,
+    subject: Subject | None,
+    proved: tuple[Proved, ...],
+    fresh_after: datetime | None,
+    now: datetime,
+    *,
+    aal: int = 1,
+    resistant: bool = False,
+) -> NextStep:
     """Decide what to ask next for ``wanted``, given everything ``proved`` by the live session and in this flow.
 
+    ``aal`` asks for so many different factors whatever the class; ``resistant`` for a passkey, which is two and asks for nothing beside it.
     ``subject`` is None while nobody is identified. Password and code are asked in either order; one of them is enough for ``low``.
     A person whose account may not sign in gives both before anything is said about it, whatever the department wants (S04), and so does
     whoever has to choose another password (S06).
     """
     counted = count_fresh(proved, fresh_after)
     factors = {p.factor for p in counted}
+    if resistant and Factor.PASSKEY not in factors:
+        return AskPasskey()
     if subject is None or not factors:
         return AskIdentifierAndPassword()
     reached = _find_reached(subject, counted, now)
+    enough = reached is not None and meets(reached, wanted) and _find_aal(subject, counted, now) >= aal
     if Factor.PASSWORD not in factors:
-        return _decide_without_password(wanted, subject, counted, reached, now)
+        if Factor.PASSKEY in factors:
+            return Enough(reached) if reached is not None and enough else CannotReach(reached)
+        return _decide_without_password(aal, subject, counted, reached, enough, now)
     if not subject.standing_good:
         wanted = max(wanted, Acr.SUBSTANTIAL, key=ACR_ORDER.index)
+        enough = reached is not None and meets(reached, wanted)
     asks_all = not subject.standing_good or subject.must_change
-    enough = reached is not None and meets(reached, wanted)
     if Factor.SMS not in factors and subject.has_phone and (asks_all or not enough):
-        with_code = _find_reached(subject, (*counted, Proved(Factor.SMS, now)), now)
+        with_code = (*counted, Proved(Factor.SMS, now))
         # Also when it does not lead all the way: the department may accept the best that can be reached.
-        if asks_all or (with_code is not None and not meets(reached, with_code)):
+        if asks_all or _adds(subject, counted, with_code, aal, now):
             return AskCode()
     if subject.must_change and subject.standing_good:
         return AskNewPassword()
@@ -126,24 +146,37 @@ def decide_next(wanted: Acr, subject: Subject | None, proved: tuple[Proved, ...]
 
 
 def _decide_without_password(
-    wanted: Acr, subject: Subject, counted: tuple[Proved, ...], reached: Acr | None, now: datetime
+    aal: int, subject: Subject, counted: tuple[Proved, ...], reached: Acr | None, enough: bool, now: datetime
 ) -> AskPassword | Enough | CannotReach:
-    if subject.standing_good and reached is not None and meets(reached, wanted):
+    if subject.standing_good and reached is not None and enough:
         return Enough(reached)
-    with_password = _find_reached(subject, (*counted, Proved(Factor.PASSWORD, now)), now)
-    if subject.has_password and (not subject.standing_good or (with_password is not None and not meets(reached, with_password))):
+    with_password = (*counted, Proved(Factor.PASSWORD, now))
+    if subject.has_password and (not subject.standing_good or _adds(subject, counted, with_password, aal, now)):
         return AskPassword()
     return CannotReach(reached)
 
 
+def _adds(subject: Subject, before: tuple[Proved, ...], after: tuple[Proved, ...], aal: int, now: datetime) -> bool:
+    """Tell whether one more factor leads to a higher class, or to the number of factors that is asked for."""
+    higher = _find_reached(subject, after, now)
+    if higher is not None and not meets(_find_reached(subject, before, now), higher):
+        return True
+    return _find_aal(subject, before, now) < min(aal, _find_aal(subject, after, now))
+
+
 def wants_phone_match(
-    wanted: Acr, subject: Subject | None, proved: tuple[Proved, ...], fresh_after: datetime | None, now: datetime
+    wanted: Acr, subject: Subject | None, proved: tuple[Proved, ...], fresh_after: datetime | None, now: datetime, *, aal: int = 1
 ) -> bool:
     """Tell whether a code would be asked next if only the operator had matched the phone just now."""
     if subject is None or not subject.has_phone:
         return False
-    return isinstance(decide_next(wanted, replace(subject, phone_matched_at=now), proved, fresh_after, now), AskCode)
+    return isinstance(decide_next(wanted, replace(subject, phone_matched_at=now), proved, fresh_after, now, aal=aal), AskCode)
 
 
 def _find_reached(subject: Subject, proved: tuple[Proved, ...], now: datetime) -> Acr | None:
-    return find_acr(subject.ial, find_aal(proved, subject.phone_matched_at, now, subject.recovered_at))
+    resistant = is_resistant(proved, subject.phone_matched_at, now, subject.recovered_at)
+    return find_acr(subject.ial, _find_aal(subject, proved, now), resistant)
+
+
+def _find_aal(subject: Subject, proved: tuple[Proved, ...], now: datetime) -> int:
+    return find_aal(proved, subject.phone_matched_at, now, subject.recovered_at)

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.kernel.levels import PHONE_MATCH_LIFE, RECOVERY_HOLD, Acr, Factor, Proved, find_aal, find_acr, meets
+from idp.kernel.levels import ACR_ORDER, PHONE_MATCH_LIFE, RECOVERY_HOLD, Acr, Factor, Proved, find_aal, find_acr, is_resistant, meets
 from idp.sign_in.rules.steps import (
     FLOW_LIFE,
     AskCode,
     AskIdentifierAndPassword,
     AskNewPassword,
+    AskPasskey,
     AskPassword,
     CannotReach,
     Enough,
@@ -30,6 +31,7 @@ NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 EARLIER = NOW - timedelta(minutes=5)
 PASSWORD = Proved(Factor.PASSWORD, EARLIER)
 SMS = Proved(Factor.SMS, EARLIER)
+PASSKEY = Proved(Factor.PASSKEY, EARLIER)
 GOOD = Subject(ial=3, has_phone=True, phone_matched_at=NOW - timedelta(days=10))
 
 subjects = st.builds(
@@ -45,7 +47,7 @@ subjects = st.builds(
 factors = st.lists(st.builds(Proved, st.sampled_from(Factor), st.sampled_from([EARLIER, NOW, NOW - timedelta(hours=2)])), max_size=4)
 
 
-@pytest.mark.parametrize("wanted", list(Acr))
+@pytest.mark.parametrize("wanted", list(ACR_ORDER))
 def test_nobody_yet_means_identifier_and_password(wanted: Acr) -> None:
     assert decide_next(wanted, None, (), None, NOW) == AskIdentifierAndPassword()
     assert decide_next(wanted, GOOD, (), None, NOW) == AskIdentifierAndPassword()
@@ -98,12 +100,13 @@ def test_s04_a_banned_person_hears_nothing_before_both_factors(wanted: Acr) -> N
     assert decide_next(wanted, unmatched, (PASSWORD, SMS), None, NOW) == CannotReach(Acr.LOW)
 
 
-@given(st.sampled_from(Acr), subjects, factors, st.sampled_from([None, EARLIER, NOW]))
+@given(st.sampled_from(ACR_ORDER), subjects, factors, st.sampled_from([None, EARLIER, NOW]))
 def test_enough_is_never_less_than_wanted(wanted: Acr, subject: Subject, proved: list[Proved], fresh_after: datetime | None) -> None:
     step = decide_next(wanted, subject, tuple(proved), fresh_after, NOW)
     counted = count_fresh(proved, fresh_after)
     if isinstance(step, Enough):
-        assert step.reached is find_acr(subject.ial, find_aal(counted, subject.phone_matched_at, NOW, subject.recovered_at))
+        what_counts = (counted, subject.phone_matched_at, NOW, subject.recovered_at)
+        assert step.reached is find_acr(subject.ial, find_aal(*what_counts), is_resistant(*what_counts))
         assert meets(step.reached, wanted)
     if isinstance(step, AskCode):
         assert subject.has_phone
@@ -111,7 +114,7 @@ def test_enough_is_never_less_than_wanted(wanted: Acr, subject: Subject, proved:
         assert Factor.SMS not in {p.factor for p in counted}
 
 
-@given(st.sampled_from(Acr), subjects, factors)
+@given(st.sampled_from(ACR_ORDER), subjects, factors)
 def test_following_the_steps_always_ends(wanted: Acr, subject: Subject, proved: list[Proved]) -> None:
     for _ in range(4):
         step = decide_next(wanted, subject, tuple(proved), None, NOW)
@@ -127,6 +130,36 @@ def test_following_the_steps_always_ends(wanted: Acr, subject: Subject, proved: 
         else:
             return
     raise AssertionError("the steps go in a circle")
+
+
+@pytest.mark.parametrize("subject", [None, GOOD, replace(GOOD, has_password=False), replace(GOOD, must_change=True)])
+@pytest.mark.parametrize("proved", [(), (PASSWORD,), (SMS,), (PASSWORD, SMS)])
+def test_s12_where_a_passkey_is_asked_nothing_weaker_is(subject: Subject | None, proved: tuple[Proved, ...]) -> None:
+    for wanted in ACR_ORDER:
+        assert decide_next(wanted, subject, proved, None, NOW, resistant=True) == AskPasskey()
+
+
+def test_a_passkey_is_two_factors_and_nothing_is_asked_beside_it() -> None:
+    assert decide_next(Acr.SUBSTANTIAL, GOOD, (PASSKEY,), None, NOW) == Enough(Acr.SUBSTANTIAL)
+    assert decide_next(Acr.SUBSTANTIAL, GOOD, (PASSKEY,), None, NOW, aal=2, resistant=True) == Enough(Acr.SUBSTANTIAL)
+    assert decide_next(Acr.HIGH, replace(GOOD, ial=4), (PASSWORD, PASSKEY), None, NOW) == Enough(Acr.HIGH)
+    assert decide_next(Acr.HIGH, GOOD, (PASSKEY,), None, NOW) == CannotReach(Acr.SUBSTANTIAL)
+    assert decide_next(Acr.LOW, GOOD, (PASSKEY,), NOW, NOW, resistant=True) == AskPasskey(), "an old one does not count"
+
+
+def test_s04_a_banned_person_with_a_passkey_is_told_at_once() -> None:
+    assert decide_next(Acr.SUBSTANTIAL, replace(GOOD, standing_good=False), (PASSKEY,), None, NOW) == Enough(Acr.SUBSTANTIAL)
+    assert decide_next(Acr.SUBSTANTIAL, replace(GOOD, standing_good=False, ial=1), (PASSKEY,), None, NOW) == CannotReach(None)
+
+
+def test_two_factors_are_asked_whatever_the_class() -> None:
+    low = replace(GOOD, ial=2)
+    assert decide_next(Acr.LOW, low, (PASSWORD,), None, NOW, aal=2) == AskCode()
+    assert decide_next(Acr.LOW, low, (SMS,), None, NOW, aal=2) == AskPassword()
+    assert decide_next(Acr.LOW, low, (PASSWORD, SMS), None, NOW, aal=2) == Enough(Acr.LOW)
+    unmatched = replace(low, phone_matched_at=None)
+    assert decide_next(Acr.LOW, unmatched, (PASSWORD,), None, NOW, aal=2) == CannotReach(Acr.LOW)
+    assert wants_phone_match(Acr.LOW, unmatched, (PASSWORD,), None, NOW, aal=2)
 
 
 @given(factors, factors)
