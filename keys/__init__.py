@@ -3,17 +3,23 @@
 from keys.bearer import MAX_BEARER, BearerSealer
 from keys.blind_index import BlindIndex
 from keys.data_keys import DATA_KEY_PURPOSES, DATA_KEY_SIZE, DataKey, DataKeys
+from keys.encryption import ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, encrypt_to
 from keys.envelope import MAX_PLAINTEXT, Sealer, SealerRandom, row_aad
 from keys.errors import (
+    CannotEncrypt,
     IllegalKeyTransition,
     InvalidSignature,
     MissingKey,
     NoSigningKey,
     SelfTestFailed,
+    UnknownKey,
     Unsealable,
     UntrustedKeyRecord,
     UnusableKeyFile,
+    UnusableKeySet,
 )
+from keys.foreign_keys import MAX_KEY_SET, SIGNATURE_KINDS, ForeignKey, ForeignKeySet, read_key, read_key_set
+from keys.foreign_tokens import ForeignToken, read_foreign_token, verify_with_keys, verify_with_own_key, verify_with_secret
 from keys.key_encryption import KeyEncryptionKey, make_key_encryption_key
 from keys.lifecycle import (
     KEY_TRANSITIONS,
@@ -34,14 +40,22 @@ __all__ = [
     "ALGORITHMS",
     "DATA_KEY_PURPOSES",
     "DATA_KEY_SIZE",
+    "ENCRYPTION_ALGORITHMS",
+    "ENCRYPTION_METHODS",
     "KEY_TRANSITIONS",
     "MAX_BEARER",
+    "MAX_KEY_SET",
     "MAX_PLAINTEXT",
     "MAX_TOKEN",
+    "SIGNATURE_KINDS",
     "BearerSealer",
     "BlindIndex",
+    "CannotEncrypt",
     "DataKey",
     "DataKeys",
+    "ForeignKey",
+    "ForeignKeySet",
+    "ForeignToken",
     "IllegalKeyTransition",
     "InvalidSignature",
     "KeyChange",
@@ -59,15 +73,24 @@ __all__ = [
     "SigningKey",
     "SigningKeyRecord",
     "SigningRing",
+    "UnknownKey",
     "Unsealable",
     "UntrustedKeyRecord",
     "UnusableKeyFile",
+    "UnusableKeySet",
     "carry_out_changes",
     "draw_key_states",
+    "encrypt_to",
     "follow_key_state",
     "generate_signing_key",
     "make_key_encryption_key",
     "plan_rotation",
+    "read_foreign_token",
+    "read_key",
+    "read_key_set",
     "row_aad",
     "run_self_test",
+    "verify_with_keys",
+    "verify_with_own_key",
+    "verify_with_secret",
 ]

@@ -9,6 +9,18 @@ class InvalidSignature(Exception):
     """The token is not signed by one of our usable keys in the way it claims. The text is for logs, it holds nothing of the token."""
 
 
+class UnknownKey(InvalidSignature):
+    """The sender's key set, as far as it is known, has no key of that name for that algorithm: it may have a newer one."""
+
+
+class UnusableKeySet(Exception):
+    """A client's key set cannot be used as a whole; the text is a reason that its owner may read."""
+
+
+class CannotEncrypt(Exception):
+    """There is no key, or no offered algorithm, to encrypt to somebody with; the text is a reason that its owner may read."""
+
+
 class NoSigningKey(Exception):
     """No active key signs with that algorithm."""
 

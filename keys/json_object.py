@@ -15,6 +15,24 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
+MAX_DEPTH = 16
+
+
+def parse_bounded_object(raw: bytes) -> dict[str, Any]:
+    """Return the object as parse_object does, of somebody who is not us: ValueError also when it is nested deeper than MAX_DEPTH."""
+    value = parse_object(raw)
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _list_inner(outer)]
+        if not level:
+            return value
+    raise ValueError("nested too deep")
+
+
+def _list_inner(outer: dict[str, Any] | list[Any]) -> list[Any]:
+    return [inner for inner in (outer.values() if isinstance(outer, dict) else outer) if isinstance(inner, dict | list)]
+
+
 def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
