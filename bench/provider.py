@@ -23,7 +23,7 @@ from idp.people.rules.identifiers import parse_id_number
 from idp.people.services.directory import NewPerson
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.migrations import migrate
-from idp.protocol.services.clients import ClientRegistration
+from idp.protocol.rules.client import Client
 from idp.settings import load_settings
 
 REDIRECT_URI = "https://rp.example/callback"
@@ -105,12 +105,12 @@ async def _seed(environ: dict[str, str], port: int, people: int) -> Target:
 
 
 async def _add_client(services: Services, client_id: str, algorithm: str, *grant_types: str) -> str:
-    registration = ClientRegistration(
+    registration = Client(
         client_id=client_id,
         name="压力测试（合成）",
         sector="bench",
         redirect_uris=(REDIRECT_URI,),
-        grant_types=grant_types,
+        grant_types=frozenset(grant_types),
         scopes=("profile",),
         id_token_algorithm=algorithm,
     )

@@ -137,7 +137,7 @@ def build_services(platform: Platform) -> Services:
         metrics=metrics,
         ledger=ledger,
         directory=ClientDirectory(database, clock),
-        clients=Clients(data_keys.mac("client_secrets"), audit, clock, random),
+        clients=Clients(data_keys.mac("client_secrets"), data_keys.sealer("client_secrets"), audit, clock, random),
         passwords=passwords,
         people=people,
         sessions=sessions,

@@ -23,8 +23,8 @@ from idp.platform.database import DatabaseRefused, DatabaseUnavailable, Unusable
 from idp.platform.key_rotation import RotationUnderWay, UnknownKey
 from idp.platform.logging import configure_logging
 from idp.platform.migrations import MigrationFailed, migrate
-from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Basis, Entitlement
-from idp.protocol.services.clients import ClientRegistration, Clients
+from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Basis, Client, Entitlement
+from idp.protocol.services.clients import Clients
 from idp.settings import Settings, SettingsError, describe_settings, read_settings
 from keys import IllegalKeyTransition
 
@@ -233,6 +233,11 @@ def _parse_entitlement(text: str) -> Entitlement:
     return Entitlement(purpose, Basis(basis), tuple(c for c in claims.split(",") if c), purpose_en=english.strip())
 
 
+def _make_registry(platform: Platform) -> Clients:
+    secrets, sealer = platform.data_keys.mac("client_secrets"), platform.data_keys.sealer("client_secrets")
+    return Clients(secrets, sealer, platform.audit_log, platform.clock, platform.random)
+
+
 @clients.command("add")
 @click.argument("client_id")
 @click.option("--name", required=True, help="What people see while they sign in.")
@@ -253,14 +258,14 @@ def _parse_entitlement(text: str) -> Entitlement:
 @click.pass_context  # type: ignore[arg-type]
 def add_client(context: click.Context, client_id: str, **given: Any) -> None:
     """Register a department's system and print its secret once."""
-    registration = ClientRegistration(
+    registration = Client(
         client_id=client_id,
         name=given["name"],
         name_en=given["name_en"],
         sector=given["sector"],
         redirect_uris=given["redirect_uris"],
         post_logout_redirect_uris=given["post_logout_redirect_uris"],
-        grant_types=given["grant_types"],
+        grant_types=frozenset(given["grant_types"]),
         scopes=given["scopes"],
         entitlements=tuple(_parse_entitlement(text) for text in given["entitlements"]),
         auth_method=AuthMethod(given["auth_method"]),
@@ -275,7 +280,7 @@ def add_client(context: click.Context, client_id: str, **given: Any) -> None:
     async def work() -> None:
         platform = await _with_platform(_read(context))
         try:
-            registry = Clients(platform.data_keys.mac("client_secrets"), platform.audit_log, platform.clock, platform.random)
+            registry = _make_registry(platform)
             async with platform.database.transaction() as tx:
                 secret = await registry.add(tx, registration, actor="command")
             click.echo(f"client_id: {client_id}")
@@ -295,7 +300,7 @@ def list_clients(context: click.Context) -> None:
     async def work() -> None:
         platform = await _with_platform(_read(context))
         try:
-            registry = Clients(platform.data_keys.mac("client_secrets"), platform.audit_log, platform.clock, platform.random)
+            registry = _make_registry(platform)
             after = ""
             while True:
                 async with platform.database.transaction() as tx:

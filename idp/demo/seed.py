@@ -13,8 +13,7 @@ from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
 from idp.platform.child_processes import write_private
-from idp.protocol.rules.client import Basis, Entitlement
-from idp.protocol.services.clients import ClientRegistration
+from idp.protocol.rules.client import Basis, Client, Entitlement
 from idp.settings import Settings
 
 ACTOR = "demo"
@@ -75,10 +74,10 @@ class SecretLost(Exception):
     """A client exists but its secret file does not."""
 
 
-def make_registration(department: SampleDepartment, port: int) -> ClientRegistration:
+def make_registration(department: SampleDepartment, port: int) -> Client:
     """Return how a sample department is registered when the provider listens on ``port``."""
     address = f"http://127.0.0.1:{port + department.place}"
-    return ClientRegistration(
+    return Client(
         client_id=department.client_id,
         name=department.title,
         name_en=department.title_en,

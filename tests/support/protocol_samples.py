@@ -18,6 +18,7 @@ CLIENT = Client(
     client_id="land",
     version=1,
     status="live",
+    sector="land",
     sector_id=UUID(int=1),
     name="不动产登记中心（样例）",
     name_en="Land registry (sample)",

@@ -23,7 +23,7 @@ from idp.people.rules.documents import find_check_character
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
-from idp.protocol.services.clients import ClientRegistration
+from idp.protocol.rules.client import Client
 from idp.settings import load_settings
 from tests.support.authorities import Authorities, simulate_authorities
 from tests.support.clocks import ManualClock
@@ -66,9 +66,11 @@ class Provider:
             "post_logout_redirect_uris": (BACK,),
             "scopes": ("profile", "phone", "real_name", "identity", "offline_access"),
             "status": "live",
+            **changes,
         }
+        given["grant_types"] = frozenset(given.get("grant_types", ("authorization_code",)))
         async with self.services.platform.database.transaction() as tx:
-            secret = await self.services.clients.add(tx, ClientRegistration(**{**given, **changes}), actor="test")
+            secret = await self.services.clients.add(tx, Client(**given), actor="test")
         self.secrets[client_id] = secret or ""
         return client_id
 

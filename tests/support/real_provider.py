@@ -35,7 +35,7 @@ from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.services.directory import NewPerson
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.migrations import migrate
-from idp.protocol.services.clients import ClientRegistration
+from idp.protocol.rules.client import Client
 from idp.settings import load_settings
 from sms import create_simulator
 from tests.support.authorities import serve_authorities
@@ -190,7 +190,7 @@ class RealProvider:
             "name": f"部门{client_id}（样例）",
             "sector": client_id,
             "redirect_uris": (REDIRECT_URI,),
-            "grant_types": ("authorization_code", "refresh_token", "client_credentials"),
+            "grant_types": frozenset({"authorization_code", "refresh_token", "client_credentials"}),
             "scopes": ("profile", "phone", "real_name", "identity"),
             "status": "live",
             **changes,
@@ -198,7 +198,7 @@ class RealProvider:
 
         async def add(services: Services) -> str:
             async with services.platform.database.transaction() as tx:
-                return await services.clients.add(tx, ClientRegistration(**given), actor="show") or ""
+                return await services.clients.add(tx, Client(**given), actor="show") or ""
 
         made = self.departments[client_id] = Department(client_id, await self.seed(add))
         return made

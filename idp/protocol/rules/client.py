@@ -1,7 +1,9 @@
-"""Decides what is known of a department's system and which of its values are acceptable (OpenID Connect Registration §2)."""
+"""Decides what is known of a department's system, how that is kept, and which redirect URI is its own (OpenID Connect Registration §2)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +24,6 @@ from idp.protocol.rules.client_metadata import (
     read_part,
     write_part,
 )
-from idp.protocol.rules.scopes import SCOPES
 
 
 class AuthMethod(StrEnum):
@@ -67,7 +68,7 @@ ID_TOKEN_ALGORITHMS = ("ES256", "RS256")
 
 def find_usable_statuses(environment: str) -> frozenset[str]:
     """Return the statuses in which a client may act: where real people are, only what was set live (domain.md §4)."""
-    return frozenset({"live"}) if environment == "production" else frozenset({"sandbox", "live"})
+    return frozenset({"live"}) if environment == "production" else frozenset({"sandbox", "reviewing", "live"})
 
 
 @dataclass(frozen=True)
@@ -81,34 +82,46 @@ class Entitlement:
     purpose_en: str = ""
 
 
+NO_SECTOR = UUID(int=0)
+"""Of a client that is not stored yet."""
+
+
 @dataclass(frozen=True)
 class Client:
-    """One application of a department as the protocol sees it.
+    """One application of a department as the protocol sees it; every default is the strict one.
 
-    ``sealed_secret`` is kept for ``client_secret_jwt`` alone, which needs the secret itself. ``isolated``: no other client's sign-in
-    counts here. ``confirms_sign_on``: a person who comes by single sign-on is asked once. ``access_token_format`` is that of tokens
-    whose audience is one of ``resources``.
+    Clients of one ``sector`` know a person by the same ``sub``. ``sealed_secret`` is kept for ``client_secret_jwt`` alone, which needs the
+    secret itself, and only where ``keeps_secret`` says so; the previous secret counts until ``previous_secret_until``. ``isolated``: no
+    other client's sign-in counts here. ``confirms_sign_on``: a person who comes by single sign-on is asked once. ``access_token_format``
+    is that of tokens whose audience is one of ``resources``. ``resumes`` is the status that a suspended client goes back to.
     """
 
     client_id: str
-    version: int
-    status: str
-    sector_id: UUID
     name: str
-    name_en: str
-    auth_method: AuthMethod
-    application_type: ApplicationType
-    redirect_uris: tuple[str, ...]
-    post_logout_redirect_uris: tuple[str, ...]
-    grant_types: frozenset[str]
-    scopes: tuple[str, ...]
-    entitlements: tuple[Entitlement, ...]
-    minimum_acr: Acr
-    id_token_algorithm: str
-    resources: tuple[str, ...]
-    requires_pkce: bool
-    secret_mac: bytes | None
+    name_en: str = ""
+    sector: str = ""
+    sector_id: UUID = NO_SECTOR
+    version: int = 1
+    status: str = "sandbox"
+    resumes: str = ""
+    auth_method: AuthMethod = AuthMethod.SECRET_BASIC
+    application_type: ApplicationType = ApplicationType.WEB
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    grant_types: frozenset[str] = frozenset({GrantType.AUTHORIZATION_CODE.value})
+    scopes: tuple[str, ...] = ()
+    entitlements: tuple[Entitlement, ...] = ()
+    minimum_acr: Acr = Acr.LOW
+    id_token_algorithm: str = "ES256"  # noqa: S105 - an algorithm
+    resources: tuple[str, ...] = ()
+    requires_pkce: bool = True
+    secret_mac: bytes | None = field(default=None, repr=False)
     sealed_secret: bytes | None = field(default=None, repr=False)
+    previous_secret_mac: bytes | None = field(default=None, repr=False)
+    previous_sealed_secret: bytes | None = field(default=None, repr=False)
+    previous_secret_until: datetime | None = None
+    keeps_secret: bool = False
+    sector_identifier_uri: str | None = None
     profile: Profile = Profile.STANDARD
     isolated: bool = False
     confirms_sign_on: bool = False
@@ -155,6 +168,9 @@ def write_document(client: Client) -> str:
             "isolated": client.isolated,
             "confirms_sign_on": client.confirms_sign_on,
             "access_token_format": client.access_token_format,
+            "keeps_secret": client.keeps_secret,
+            "sector_identifier_uri": client.sector_identifier_uri,
+            "resumes": client.resumes,
             **{name: stored for name in PARTS if (stored := write_part(getattr(client, name)))},
         },
         ensure_ascii=False,
@@ -162,92 +178,34 @@ def write_document(client: Client) -> str:
     )
 
 
-def read_document(
-    client_id: str,
-    version: int,
-    status: str,
-    sector_id: UUID,
-    document: dict[str, Any],
-    secret_mac: bytes | None,
-    sealed_secret: bytes | None = None,
-) -> Client:
-    """Return the client of a stored document; what an older release did not write has its default."""
-    return Client(
-        client_id=client_id,
-        version=version,
-        status=status,
-        sector_id=sector_id,
-        name=document["name"],
-        name_en=document["name_en"],
-        auth_method=AuthMethod(document["auth_method"]),
-        application_type=ApplicationType(document["application_type"]),
-        redirect_uris=tuple(document["redirect_uris"]),
-        post_logout_redirect_uris=tuple(document["post_logout_redirect_uris"]),
-        grant_types=frozenset(document["grant_types"]),
-        scopes=tuple(document["scopes"]),
-        entitlements=tuple(
+def read_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of Client that a stored document holds; what an older release did not write has its default."""
+    return {
+        "name": document["name"],
+        "name_en": document["name_en"],
+        "auth_method": AuthMethod(document["auth_method"]),
+        "application_type": ApplicationType(document["application_type"]),
+        "redirect_uris": tuple(document["redirect_uris"]),
+        "post_logout_redirect_uris": tuple(document["post_logout_redirect_uris"]),
+        "grant_types": frozenset(document["grant_types"]),
+        "scopes": tuple(document["scopes"]),
+        "entitlements": tuple(
             Entitlement(e["purpose"], Basis(e["basis"]), tuple(e["claims"]), e["version"], e.get("purpose_en", ""))
             for e in document["entitlements"]
         ),
-        minimum_acr=Acr(document["minimum_acr"]),
-        id_token_algorithm=document["id_token_algorithm"],
-        resources=tuple(document["resources"]),
-        requires_pkce=document["requires_pkce"],
-        secret_mac=secret_mac,
-        sealed_secret=sealed_secret,
-        profile=Profile(document.get("profile", Profile.STANDARD)),
-        isolated=document.get("isolated", False),
-        confirms_sign_on=document.get("confirms_sign_on", False),
-        access_token_format=TokenFormat(document.get("access_token_format", TokenFormat.OPAQUE)),
-        keys=read_part(ClientKeys, document.get("keys", {})),
-        tls=read_part(TlsIdentity, document.get("tls", {})),
-        requests=read_part(RequestDemands, document.get("requests", {})),
-        responses=read_part(ResponseProtection, document.get("responses", {})),
-        logout=read_part(LogoutAddresses, document.get("logout", {})),
-        ciba=read_part(BackchannelAuthentication, document.get("ciba", {})),
-        about=read_part(About, document.get("about", {})),
-    )
-
-
-def check_client(client: Client) -> None:
-    """Raise BadRegistration for the first value that may not be registered."""
-    if not (
-        1 <= len(client.client_id) <= 64 and client.client_id.isascii() and client.client_id.replace("-", "").replace("_", "").isalnum()
-    ):
-        raise BadRegistration("client_id", "1 to 64 letters, digits, hyphens or underscores")
-    if not 1 <= len(client.name) <= 100:
-        raise BadRegistration("client_name", "1 to 100 characters")
-    if GrantType.AUTHORIZATION_CODE in client.grant_types and not client.redirect_uris:
-        raise BadRegistration("redirect_uris", "the authorization code grant needs at least one")
-    for uri in client.redirect_uris:
-        _check_uri("redirect_uris", uri, client.application_type)
-    for uri in client.post_logout_redirect_uris:
-        _check_uri("post_logout_redirect_uris", uri, client.application_type)
-    unknown = sorted(client.grant_types - {g.value for g in GrantType})
-    if unknown or not client.grant_types:
-        raise BadRegistration("grant_types", f"unknown: {', '.join(unknown)}" if unknown else "at least one")
-    if GrantType.REFRESH_TOKEN in client.grant_types and GrantType.AUTHORIZATION_CODE not in client.grant_types:
-        raise BadRegistration("grant_types", "refresh_token goes with authorization_code")
-    if GrantType.CLIENT_CREDENTIALS in client.grant_types and client.auth_method is AuthMethod.NONE:
-        raise BadRegistration("grant_types", "a public client has no client_credentials")
-    if not client.requires_pkce and (client.auth_method is AuthMethod.NONE or client.application_type is ApplicationType.NATIVE):
-        raise BadRegistration("requires_pkce", "only a confidential web client may go without PKCE")
-    unknown = sorted(set(client.scopes) - set(SCOPES))
-    if unknown:
-        raise BadRegistration("scope", f"unknown: {', '.join(unknown)}")
-    if client.id_token_algorithm not in ID_TOKEN_ALGORITHMS:
-        raise BadRegistration("id_token_signed_response_alg", f"one of {', '.join(ID_TOKEN_ALGORITHMS)}")
-    known = {claim for scope in SCOPES.values() for claim in scope.needs_entitlement}
-    for entitlement in client.entitlements:
-        strange = sorted(set(entitlement.claims) - known)
-        if strange or not entitlement.claims:
-            raise BadRegistration("entitlements", f"unknown claims: {', '.join(strange)}" if strange else "at least one claim")
-        texts = (entitlement.purpose, entitlement.purpose_en or "-")
-        if not all(1 <= len(text) <= 200 and text.isprintable() for text in texts):
-            raise BadRegistration("entitlements", "a purpose of 1 to 200 printable characters")
-    purposes = [e.purpose for e in client.entitlements]
-    if len(set(purposes)) != len(purposes):
-        raise BadRegistration("entitlements", "each purpose once")
+        "minimum_acr": Acr(document["minimum_acr"]),
+        "id_token_algorithm": document["id_token_algorithm"],
+        "resources": tuple(document["resources"]),
+        "requires_pkce": document["requires_pkce"],
+        "profile": Profile(document.get("profile", Profile.STANDARD)),
+        "isolated": document.get("isolated", False),
+        "confirms_sign_on": document.get("confirms_sign_on", False),
+        "access_token_format": TokenFormat(document.get("access_token_format", TokenFormat.OPAQUE)),
+        "keeps_secret": document.get("keeps_secret", False),
+        "sector_identifier_uri": document.get("sector_identifier_uri"),
+        "resumes": document.get("resumes", ""),
+        **{name: read_part(part, document.get(name, {})) for name, part in PARTS.items()},
+    }
 
 
 def renew_versions(known: tuple[Entitlement, ...], wanted: tuple[Entitlement, ...]) -> tuple[Entitlement, ...]:
@@ -263,26 +221,6 @@ def renew_versions(known: tuple[Entitlement, ...], wanted: tuple[Entitlement, ..
     return tuple(renewed)
 
 
-def _check_uri(field: str, uri: str, application_type: ApplicationType) -> None:
-    if len(uri) > MAX_URI or not uri.isascii() or not uri.isprintable() or " " in uri:
-        raise BadRegistration(field, f"printable ASCII of at most {MAX_URI} characters")
-    try:
-        parts = urlsplit(uri)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise BadRegistration(field, "not an address") from None
-    if "#" in uri or "@" in parts.netloc or "*" in parts.netloc:
-        raise BadRegistration(field, "no fragment, user name or wildcard")
-    if parts.scheme == "https" and host:
-        return
-    if parts.scheme == "http" and host in LOOPBACK_HOSTS:
-        return
-    private_use = "." in parts.scheme and application_type is ApplicationType.NATIVE
-    if not private_use:
-        raise BadRegistration(field, "https, or http on a loopback address, or for a native application a private-use scheme")
-
-
-MAX_URI = 1_000
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

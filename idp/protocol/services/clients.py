@@ -1,164 +1,155 @@
-"""Decides who a client is: registered by command, remembered for at most five seconds, known by its secret's mac."""
+"""Decides who a client is: registered, changed by its next version, remembered for at most five seconds, known by its secret."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
 from idp.kernel.audit_events import AuditEvent, Detail, Kind
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_outward_id, make_uuid7
-from idp.kernel.levels import Acr
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
-from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Client, Entitlement, check_client, renew_versions
-from idp.protocol.rules.client_metadata import (
-    About,
-    BackchannelAuthentication,
-    ClientKeys,
-    LogoutAddresses,
-    Profile,
-    RequestDemands,
-    ResponseProtection,
-    TlsIdentity,
-    TokenFormat,
-)
+from idp.protocol.rules.client import NO_SECTOR, AuthMethod, BadRegistration, Client, renew_versions
+from idp.protocol.rules.client_checks import SECRET_METHODS, check_client
 from idp.protocol.stores import clients as store
-from keys import Mac
+from keys import Mac, Sealer, Unsealable, row_aad
 
 CACHE_LIFE = timedelta(seconds=5)
 MAX_CACHED = 10_000
-NO_SECTOR = UUID(int=0)
 
 
-@dataclass(frozen=True)
-class ClientRegistration:
-    """What a department's system is registered with; the defaults are the strict ones."""
-
-    client_id: str
-    name: str
-    sector: str
-    name_en: str = ""
-    auth_method: AuthMethod = AuthMethod.SECRET_BASIC
-    application_type: ApplicationType = ApplicationType.WEB
-    redirect_uris: tuple[str, ...] = ()
-    post_logout_redirect_uris: tuple[str, ...] = ()
-    grant_types: tuple[str, ...] = ("authorization_code",)
-    scopes: tuple[str, ...] = ()
-    entitlements: tuple[Entitlement, ...] = ()
-    minimum_acr: Acr = Acr.LOW
-    id_token_algorithm: str = "ES256"  # noqa: S105 - an algorithm
-    resources: tuple[str, ...] = ()
-    requires_pkce: bool = True
-    status: str = "sandbox"
-    profile: Profile = Profile.STANDARD
-    isolated: bool = False
-    confirms_sign_on: bool = False
-    access_token_format: TokenFormat = TokenFormat.OPAQUE
-    keys: ClientKeys = field(default_factory=ClientKeys)
-    tls: TlsIdentity = field(default_factory=TlsIdentity)
-    requests: RequestDemands = field(default_factory=RequestDemands)
-    responses: ResponseProtection = field(default_factory=ResponseProtection)
-    logout: LogoutAddresses = field(default_factory=LogoutAddresses)
-    ciba: BackchannelAuthentication = field(default_factory=BackchannelAuthentication)
-    about: About = field(default_factory=About)
+class ClientMoved(Exception):
+    """The client was changed by somebody else meanwhile."""
 
 
 class Clients:
-    """Registers clients and authenticates them."""
+    """Registers and changes clients, and knows their secrets."""
 
-    def __init__(self, secrets: Mac, audit: AuditLog, clock: Clock, random: Random) -> None:
+    def __init__(self, secrets: Mac, sealer: Sealer, audit: AuditLog, clock: Clock, random: Random) -> None:
         self._secrets = secrets
+        self._sealer = sealer
         self._audit = audit
         self._clock = clock
         self._random = random
 
-    async def add(self, tx: Transaction, registration: ClientRegistration, *, actor: str, secret: str | None = None) -> str | None:
-        """Register a client and return its secret, which is shown once (None for a public client).
+    async def add(self, tx: Transaction, client: Client, *, actor: str, secret: str | None = None) -> str | None:
+        """Register a client and return its secret, which is shown once (None for one that authenticates otherwise).
 
         ``secret`` is only given where the operator already has one of at least 256 random bits. Raises BadRegistration.
         """
-        if registration.auth_method is AuthMethod.NONE:
+        client = replace(client, version=1, name_en=client.name_en or client.name)
+        check_client(client)
+        if client.auth_method not in SECRET_METHODS:
             secret = None
         elif secret is None:
             secret = make_outward_id(self._random, 32)
         elif len(secret) < 43:
             raise BadRegistration("client_secret", "at least 43 base64url characters (256 random bits)")
-        client = Client(
-            client_id=registration.client_id,
-            version=1,
-            status=registration.status,
-            sector_id=NO_SECTOR,
-            name=registration.name,
-            name_en=registration.name_en or registration.name,
-            auth_method=registration.auth_method,
-            application_type=registration.application_type,
-            redirect_uris=registration.redirect_uris,
-            post_logout_redirect_uris=registration.post_logout_redirect_uris,
-            grant_types=frozenset(registration.grant_types),
-            scopes=registration.scopes,
-            entitlements=registration.entitlements,
-            minimum_acr=registration.minimum_acr,
-            id_token_algorithm=registration.id_token_algorithm,
-            resources=registration.resources,
-            requires_pkce=registration.requires_pkce,
-            secret_mac=None if secret is None else self._compute_mac(registration.client_id, secret),
-            profile=registration.profile,
-            isolated=registration.isolated,
-            confirms_sign_on=registration.confirms_sign_on,
-            access_token_format=registration.access_token_format,
-            keys=registration.keys,
-            tls=registration.tls,
-            requests=registration.requests,
-            responses=registration.responses,
-            logout=registration.logout,
-            ciba=registration.ciba,
-            about=registration.about,
-        )
-        check_client(client)
-        if not 1 <= len(registration.sector) <= 100:
-            raise BadRegistration("sector", "1 to 100 characters")
-        now = self._clock()
-        sector_id = await store.find_or_add_sector(tx, make_uuid7(self._clock, self._random), registration.sector)
-        if not await store.add(tx, replace(client, sector_id=sector_id), now):
+        client = await self._find_sector(tx, self._set_secret(client, secret))
+        if not await store.add(tx, client, self._clock()):
             raise BadRegistration("client_id", "there is a client of this name already")
-        await self._audit.record(
-            tx,
-            AuditEvent(
-                Kind.CLIENT_ADDED,
-                actor=actor,
-                client_id=client.client_id,
-                details={"auth_method": client.auth_method.value, "status": client.status},
-            ),
-        )
+        details: dict[str, Detail] = {"auth_method": client.auth_method.value, "status": client.status}
+        await self._audit.record(tx, AuditEvent(Kind.CLIENT_ADDED, actor=actor, client_id=client.client_id, details=details))
         return secret
 
-    async def replace(self, tx: Transaction, client: Client, *, actor: str) -> None:
+    async def replace(self, tx: Transaction, client: Client, *, actor: str, changed: str = "") -> str | None:
         """Write the next version of a client that was read before; an entitlement that changed gets a new version, so it is asked anew.
 
-        Raises BadRegistration, also when another change came first.
+        Returns the secret of a client that now authenticates with one and had none. ``changed`` names what, for the audit. Raises
+        BadRegistration, ClientMoved when another change came first.
         """
         check_client(client)
         known = await store.read_in(tx, client.client_id)
         if known is not None:
             client = replace(client, entitlements=renew_versions(known.entitlements, client.entitlements))
-        if not await store.replace(tx, client, self._clock()):
-            raise BadRegistration("client_id", "the client was changed by somebody else")
+        secret = None
+        if client.auth_method not in SECRET_METHODS:
+            client = self._set_secret(client, None)
+        elif client.secret_mac is None or (client.auth_method is AuthMethod.SECRET_JWT) is not (client.sealed_secret is not None):
+            secret = make_outward_id(self._random, 32)
+            client = self._set_secret(client, secret)
+        await self._write(tx, client)
         details: dict[str, Detail] = {"status": client.status, "version": client.version + 1}
+        if changed:
+            details["changed"] = changed
         await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
+        return secret
+
+    async def rotate_secret(self, tx: Transaction, client: Client, overlap: timedelta, *, actor: str) -> str:
+        """Give a client a new secret, shown once; the one before counts for ``overlap`` more. Raises BadRegistration, ClientMoved."""
+        if client.auth_method not in SECRET_METHODS:
+            raise BadRegistration("token_endpoint_auth_method", "this client authenticates without a secret of ours")
+        secret = make_outward_id(self._random, 32)
+        renewed = replace(
+            self._set_secret(client, secret),
+            previous_secret_mac=client.secret_mac if overlap else None,
+            previous_sealed_secret=client.sealed_secret if overlap else None,
+            previous_secret_until=self._clock() + overlap if overlap else None,
+        )
+        await self._write(tx, renewed)
+        details: dict[str, Detail] = {"overlap_seconds": int(overlap.total_seconds()), "version": client.version + 1}
+        event = AuditEvent(Kind.CLIENT_SECRET_ROTATED, actor=actor, client_id=client.client_id, details=details)
+        await self._audit.record(tx, event)
+        return secret
+
+    async def read(self, tx: Transaction, client_id: str) -> Client | None:
+        """Return a client as it is now and stays until the transaction ends."""
+        return await store.lock(tx, client_id)
 
     async def list(self, tx: Transaction, after: str = "", limit: int = 200) -> list[Client]:
         """Return at most ``limit`` clients by id, beginning after ``after``."""
         return await store.list_after(tx, after, limit)
 
     def is_secret(self, client: Client, secret: str) -> bool:
-        """Tell in constant time whether ``secret`` is the client's."""
-        if client.secret_mac is None:
-            return False
-        key_id, _, mac = client.secret_mac.partition(b":")
-        return self._secrets.verify(_secret_message(client.client_id, secret), mac, key_id.decode())
+        """Tell in constant time whether ``secret`` is the client's, or the one before while that still counts."""
+        message = _secret_message(client.client_id, secret)
+        if client.secret_mac is not None and self._is_mac(message, client.secret_mac):
+            return True
+        return client.previous_secret_mac is not None and self._overlaps(client) and self._is_mac(message, client.previous_secret_mac)
 
-    def _compute_mac(self, client_id: str, secret: str) -> bytes:
-        return self._secrets.current_id.encode() + b":" + self._secrets.compute(_secret_message(client_id, secret))
+    def list_secrets(self, client: Client) -> tuple[str, ...]:
+        """Return the secrets that a ``client_secret_jwt`` client may sign with at this moment, the current one first."""
+        sealed = (client.sealed_secret, client.previous_sealed_secret if self._overlaps(client) else None)
+        opened = (self._open_secret(client.client_id, one) for one in sealed if one is not None)
+        return tuple(secret for secret in opened if secret is not None)
+
+    def _open_secret(self, client_id: str, sealed: bytes) -> str | None:
+        try:
+            return self._sealer.open(sealed, row_aad("clients", "sealed_secret", client_id)).decode()
+        except Unsealable:
+            return None
+
+    def _overlaps(self, client: Client) -> bool:
+        return client.previous_secret_until is not None and self._clock() < client.previous_secret_until
+
+    def _is_mac(self, message: bytes, kept: bytes) -> bool:
+        key_id, _, mac = kept.partition(b":")
+        return self._secrets.verify(message, mac, key_id.decode())
+
+    def _set_secret(self, client: Client, secret: str | None) -> Client:
+        """Return the client with this secret, None for none; nothing of the one before stays."""
+        mac = sealed = None
+        if secret is not None:
+            message = _secret_message(client.client_id, secret)
+            mac = self._secrets.current_id.encode() + b":" + self._secrets.compute(message)
+            if client.auth_method is AuthMethod.SECRET_JWT:
+                sealed = self._sealer.seal(secret.encode(), row_aad("clients", "sealed_secret", client.client_id), self._random)
+        return replace(
+            client,
+            secret_mac=mac,
+            sealed_secret=sealed,
+            previous_secret_mac=None,
+            previous_sealed_secret=None,
+            previous_secret_until=None,
+        )
+
+    async def _write(self, tx: Transaction, client: Client) -> None:
+        if not await store.replace(tx, await self._find_sector(tx, client), self._clock()):
+            raise ClientMoved()
+
+    async def _find_sector(self, tx: Transaction, client: Client) -> Client:
+        if client.sector_id != NO_SECTOR:
+            return client
+        return replace(client, sector_id=await store.find_or_add_sector(tx, make_uuid7(self._clock, self._random), client.sector))
 
 
 def _secret_message(client_id: str, secret: str) -> bytes:

@@ -8,12 +8,18 @@ from idp.platform.database import Database, Row, Transaction
 from idp.protocol.rules.client import Client, read_document, write_document
 
 READ_CLIENT = """
-    SELECT client_id, version, status, sector_id, document, secret_mac, sealed_secret FROM clients WHERE client_id = $1
+    SELECT c.client_id, c.version, c.status, c.sector_id, s.name AS sector, c.document, c.secret_mac, c.sealed_secret,
+           c.previous_secret_mac, c.previous_sealed_secret, c.previous_secret_until
+    FROM clients c JOIN sectors s ON s.id = c.sector_id WHERE c.client_id = $1
 """
 
+LOCK_CLIENT = READ_CLIENT + "FOR UPDATE OF c"
+
 LIST_CLIENTS = """
-    SELECT client_id, version, status, sector_id, document, secret_mac, sealed_secret FROM clients
-    WHERE client_id > $1 ORDER BY client_id LIMIT $2
+    SELECT c.client_id, c.version, c.status, c.sector_id, s.name AS sector, c.document, c.secret_mac, c.sealed_secret,
+           c.previous_secret_mac, c.previous_sealed_secret, c.previous_secret_until
+    FROM clients c JOIN sectors s ON s.id = c.sector_id
+    WHERE c.client_id > $1 ORDER BY c.client_id LIMIT $2
 """
 
 ADD_CLIENT = """
@@ -25,8 +31,9 @@ ADD_CLIENT = """
 
 REPLACE_CLIENT = """
     UPDATE clients
-    SET version = version + 1, status = $2, sector_id = $3, document = $4, secret_mac = $5, sealed_secret = $6, updated_at = $7
-    WHERE client_id = $1 AND version = $8
+    SET version = version + 1, status = $2, sector_id = $3, document = $4, secret_mac = $5, sealed_secret = $6, updated_at = $7,
+        previous_secret_mac = $8, previous_sealed_secret = $9, previous_secret_until = $10
+    WHERE client_id = $1 AND version = $11
     RETURNING version
 """
 
@@ -37,14 +44,18 @@ READ_SECTOR = "SELECT id FROM sectors WHERE name = $1"
 
 def make_client(row: Row) -> Client:
     """Return the client of one row."""
-    return read_document(
-        row["client_id"],
-        row["version"],
-        row["status"],
-        row["sector_id"],
-        json.loads(row["document"]),
-        row["secret_mac"],
-        row["sealed_secret"],
+    return Client(
+        client_id=row["client_id"],
+        version=row["version"],
+        status=row["status"],
+        sector_id=row["sector_id"],
+        sector=row["sector"],
+        secret_mac=row["secret_mac"],
+        sealed_secret=row["sealed_secret"],
+        previous_secret_mac=row["previous_secret_mac"],
+        previous_sealed_secret=row["previous_sealed_secret"],
+        previous_secret_until=row["previous_secret_until"],
+        **read_document(json.loads(row["document"])),
     )
 
 
@@ -57,6 +68,12 @@ async def read(database: Database, client_id: str) -> Client | None:
 async def read_in(tx: Transaction, client_id: str) -> Client | None:
     """Return a client within a transaction, None when there is none."""
     row = await tx.fetchrow(READ_CLIENT, client_id)
+    return None if row is None else make_client(row)
+
+
+async def lock(tx: Transaction, client_id: str) -> Client | None:
+    """Return a client that nobody else changes before the transaction ends, None when there is none."""
+    row = await tx.fetchrow(LOCK_CLIENT, client_id)
     return None if row is None else make_client(row)
 
 
@@ -91,6 +108,9 @@ async def replace(tx: Transaction, client: Client, now: datetime) -> bool:
         client.secret_mac,
         client.sealed_secret,
         now,
+        client.previous_secret_mac,
+        client.previous_sealed_secret,
+        client.previous_secret_until,
         client.version,
     )
     return row is not None
