@@ -128,3 +128,21 @@ CREATE TABLE logout_deliveries (
 CREATE INDEX logout_deliveries_waiting ON logout_deliveries (expires_at) WHERE state = 'waiting';
 CREATE INDEX logout_deliveries_by_creation ON logout_deliveries (created_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON logout_deliveries TO idp_app;
+
+-- signing keys -----------------------------------------------------------------------------------------------------
+-- provider: who has the private part, software or pkcs11; label: what it is called in the device.
+ALTER TABLE signing_keys
+    ADD COLUMN provider text NOT NULL DEFAULT 'software',
+    ADD COLUMN label text;
+
+-- The deny list. Nobody who serves may change or shorten it, so a key that was revoked once never comes back.
+CREATE TABLE revoked_signing_keys (
+    kid text PRIMARY KEY,
+    revoked_at timestamptz NOT NULL,
+    reason text NOT NULL
+);
+INSERT INTO revoked_signing_keys (kid, revoked_at, reason)
+SELECT kid, state_since, coalesce(reason, '') FROM signing_keys WHERE state = 'revoked';
+
+GRANT SELECT, INSERT ON revoked_signing_keys TO idp_app;
+GRANT SELECT ON revoked_signing_keys TO idp_audit_reader;
