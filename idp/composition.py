@@ -9,7 +9,7 @@ import httpx2
 from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.checks import CheckKind
 from idp.kernel.clock import Clock, Random
-from idp.platform import key_store
+from idp.platform import data_key_store, key_store
 from idp.platform.audit_log import AuditLog
 from idp.platform.current_ring import CurrentRing
 from idp.platform.database import Database, DatabaseUnavailable, UnusableDsn
@@ -30,13 +30,14 @@ from keys import (
     DataKeys,
     KeyEncryptionKey,
     SelfTestFailed,
+    Suite,
     UntrustedKeyRecord,
     UnusableKeyFile,
     make_key_encryption_key,
     run_self_test,
 )
 
-LISTENERS = 2
+LISTENERS = 3
 """Connections of a process beside its pool: it listens for changes."""
 
 KEPT_FREE = 5
@@ -93,7 +94,7 @@ async def open_platform(
     Raises StartRefused; SettingRefused where the operator has to change a setting.
     """
     try:
-        tested = run_self_test()
+        tested = run_self_test(national=settings.keys.suite is Suite.NATIONAL)
     except SelfTestFailed as error:
         raise StartRefused(f"The cryptographic self-test failed ({error}); nothing is served.") from None
     if not settings.database.dsn:
@@ -109,8 +110,10 @@ async def open_platform(
         await sources.close()
         await fetcher.close()
         await database.close()
-        if isinstance(error, (MigrationFailed, key_store.UntrustedDataKey)):
+        if isinstance(error, (MigrationFailed, data_key_store.UntrustedDataKey)):
             raise StartRefused(_as_sentence(str(error))) from error
+        if isinstance(error, SelfTestFailed):
+            raise StartRefused(_describe_self_test(error)) from None
         if isinstance(error, UnusableKeyFile):
             raise SettingRefused(f"The key-encryption key (keys.key_encryption_key_file) cannot be used: {error}.") from error
         if isinstance(error, UnusableDsn):
@@ -128,10 +131,12 @@ async def _open(settings: Settings, clock: Clock, random: Random, database: Data
     await _check_connections(settings, database)
     async with database.transaction() as tx:
         await key_store.lock_keys(tx)
-        protects = await key_store.has_data_keys(tx)
+        protects = await data_key_store.has_any(tx)
         kek = _load_key_encryption_key(Path(settings.keys.key_encryption_key_file), protects, random)
-        created = await key_store.create_missing_data_keys(tx, kek, clock, random)
-        data_keys = await key_store.load_data_keys(tx, kek)
+        created = await data_key_store.create_missing(tx, kek, settings.keys.suite, clock, random)
+        data_keys = DataKeys((await data_key_store.load(tx, kek, clock())).keys)
+        if Suite.NATIONAL in data_keys.suites:
+            run_self_test(national=True)  # the setting may have been changed back: what is sealed still has to open
         audit_log = AuditLog(data_keys.mac("audit"), data_keys.sealer("places"), clock, random)
         for key_id in created:
             await audit_log.record(tx, AuditEvent(Kind.KEY_CREATED, details={"key": key_id}))
@@ -219,7 +224,7 @@ async def _check_connections(settings: Settings, database: Database) -> None:
 
 
 def _choose_transients(settings: Settings, database: Database, data_keys: DataKeys, clock: Clock, random: Random) -> Transients:
-    sealer, names = data_keys.sealer("transients"), data_keys.mac("transients")
+    sealer, names = data_keys.sealer("transients"), data_keys.mac("transient_names")
     if settings.transients.store == "redis":
         try:
             redis = connect_redis(settings.transients.redis_url)
@@ -233,6 +238,10 @@ def _choose_transients(settings: Settings, database: Database, data_keys: DataKe
 def describe_unusable_dsn(setting: str) -> str:
     """Return the sentence about a connection string that nobody can use."""
     return f"The setting {setting} is not a connection string; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+
+
+def _describe_self_test(error: SelfTestFailed) -> str:
+    return f"The cryptographic self-test failed ({error}); nothing is served."
 
 
 def _as_sentence(text: str) -> str:

@@ -17,6 +17,7 @@ from idp.kernel.checks import CheckKind
 from idp.platform.outside_addresses import read_networks
 from idp.sources.addresses import find_fault
 from idp.sources.signatures import is_app_key
+from keys import Suite
 from sms import TEMPLATES
 
 JWKS_LIFE = 300
@@ -63,9 +64,10 @@ class TransientSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The key-encryption key is 32 random bytes, base64url, in a file that only the service can read."""
+    """The key-encryption key is 32 random bytes, base64url, in a file that only the service can read. ``suite``: of what is made new."""
 
     key_encryption_key_file: str = "var/keys/kek"
+    suite: Suite = Suite.INTERNATIONAL
     pending_seconds: Positive = 600
     retiring_seconds: Positive = 90 * 86_400
 

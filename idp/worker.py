@@ -70,7 +70,7 @@ async def run_worker(settings: Settings, clock: Clock, random: Random, *, stop: 
 
 def make_loops(platform: Platform, handlers: Mapping[str, Handler], log: Any) -> dict[str, Loop]:
     """Return what the worker does for ever, by name."""
-    sequencer = Sequencer(platform.database, platform.clock)
+    sequencer = Sequencer(platform.database, platform.clock, platform.settings.keys.suite)
     jobs = make_jobs(platform)
 
     def note(attempt: Attempt) -> None:

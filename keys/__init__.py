@@ -2,7 +2,7 @@
 
 from keys.bearer import MAX_BEARER, BearerSealer
 from keys.blind_index import BlindIndex
-from keys.data_keys import DATA_KEY_PURPOSES, DATA_KEY_SIZE, DataKey, DataKeys
+from keys.data_keys import DATA_KEY_PURPOSES, DATA_KEY_SIZE, NAMING_PURPOSES, DataKey, DataKeys
 from keys.encryption import ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, encrypt_to
 from keys.envelope import MAX_PLAINTEXT, Sealer, SealerRandom, row_aad
 from keys.errors import (
@@ -35,6 +35,7 @@ from keys.mac import Mac
 from keys.ring import MAX_TOKEN, SigningRing
 from keys.self_test import SelfTestReport, run_self_test
 from keys.signing_key import ALGORITHMS, SigningKey, SigningKeyRecord, carry_out_changes, generate_signing_key
+from keys.suite import Suite, hash_bytes
 
 __all__ = [
     "ALGORITHMS",
@@ -47,6 +48,7 @@ __all__ = [
     "MAX_KEY_SET",
     "MAX_PLAINTEXT",
     "MAX_TOKEN",
+    "NAMING_PURPOSES",
     "SIGNATURE_KINDS",
     "BearerSealer",
     "BlindIndex",
@@ -73,6 +75,7 @@ __all__ = [
     "SigningKey",
     "SigningKeyRecord",
     "SigningRing",
+    "Suite",
     "UnknownKey",
     "Unsealable",
     "UntrustedKeyRecord",
@@ -83,6 +86,7 @@ __all__ = [
     "encrypt_to",
     "follow_key_state",
     "generate_signing_key",
+    "hash_bytes",
     "make_key_encryption_key",
     "plan_rotation",
     "read_foreign_token",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from keys.base64url import decode_base64url, encode_base64url
-from keys.envelope import IV_SIZE, SealerRandom, make_ciphers, make_header, open_envelope
+from keys.envelope import IV_SIZE, SealerRandom, make_ciphers, open_envelope
 from keys.errors import Unsealable
+from keys.suite import SUITES_OF_NONE, Suite
 
 MAX_BEARER = 16 * 1024
 """Characters; a longer text is refused unread, and none is made."""
@@ -15,11 +16,13 @@ class BearerSealer:
 
     __slots__ = ("_ciphers", "_encrypt", "_header", "_random", "current_id")
 
-    def __init__(self, keys: Mapping[str, bytes], current: str, random: SealerRandom) -> None:
-        self._ciphers = make_ciphers(keys, current)
-        self._header = make_header(current)
-        self._encrypt = self._ciphers[self._header].encrypt
+    def __init__(self, keys: Mapping[str, bytes], current: str, random: SealerRandom, suites: Mapping[str, Suite] = SUITES_OF_NONE) -> None:
         self._random = random
+        self.replace_keys(keys, current, suites)
+
+    def replace_keys(self, keys: Mapping[str, bytes], current: str, suites: Mapping[str, Suite] = SUITES_OF_NONE) -> None:
+        """Use these keys from now on; MissingKey or ValueError for unusable ones, and then nothing changes."""
+        self._ciphers, self._header, self._encrypt = make_ciphers(keys, current, suites)
         self.current_id = current
 
     def seal(self, kind: str, payload: bytes) -> str:

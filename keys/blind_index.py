@@ -1,9 +1,9 @@
-"""Decides how a sealed value is found again: equality by HMAC-SHA-256, since only the key stands between an index and its guesses."""
+"""Decides how a sealed value is found again: equality by HMAC, since only the key stands between an index and its guesses."""
 
 from collections.abc import Mapping
 
-from keys.errors import MissingKey
-from keys.mac import prepare_hmac
+from keys.mac import prepare_hmacs
+from keys.suite import SUITES_OF_NONE, Suite
 
 
 class BlindIndex:
@@ -11,10 +11,12 @@ class BlindIndex:
 
     __slots__ = ("_compute", "_current", "current_id")
 
-    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
-        if current not in keys:
-            raise MissingKey(current)
-        self._compute = {key_id: prepare_hmac(key) for key_id, key in keys.items()}
+    def __init__(self, keys: Mapping[str, bytes], current: str, suites: Mapping[str, Suite] = SUITES_OF_NONE) -> None:
+        self.replace_keys(keys, current, suites)
+
+    def replace_keys(self, keys: Mapping[str, bytes], current: str, suites: Mapping[str, Suite] = SUITES_OF_NONE) -> None:
+        """Use these keys from now on; MissingKey when ``current`` is not among them, and then nothing changes."""
+        self._compute = prepare_hmacs(keys, current, suites)
         self._current = self._compute[current]
         self.current_id = current
 

@@ -1,43 +1,49 @@
-"""Decides the shape of a sealed value at rest: version 1 ‖ length of key id ‖ key id ‖ iv ‖ AES-256-GCM ciphertext ‖ tag."""
+"""Decides the shape of a sealed value at rest: version ‖ length of key id ‖ key id ‖ iv ‖ ciphertext ‖ tag.
+
+Version 1 is AES-256-GCM, version 2 SM4-GCM (RFC 8998); the rest is alike."""
 
 from collections.abc import Callable, Mapping
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys.errors import MissingKey, Unsealable
+from keys.suite import SUITES_OF_NONE, TAG_SIZE, AuthenticatedCipher, Suite, make_cipher
 
 SealerRandom = Callable[[int], bytes]
 """Returns that many unpredictable bytes."""
 
-VERSION = 1
-KEY_SIZE = 32
+VERSIONS = {Suite.INTERNATIONAL: 1, Suite.NATIONAL: 2}
 IV_SIZE = 12
-TAG_SIZE = 16
 MAX_PLAINTEXT = 64 * 1024
 """Bytes; more is not sealed, and an envelope that would hold more is refused unread."""
 
 
-def make_header(key_id: str) -> bytes:
+def make_header(key_id: str, suite: Suite = Suite.INTERNATIONAL) -> bytes:
     """Return version, length and key id, the first bytes of every envelope; ValueError unless the id is 1 to 64 bytes of ASCII."""
     raw = key_id.encode("ascii")
     if not 1 <= len(raw) <= 64:
         raise ValueError("a key id is 1 to 64 ASCII characters")
-    return bytes((VERSION, len(raw))) + raw
+    return bytes((VERSIONS[suite], len(raw))) + raw
 
 
-def make_ciphers(keys: Mapping[str, bytes], current: str) -> dict[bytes, AESGCM]:
-    """Return envelope header → cipher, made once because making a cipher costs as much as using it.
+def make_ciphers(
+    keys: Mapping[str, bytes], current: str, suites: Mapping[str, Suite]
+) -> tuple[dict[bytes, AuthenticatedCipher], bytes, Callable[[bytes, bytes, bytes], bytes]]:
+    """Return envelope header → cipher, and what a new envelope needs: its header and ``encrypt`` of the current cipher.
 
-    Raise MissingKey when ``current`` is not among them, ValueError for a key that is not 32 bytes."""
+    They are made once because making a cipher costs as much as using it. Raise MissingKey when ``current`` is not among ``keys``,
+    ValueError for a key of the wrong length."""
     if current not in keys:
         raise MissingKey(current)
-    if any(len(key) != KEY_SIZE for key in keys.values()):
-        raise ValueError("a sealing key is 32 bytes")
-    return {make_header(key_id): AESGCM(key) for key_id, key in keys.items()}
+    ciphers = {}
+    for key_id, key in keys.items():
+        suite = suites.get(key_id, Suite.INTERNATIONAL)
+        ciphers[make_header(key_id, suite)] = make_cipher(suite, key)
+    header = make_header(current, suites.get(current, Suite.INTERNATIONAL))
+    return ciphers, header, ciphers[header].encrypt
 
 
-def open_envelope(ciphers: Mapping[bytes, AESGCM], envelope: bytes, aad: bytes) -> bytes:
+def open_envelope(ciphers: Mapping[bytes, AuthenticatedCipher], envelope: bytes, aad: bytes) -> bytes:
     """Return the plaintext; Unsealable for anything but an untouched envelope of one of ``ciphers`` under ``aad``."""
     # A header names its own length, so one look-up checks version, length and key id together.
     start = 2 + envelope[1] if len(envelope) > 1 else 0
@@ -62,14 +68,21 @@ def row_aad(table: str, column: str, row_id: bytes | str) -> bytes:
 
 
 class Sealer:
-    """Seals fields, rows and payloads; ``current`` seals, every key of ``keys`` (id → 32 bytes) opens."""
+    """Seals fields, rows and payloads; ``current`` seals, every key of ``keys`` (id → bytes as long as its suite wants) opens."""
 
-    __slots__ = ("_ciphers", "_current", "_header", "current_id")
+    __slots__ = ("_ciphers", "_encrypt", "_header", "current_id")
 
-    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
-        self._ciphers = make_ciphers(keys, current)
-        self._header = make_header(current)
-        self._current = self._ciphers[self._header]
+    def __init__(self, keys: Mapping[str, bytes], current: str, suites: Mapping[str, Suite] = SUITES_OF_NONE) -> None:
+        self.replace_keys(keys, current, suites)
+
+    @property
+    def current_header(self) -> bytes:
+        """The first bytes of every envelope that is sealed now: a value that begins otherwise is under another key."""
+        return self._header
+
+    def replace_keys(self, keys: Mapping[str, bytes], current: str, suites: Mapping[str, Suite] = SUITES_OF_NONE) -> None:
+        """Use these keys from now on; MissingKey or ValueError for unusable ones, and then nothing changes."""
+        self._ciphers, self._header, self._encrypt = make_ciphers(keys, current, suites)
         self.current_id = current
 
     def seal(self, plaintext: bytes, aad: bytes, random: SealerRandom) -> bytes:
@@ -77,7 +90,7 @@ class Sealer:
         if len(plaintext) > MAX_PLAINTEXT:
             raise ValueError("too long to seal")
         iv = random(IV_SIZE)
-        return self._header + iv + self._current.encrypt(iv, plaintext, aad)
+        return self._header + iv + self._encrypt(iv, plaintext, aad)
 
     def open(self, envelope: bytes, aad: bytes) -> bytes:
         """Return the plaintext; Unsealable when the envelope is not whole, not ours, or belongs under other ``aad``."""

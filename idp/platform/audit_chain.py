@@ -1,10 +1,10 @@
 """Decides the order of audit rows for good: one sequencer links committed rows into a hash chain, a little after they were written.
 
-hash(seq) = SHA-256(prev ‖ seq as 8 bytes, big-endian ‖ event id as 16 bytes ‖ mac of the event); the first ``prev`` is 32 zero bytes, the
-first ``seq`` is 1. Writers never wait for the chain: a locked chain head costs two thirds of the commits.
+hash(seq) = H(prev ‖ seq as 8 bytes, big-endian ‖ event id as 16 bytes ‖ mac of the event); the first ``prev`` is 32 zero bytes, the
+first ``seq`` is 1. H is SHA-256 or SM3, as the link's ``suite`` says; both follow each other after a switch. Writers never wait for the
+chain: a locked chain head costs two thirds of the commits.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from idp.kernel.clock import Clock
 from idp.platform.audit_log import EPOCH
 from idp.platform.database import Database, Row, Transaction
+from keys import Suite, hash_bytes
 
 FIRST_PREVIOUS = bytes(32)
 BATCH = 1_000
@@ -36,8 +37,8 @@ FIND_PENDING = """
     ORDER BY e.at, e.id LIMIT $2
 """
 APPEND = """
-    INSERT INTO audit_chain (seq, event_at, event_id, mac, prev, hash)
-    SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[])
+    INSERT INTO audit_chain (seq, event_at, event_id, mac, prev, hash, suite)
+    SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[], $7::text[])
 """
 
 
@@ -50,9 +51,9 @@ class ChainHead:
     event_at: datetime
 
 
-def compute_link(previous: bytes, seq: int, event_id: UUID, mac: bytes) -> bytes:
+def compute_link(suite: Suite, previous: bytes, seq: int, event_id: UUID, mac: bytes) -> bytes:
     """Return the hash of one link."""
-    return hashlib.sha256(previous + seq.to_bytes(8, "big") + event_id.bytes + mac).digest()
+    return hash_bytes(suite, previous + seq.to_bytes(8, "big") + event_id.bytes + mac)
 
 
 async def read_head(database: Database) -> ChainHead | None:
@@ -60,7 +61,7 @@ async def read_head(database: Database) -> ChainHead | None:
     return _read_head(await database.fetch(READ_HEAD))
 
 
-async def chain_pending(tx: Transaction, now: datetime, *, reach: timedelta = REACH, limit: int = BATCH) -> int | None:
+async def chain_pending(tx: Transaction, now: datetime, suite: Suite, *, reach: timedelta = REACH, limit: int = BATCH) -> int | None:
     """Link up to ``limit`` committed rows that are not linked yet and return how many; None when another sequencer is at work.
 
     Rows are sought from the newest linked row's instant (or ``now``, should a wrong clock have written the future) minus ``reach``.
@@ -79,20 +80,20 @@ async def chain_pending(tx: Transaction, now: datetime, *, reach: timedelta = RE
         seq += 1
         seqs.append(seq)
         previouses.append(previous)
-        previous = compute_link(previous, seq, row["id"], row["mac"])
+        previous = compute_link(suite, previous, seq, row["id"], row["mac"])
         hashes.append(previous)
-    await tx.execute(
-        APPEND, seqs, [row["at"] for row in rows], [row["id"] for row in rows], [row["mac"] for row in rows], previouses, hashes
-    )
+    ats, ids, macs = ([row[column] for row in rows] for column in ("at", "id", "mac"))
+    await tx.execute(APPEND, seqs, ats, ids, macs, previouses, hashes, [suite.value] * len(rows))
     return len(rows)
 
 
 class Sequencer:
     """Links whatever is pending, batch by batch; any number may run, one works."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, suite: Suite) -> None:
         self._database = database
         self._clock = clock
+        self._suite = suite
         self._far_at: datetime | None = None
 
     async def run_once(self) -> int:
@@ -102,7 +103,7 @@ class Sequencer:
         total = 0
         while True:
             async with self._database.transaction() as tx:
-                linked = await chain_pending(tx, now, reach=REACH if far else NEAR)
+                linked = await chain_pending(tx, now, self._suite, reach=REACH if far else NEAR)
             if linked is None:
                 return total
             total += linked

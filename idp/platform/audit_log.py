@@ -1,6 +1,5 @@
 """Decides what one audit row is: its columns, the exact bytes its mac covers, and when a stored row counts as altered."""
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from idp.kernel.audit_events import AuditEvent, Place
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_uuid7
 from idp.platform.database import Row, Transaction
-from keys import Mac, MissingKey, Sealer, Unsealable, row_aad
+from keys import Mac, MissingKey, Sealer, Unsealable, hash_bytes, row_aad
 
 MAXIMUM_FIELD = 200
 """Characters of actor, client id and request id; longer text is cut, so that one odd row never fails a group commit."""
@@ -87,7 +86,8 @@ def encode_row(
     """Return the canonical bytes under the mac: a JSON array of every column but ``sealed_place`` and ``mac``.
 
     Instants are microseconds since 1970 in UTC, bytes are base64, absent values are null: no two rows share an encoding.
-    ``sealed_place`` is covered through ``place_hash``, so erasing a place keeps the row verifiable.
+    ``sealed_place`` is covered through ``place_hash`` (SHA-256 or SM3, as the suite of the mac key), so erasing a place keeps the row
+    verifiable.
     """
     instant = (at - EPOCH) // MICROSECOND
     return _encode((LAYOUT, instant, event_id, kind, result, actor, person_id, client_id, request_id, details, place_hash, key_id))
@@ -115,7 +115,7 @@ class AuditLog:
         sealed = place_hash = None
         if event.place is not None:
             sealed = self._seal_place(event_id, event.place)
-            place_hash = hashlib.sha256(sealed).digest()
+            place_hash = hash_bytes(self._mac.current_suite, sealed)
         kind, result, key_id = event.kind.value, event.result.value, self._mac.current_id
         mac = self._mac.compute(
             encode_row(at, event_id, kind, result, actor, event.person_id, client_id, request_id, details, place_hash, key_id)
@@ -171,7 +171,7 @@ def verify_row(row: Mapping[str, Any] | Row, mac: Mac) -> RowFault | None:
         return RowFault.MAC
     sealed = row["sealed_place"]
     if sealed is not None and not (
-        row["place_hash"] is not None and hmac.compare_digest(hashlib.sha256(sealed).digest(), row["place_hash"])
+        row["place_hash"] is not None and hmac.compare_digest(hash_bytes(mac.find_suite(row["key_id"]), sealed), row["place_hash"])
     ):
         return RowFault.PLACE
     return None

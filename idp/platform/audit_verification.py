@@ -10,7 +10,7 @@ from idp.platform.audit_chain import FIRST_PREVIOUS, REACH, ChainHead, compute_l
 from idp.platform.audit_checkpoints import Checkpoint, CheckpointFile, CheckpointLine, Verifier
 from idp.platform.audit_log import COLUMNS, EPOCH, verify_row
 from idp.platform.database import Database, Row
-from keys import Mac
+from keys import Mac, Suite
 
 BATCH = 2_000
 MOST_FAULTS = 1_000
@@ -19,7 +19,7 @@ MOST_FAULTS = 1_000
 # Keyset pages, each a statement of its own: memory and lock time stay bounded however long the chain is.
 EVENT = ", ".join("e." + column for column in COLUMNS)
 READ_CHAIN = (
-    "SELECT c.seq, c.event_at, c.event_id, c.mac AS chained_mac, c.prev, c.hash, "  # noqa: S608 - constants alone
+    "SELECT c.seq, c.event_at, c.event_id, c.mac AS chained_mac, c.prev, c.hash, c.suite, "  # noqa: S608 - constants alone
     + EVENT
     + """
     FROM audit_chain c LEFT JOIN audit_events e ON e.at = c.event_at AND e.id = c.event_id
@@ -114,7 +114,7 @@ async def _check_chain(
             report.add(AuditFault(f"the links before it are missing: seq {lost}", at, event_id, seq))
         elif link["prev"] != previous:
             report.add(AuditFault("the link does not follow the one before it", at, event_id, seq))
-        if compute_link(link["prev"], seq, event_id, link["chained_mac"]) != link["hash"]:
+        if compute_link(Suite(link["suite"]), link["prev"], seq, event_id, link["chained_mac"]) != link["hash"]:
             report.add(AuditFault("the link was altered: its hash does not fit", at, event_id, seq))
         if link["id"] is None:
             report.add(AuditFault("the row was deleted: the chain knows it, the audit does not", at, event_id, seq))

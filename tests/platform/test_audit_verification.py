@@ -21,7 +21,7 @@ from idp.platform.audit_checkpoints import ChainContradictsCheckpoint, Checkpoin
 from idp.platform.audit_log import INSERT_EVENT, AuditLog, PreparedEvent, encode_row
 from idp.platform.audit_verification import AuditReport, verify
 from idp.platform.database import Database
-from keys import KeyState, Mac, Sealer, SigningRing, generate_signing_key
+from keys import KeyState, Mac, Sealer, SigningRing, Suite, generate_signing_key, hash_bytes
 from tests.support.clocks import ManualClock
 
 MAC = Mac({"audit-1": b"a" * 32}, "audit-1")
@@ -37,6 +37,7 @@ class Audit:
         self.path = path
         self.clock = clock
         self.log = AuditLog(MAC, PLACES, clock, random)
+        self.suite = Suite.INTERNATIONAL
         self.signer = RingSigner(SigningRing([generate_signing_key("ES256", clock(), KeyState.ACTIVE)]))
 
     async def write(self, number: int) -> list[PreparedEvent]:
@@ -49,7 +50,7 @@ class Audit:
         return events
 
     async def chain(self) -> int:
-        return await Sequencer(self.database, self.clock).run_once()
+        return await Sequencer(self.database, self.clock, self.suite).run_once()
 
     async def mark(self) -> None:
         head = await read_head(self.database)
@@ -77,7 +78,7 @@ class Audit:
         await self.owner.execute("DELETE FROM audit_chain")
         previous = bytes(32)
         for seq, row in enumerate(rows, start=1):
-            link = compute_link(previous, seq, row["event_id"], row["mac"])
+            link = compute_link(Suite.INTERNATIONAL, previous, seq, row["event_id"], row["mac"])
             await self.owner.execute(
                 "INSERT INTO audit_chain VALUES ($1, $2, $3, $4, $5, $6)", seq, row["event_at"], row["event_id"], row["mac"], previous, link
             )
@@ -94,6 +95,47 @@ async def audit(database: Database, owner_dsn: str, tmp_path: Path, clock: Manua
 
 def named(report: AuditReport) -> list[UUID | None]:
     return [fault.event_id for fault in report.faults]
+
+
+async def test_an_audit_of_both_suites_verifies_and_each_bad_row_is_named(audit: Audit, clock: ManualClock, random: Random) -> None:
+    """The setting was switched to the national suite and back: three stretches of one chain, rows and links of both suites."""
+    keys = {"audit-1": b"a" * 32, "audit-2": b"b" * 32}
+    mac = Mac(keys, "audit-2", {"audit-2": Suite.NATIONAL})
+    places = Sealer({"places-1": b"p" * 32, "places-2": b"q" * 16}, "places-2", {"places-2": Suite.NATIONAL})
+    logs = {Suite.INTERNATIONAL: audit.log, Suite.NATIONAL: AuditLog(mac, places, clock, random)}
+    for suite in (Suite.INTERNATIONAL, Suite.NATIONAL, Suite.INTERNATIONAL):
+        audit.suite, audit.log = suite, logs[suite]
+        await audit.write(5)
+        await audit.chain()
+        await audit.mark()
+    links = await audit.owner.fetch("SELECT suite, count(*) AS n FROM audit_chain GROUP BY suite ORDER BY suite")
+    assert [(link["suite"], link["n"]) for link in links] == [("international", 10), ("national", 5)]
+    rows = await audit.owner.fetch("SELECT key_id, sealed_place, place_hash FROM audit_events ORDER BY at, id")
+    assert [row["key_id"] for row in rows] == ["audit-1"] * 5 + ["audit-2"] * 5 + ["audit-1"] * 5
+    assert rows[5]["place_hash"] == hash_bytes(Suite.NATIONAL, rows[5]["sealed_place"])
+    report = await verify(audit.database, mac, audit.path, audit.signer, batch=4)
+    assert report.ok
+    assert report.checkpointed_to == 15
+    for change in (
+        "UPDATE audit_chain SET suite = 'international' WHERE seq = 7",
+        "UPDATE audit_chain SET suite = 'national' WHERE seq = 3",
+        "UPDATE audit_events SET details = '{}' WHERE id = (SELECT event_id FROM audit_chain WHERE seq = 7)",
+        "UPDATE audit_events SET sealed_place = sealed_place || 'x' WHERE id = (SELECT event_id FROM audit_chain WHERE seq = 7)",
+    ):
+        kept = await audit.owner.fetch("SELECT seq, suite FROM audit_chain WHERE seq IN (3, 7)")
+        before = await audit.owner.fetchrow(
+            "SELECT id, details, sealed_place FROM audit_events WHERE id = (SELECT event_id FROM audit_chain WHERE seq = 7)"
+        )
+        assert before is not None
+        await audit.owner.execute(change)
+        report = await verify(audit.database, mac, audit.path, audit.signer)
+        assert [fault.seq for fault in report.faults] == [3 if "seq = 3" in change else 7], change
+        for row in kept:
+            await audit.owner.execute("UPDATE audit_chain SET suite = $2 WHERE seq = $1", row["seq"], row["suite"])
+        await audit.owner.execute(
+            "UPDATE audit_events SET details = $2, sealed_place = $3 WHERE id = $1", before["id"], before["details"], before["sealed_place"]
+        )
+    assert (await verify(audit.database, mac, audit.path, audit.signer)).ok
 
 
 async def test_an_untouched_audit_verifies_and_states_its_tail(audit: Audit) -> None:
@@ -302,7 +344,7 @@ async def test_a_row_that_commits_late_is_chained_after_its_turn(audit: Audit) -
     late = AuditLog(MAC, PLACES, lambda: late_at, os.urandom).prepare(AuditEvent(Kind.SESSION_ENDED))
     audit.clock.advance(600)
     await audit.write(3)
-    sequencer = Sequencer(audit.database, audit.clock)
+    sequencer = Sequencer(audit.database, audit.clock, Suite.INTERNATIONAL)
     assert await sequencer.run_once() == 3
     await audit.database.write(INSERT_EVENT, *late.values())
     assert await sequencer.run_once() == 0, "between far passes only the near past is looked at"
@@ -336,7 +378,7 @@ async def test_two_sequencers_make_one_chain(audit: Audit) -> None:
         linked: int | None = None
         while linked != 0:
             async with audit.database.transaction() as tx:
-                linked = await chain_pending(tx, audit.clock(), limit=3)
+                linked = await chain_pending(tx, audit.clock(), Suite.INTERNATIONAL, limit=3)
 
     await asyncio.gather(*(chain_in_small_steps() for _ in range(3)))
     await audit.mark()

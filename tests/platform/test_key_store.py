@@ -15,9 +15,8 @@ from idp.platform.audit_log import AuditLog, verify_row
 from idp.platform.current_ring import CurrentRing
 from idp.platform.database import Database
 from idp.platform.key_rotation import KeyRotation, RotationUnderWay, UnknownKey
-from idp.platform.key_store import KeyConflict, UntrustedDataKey
+from idp.platform.key_store import KeyConflict
 from keys import (
-    DATA_KEY_PURPOSES,
     IllegalKeyTransition,
     InvalidSignature,
     KeyEncryptionKey,
@@ -39,7 +38,6 @@ MAC = Mac({"audit-1": b"a" * 32}, "audit-1")
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def emptied(database: Database) -> AsyncIterator[None]:
-    await database.write("DELETE FROM data_keys")
     await database.write("DELETE FROM signing_keys")
     yield
 
@@ -76,46 +74,6 @@ def find_kid(ring: SigningRing) -> str:
     header = ring.sign("ES256", b"{}").split(".")[0]
     kid: str = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
     return kid
-
-
-async def test_every_purpose_gets_one_key_and_keeps_it(
-    database: Database, kek: KeyEncryptionKey, clock: ManualClock, random: Random
-) -> None:
-    async with database.transaction() as tx:
-        created = await key_store.create_missing_data_keys(tx, kek, clock, random)
-        assert len(created) == len(DATA_KEY_PURPOSES)
-        assert await key_store.create_missing_data_keys(tx, kek, clock, random) == ()
-        sealed = (await key_store.load_data_keys(tx, kek)).sealer("outbox").seal(b"x", b"aad", random)
-    async with database.transaction() as tx:
-        assert (await key_store.load_data_keys(tx, kek)).sealer("outbox").open(sealed, b"aad") == b"x"
-
-
-async def test_another_key_encryption_key_opens_nothing(
-    database: Database, kek: KeyEncryptionKey, clock: ManualClock, random: Random, tmp_path: Path
-) -> None:
-    async with database.transaction() as tx:
-        await key_store.create_missing_data_keys(tx, kek, clock, random)
-        other = make_key_encryption_key(tmp_path / "other", random)
-        with pytest.raises(UntrustedDataKey):
-            await key_store.load_data_keys(tx, other)
-
-
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        "UPDATE data_keys SET purpose = 'people' WHERE purpose = 'audit'",
-        "UPDATE data_keys SET wrapped = (SELECT wrapped FROM data_keys WHERE id = 'people-1') WHERE id = 'audit-1'",
-        "UPDATE data_keys SET wrapped = 'x' WHERE id = 'audit-1'",
-    ],
-)
-async def test_exchanged_data_keys_are_refused(
-    database: Database, kek: KeyEncryptionKey, clock: ManualClock, random: Random, tampering: str
-) -> None:
-    async with database.transaction() as tx:
-        await key_store.create_missing_data_keys(tx, kek, clock, random)
-        await tx.execute(tampering)
-        with pytest.raises(UntrustedDataKey):
-            await key_store.load_data_keys(tx, kek)
 
 
 async def test_first_keys_are_active_at_once_and_made_once(database: Database, rotation: KeyRotation, kek: KeyEncryptionKey) -> None:
