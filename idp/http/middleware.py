@@ -124,7 +124,10 @@ class Shell:
                 status = message["status"]
                 own = message.get("headers") or ()
                 short = 300 <= status < 400 or (own and next(iter(own)) is JSON_TYPE)
-                message["headers"] = [*own, *(self._short if short else self._full), request_id_header, *context.response_headers]
+                common = self._short if short else self._full
+                if context.frame_sources or context.form_target:
+                    common = _widen(common, context)
+                message["headers"] = [*own, *common, request_id_header, *context.response_headers]
             await send(message)
 
         refused: Exception | None = None
@@ -186,6 +189,14 @@ class Shell:
             return
         shown = error if isinstance(error, Refusal) else code
         await self._pages.refuse(context, shown)(scope, _no_body, send)
+
+
+def _widen(headers: Iterable[Header], context: RequestContext) -> tuple[Header, ...]:
+    """Return the headers of a page that shows frames of exactly these origins, or posts to exactly this one."""
+    policy = CSP.replace("form-action 'self'", f"form-action {context.form_target}") if context.form_target else CSP
+    if context.frame_sources:
+        policy += f"; frame-src {' '.join(context.frame_sources)}"
+    return tuple((name, policy.encode("ascii") if name == b"content-security-policy" else value) for name, value in headers)
 
 
 def _find_code(error: Exception) -> str:

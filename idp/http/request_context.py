@@ -35,6 +35,8 @@ class RequestContext:
         "_peer",
         "_query",
         "_rules",
+        "form_target",
+        "frame_sources",
         "interaction",
         "method",
         "path",
@@ -65,6 +67,10 @@ class RequestContext:
         self.interaction = ""
         """The flow that a posted form names, for the page's own links."""
         self.response_headers: list[Header] = []
+        self.form_target = ""
+        """The one origin that this page posts to instead of our own: the last hop to a department."""
+        self.frame_sources: tuple[str, ...] = ()
+        """Origins that this one page may show in frames; every other page shows none."""
 
     @property
     def cookies(self) -> Mapping[str, str]:

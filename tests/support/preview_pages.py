@@ -117,7 +117,7 @@ def main() -> int:
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--long-name", action="store_true", help="a service name as long as real ones")
     chosen = parser.parse_args()
-    samples = [name for name in list_samples(load_messages()) if name != "returning"]
+    samples = [name for name in list_samples(load_messages()) if name not in ("returning", "posting")]
     names = (
         chosen.pages.split(",")
         if chosen.pages

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from idp.http.posting import post_on
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.errors import Refusal
@@ -47,8 +48,11 @@ class DispatchPage:
                 return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)
             case PageNeeded(path=path):
                 return RedirectResponse(f"{path}?i={quote(interaction.id, safe='')}{'&opened=1' if opened else ''}", 303)
-            case Leave(url=url):
-                return leave(self._pages, context, url, interaction.name_department(context.language), opened=opened)
+            case Leave(url=url, fields=fields):
+                department = interaction.name_department(context.language)
+                if fields:
+                    return post_on(self._pages, context, url, fields, department, opened=opened)
+                return leave(self._pages, context, url, department, opened=opened)
             case Refused(code=code, back_url=back_url):
                 return self._pages.refuse(context, code, **interaction.way_back, back_url=back_url)
         assert_never(routed.step)

@@ -113,9 +113,10 @@ class PageNeeded:
 
 @dataclass(frozen=True)
 class Leave:
-    """The flow is over; the browser goes to this address (already complete, with code or error)."""
+    """The flow is over; the browser goes to this address (already complete, with code or error), or posts these ``fields`` to it."""
 
     url: str
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
