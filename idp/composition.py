@@ -1,5 +1,6 @@
 """Decides what every process stands on before it serves or works: one database, one set of keys, one audit log, or a clear refusal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from idp.kernel.clock import Clock, Random
 from idp.platform import data_key_store, key_store
 from idp.platform.audit_log import AuditLog
 from idp.platform.current_ring import CurrentRing
-from idp.platform.database import Database, DatabaseUnavailable, UnusableDsn
+from idp.platform.database import Database, DatabaseUnavailable, Transaction, UnusableDsn
 from idp.platform.fetching import Fetcher
 from idp.platform.key_rotation import KeyRotation
 from idp.platform.migrations import MigrationFailed, check_environment
@@ -21,18 +22,24 @@ from idp.platform.outside_addresses import OutsideRules, read_networks
 from idp.platform.transients import Transients
 from idp.platform.transients.postgres import PostgresTransients
 from idp.platform.transients.redis import RedisTransients, connect_redis
-from idp.settings import FetchingSettings, Settings, SourceSettings
+from idp.settings import FetchingSettings, KeySettings, Settings, SourceSettings
 from idp.sources.breaker import BreakerLimits
 from idp.sources.directory import Sources, open_sources
 from idp.sources.http import Authority
 from idp.sources.signatures import PartnerKey
 from keys import (
+    SM2_SIGNATURE,
     DataKeys,
     KeyEncryptionKey,
+    KeyProviders,
+    MissingProvider,
     SelfTestFailed,
+    SigningRing,
     Suite,
+    TokenProvider,
     UntrustedKeyRecord,
     UnusableKeyFile,
+    UnusableToken,
     make_key_encryption_key,
     run_self_test,
 )
@@ -70,6 +77,7 @@ class Platform:
     key_rotation: KeyRotation
     sources: Sources
     fetcher: Fetcher
+    devices: Sequence[TokenProvider] = ()
 
     async def close(self) -> None:
         """Close the connections to the authorities, to Redis and to the database."""
@@ -78,6 +86,9 @@ class Platform:
         if isinstance(self.transients, RedisTransients):
             await self.transients.close()
         await self.database.close()
+        self.ring.close()
+        for device in self.devices:
+            device.close()
 
 
 async def open_platform(
@@ -96,17 +107,22 @@ async def open_platform(
     try:
         tested = run_self_test(national=settings.keys.suite is Suite.NATIONAL)
     except SelfTestFailed as error:
-        raise StartRefused(f"The cryptographic self-test failed ({error}); nothing is served.") from None
+        raise StartRefused(_describe_self_test(error)) from None
     if not settings.database.dsn:
         raise SettingRefused("The setting database.dsn is empty; name the PostgreSQL database to use.")
     if with_sources and settings.sources.authorities and "SM3" in tested.unavailable:
         raise StartRefused("This machine's cryptography has no SM3, which signs what the authorities of sources.authorities are asked.")
+    if SM2_SIGNATURE in settings.keys.algorithms and "SM2" in tested.unavailable:
+        raise StartRefused(f"This machine's libcrypto has no SM2, which {SM2_SIGNATURE} of keys.algorithms needs: OpenSSL 3 or newer.")
+    devices = _open_devices(settings.keys)
     sources = _open_sources(settings.sources if with_sources else SourceSettings(), clock, random, source_transport)
     database = Database(settings.database.dsn, size=settings.database.pool_size)
     fetcher = _open_fetcher(settings.fetching)
     try:
-        return await _open(settings, clock, random, database, sources, fetcher)
+        return await _open(settings, clock, random, database, sources, fetcher, devices)
     except BaseException as error:
+        for device in devices:
+            device.close()
         await sources.close()
         await fetcher.close()
         await database.close()
@@ -118,6 +134,14 @@ async def open_platform(
             raise SettingRefused(f"The key-encryption key (keys.key_encryption_key_file) cannot be used: {error}.") from error
         if isinstance(error, UnusableDsn):
             raise SettingRefused(describe_unusable_dsn("database.dsn")) from None
+        if isinstance(error, key_store.RevokedKeyReturned):
+            raise StartRefused(
+                f"The signing key {error} was revoked, and its row in the database says otherwise; delete that row."
+            ) from error
+        if isinstance(error, MissingProvider):
+            raise SettingRefused(f"A signing key lies in the provider {error}, which keys.provider does not name.") from error
+        if isinstance(error, UnusableToken):
+            raise SettingRefused(f"The PKCS #11 device of keys.pkcs11_module cannot be used: {error}.") from error
         if isinstance(error, UntrustedKeyRecord):
             raise StartRefused(f"The signing key {error} in the database was not written under this key-encryption key.") from error
         if isinstance(error, DatabaseUnavailable):
@@ -126,7 +150,15 @@ async def open_platform(
         raise
 
 
-async def _open(settings: Settings, clock: Clock, random: Random, database: Database, sources: Sources, fetcher: Fetcher) -> Platform:
+async def _open(
+    settings: Settings,
+    clock: Clock,
+    random: Random,
+    database: Database,
+    sources: Sources,
+    fetcher: Fetcher,
+    devices: Sequence[TokenProvider],
+) -> Platform:
     await check_environment(database, settings.environment)
     await _check_connections(settings, database)
     async with database.transaction() as tx:
@@ -140,16 +172,24 @@ async def _open(settings: Settings, clock: Clock, random: Random, database: Data
         audit_log = AuditLog(data_keys.mac("audit"), data_keys.sealer("places"), clock, random)
         for key_id in created:
             await audit_log.record(tx, AuditEvent(Kind.KEY_CREATED, details={"key": key_id}))
+        providers = KeyProviders(*devices, maker=settings.keys.provider)
         rotation = KeyRotation(
             database,
             kek,
+            providers,
             audit_log,
             clock,
+            algorithms=settings.keys.algorithms,
             pending_for=timedelta(seconds=settings.keys.pending_seconds),
             retiring_for=timedelta(seconds=settings.keys.retiring_seconds),
+            rotate_after=timedelta(days=settings.keys.rotate_after_days) if settings.keys.rotate_after_days else None,
         )
         await rotation.create_missing(tx)
-        ring = CurrentRing(await key_store.load_signing_ring(tx, kek), database, kek)
+
+        async def load_ring(tx: Transaction) -> SigningRing:
+            return await key_store.load_signing_ring(tx, kek, providers, clock() - timedelta(days=settings.keys.hint_days))
+
+        ring = CurrentRing(await load_ring(tx), database, load_ring)
     return Platform(
         settings=settings,
         clock=clock,
@@ -163,7 +203,17 @@ async def _open(settings: Settings, clock: Clock, random: Random, database: Data
         key_rotation=rotation,
         sources=sources,
         fetcher=fetcher,
+        devices=devices,
     )
+
+
+def _open_devices(settings: KeySettings) -> Sequence[TokenProvider]:
+    if not settings.pkcs11_module:
+        return ()
+    try:
+        return (TokenProvider(settings.pkcs11_module, settings.pkcs11_token, Path(settings.pkcs11_pin_file)),)
+    except UnusableToken as error:
+        raise SettingRefused(f"The PKCS #11 device of keys.pkcs11_module cannot be used: {error}.") from None
 
 
 def _open_fetcher(settings: FetchingSettings) -> Fetcher:

@@ -17,7 +17,7 @@ from idp.kernel.checks import CheckKind
 from idp.platform.outside_addresses import read_networks
 from idp.sources.addresses import find_fault
 from idp.sources.signatures import is_app_key
-from keys import Suite
+from keys import ALGORITHMS, PKCS11_ALGORITHMS, Suite
 from sms import TEMPLATES
 
 JWKS_LIFE = 300
@@ -64,12 +64,21 @@ class TransientSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The key-encryption key is 32 random bytes, base64url, in a file that only the service can read. ``suite``: of what is made new."""
+    """The key-encryption key is 32 random bytes, base64url, in a file that only the service can read. ``suite``: of what is made new.
+
+    ``algorithms``, ``provider`` and the times are those of signing keys; ``rotate_after_days`` 0: only by command."""
 
     key_encryption_key_file: str = "var/keys/kek"
     suite: Suite = Suite.INTERNATIONAL
+    algorithms: list[str] = msgspec.field(default_factory=lambda: ["ES256", "RS256"])
+    provider: Literal["software", "pkcs11"] = "software"
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_pin_file: str = ""
+    rotate_after_days: Annotated[int, msgspec.Meta(ge=0)] = 90
     pending_seconds: Positive = 600
-    retiring_seconds: Positive = 90 * 86_400
+    retiring_seconds: Positive = 86_400
+    hint_days: Annotated[int, msgspec.Meta(ge=0)] = 90
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,6 +176,20 @@ class ProtocolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     refresh_idle_seconds: Positive = 28_800
     offline_seconds: Positive = 2_592_000
     interaction_seconds: Positive = 3_600
+    logout_retry_seconds: Positive = 43_200
+
+
+class ClientRegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Clients that register themselves: not at all, with an initial token or a software statement, or whoever asks.
+
+    ``statement_issuers``: issuer of software statements → the file with its public keys, a JWK set. ``requires_pkce`` is for those that
+    could do without.
+    """
+
+    mode: Literal["off", "token", "open"] = "off"
+    requires_pkce: bool = True
+    attempts_per_network_and_hour: Positive = 60
+    statement_issuers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class FetchingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -198,6 +221,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sign_in: SignInSettings = SignInSettings()
     registration: RegistrationSettings = RegistrationSettings()
     protocol: ProtocolSettings = ProtocolSettings()
+    client_registration: ClientRegistrationSettings = ClientRegistrationSettings()
     fetching: FetchingSettings = FetchingSettings()
     log: LogSettings = LogSettings()
 
@@ -313,6 +337,7 @@ def _check_sense(settings: Settings) -> None:
             raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer.")
     elif settings.keys.pending_seconds < 2 * JWKS_LIFE:
         raise SettingsError(f"keys.pending_seconds must be at least {2 * JWKS_LIFE}: clients keep keys for {JWKS_LIFE} seconds.")
+    _check_signing(settings)
     lengths = settings.registration
     if (
         lengths.social_security_card_shortest > lengths.social_security_card_longest
@@ -332,6 +357,26 @@ def _check_fetching(fetching: FetchingSettings, environment: str) -> None:
         raise SettingsError(f"fetching.allowed_networks must hold networks such as 10.33.0.0/16: {error}.") from None
     if fetching.loopback and environment == "production":
         raise SettingsError("fetching.loopback is for trying out; in production nothing that a client names leads to this machine.")
+
+
+def _check_signing(settings: Settings) -> None:
+    keys, tokens = settings.keys, settings.protocol
+    if unknown := sorted(set(keys.algorithms) - set(ALGORITHMS)):
+        raise SettingsError(f"keys.algorithms has {unknown[0]}, which we do not sign with; choose among {', '.join(ALGORITHMS)}.")
+    if ALGORITHMS[0] not in keys.algorithms:
+        raise SettingsError(
+            f"keys.algorithms must have {ALGORITHMS[0]}: clients get it who ask for nothing else, and the audit is marked by it."
+        )
+    longest = max(tokens.id_token_seconds, tokens.access_token_seconds)
+    if keys.retiring_seconds < longest:
+        raise SettingsError(f"keys.retiring_seconds must be at least {longest}: so long lives a token that clients verify by themselves.")
+    if keys.provider == "pkcs11" or keys.pkcs11_module:
+        for name in ("pkcs11_module", "pkcs11_token", "pkcs11_pin_file"):
+            if not getattr(keys, name):
+                raise SettingsError(f"keys.{name} is empty; keys in a PKCS #11 device need it.")
+    if keys.provider == "pkcs11" and (unable := sorted(set(keys.algorithms) - set(PKCS11_ALGORITHMS))):
+        can = ", ".join(PKCS11_ALGORITHMS)
+        raise SettingsError(f"keys.algorithms has {unable[0]}, whose keys we cannot make in a PKCS #11 device; choose among {can}.")
 
 
 def _check_issuer(issuer: str) -> bool:

@@ -1,5 +1,6 @@
 """Decides what secrets do: sealing, blind indexes, macs, signing keys and their life. Knows nothing of the identity provider around it."""
 
+from keys.algorithms import ALGORITHMS, STANDARD_ALGORITHMS
 from keys.bearer import MAX_BEARER, BearerSealer
 from keys.blind_index import BlindIndex
 from keys.data_keys import DATA_KEY_PURPOSES, DATA_KEY_SIZE, NAMING_PURPOSES, DataKey, DataKeys
@@ -10,6 +11,7 @@ from keys.errors import (
     IllegalKeyTransition,
     InvalidSignature,
     MissingKey,
+    MissingProvider,
     NoSigningKey,
     SelfTestFailed,
     UnknownKey,
@@ -17,6 +19,7 @@ from keys.errors import (
     UntrustedKeyRecord,
     UnusableKeyFile,
     UnusableKeySet,
+    UnusableToken,
 )
 from keys.foreign_keys import MAX_KEY_SET, SIGNATURE_KINDS, ForeignKey, ForeignKeySet, read_key, read_key_set
 from keys.foreign_tokens import ForeignToken, read_foreign_token, verify_with_keys, verify_with_own_key, verify_with_secret
@@ -32,9 +35,12 @@ from keys.lifecycle import (
     plan_rotation,
 )
 from keys.mac import Mac
-from keys.ring import MAX_TOKEN, SigningRing
+from keys.pkcs11 import PKCS11_ALGORITHMS, TokenProvider
+from keys.private_part import KeyProvider
+from keys.ring import MAX_TOKEN, Signer, SigningRing
 from keys.self_test import SelfTestReport, run_self_test
-from keys.signing_key import ALGORITHMS, SigningKey, SigningKeyRecord, carry_out_changes, generate_signing_key
+from keys.signing_key import KeyProviders, SigningKey, SigningKeyRecord, carry_out_changes, generate_signing_key
+from keys.sm2 import SM2_SIGNATURE
 from keys.suite import Suite, hash_bytes
 
 __all__ = [
@@ -49,7 +55,10 @@ __all__ = [
     "MAX_PLAINTEXT",
     "MAX_TOKEN",
     "NAMING_PURPOSES",
+    "PKCS11_ALGORITHMS",
     "SIGNATURE_KINDS",
+    "SM2_SIGNATURE",
+    "STANDARD_ALGORITHMS",
     "BearerSealer",
     "BlindIndex",
     "CannotEncrypt",
@@ -64,23 +73,29 @@ __all__ = [
     "KeyCreation",
     "KeyEncryptionKey",
     "KeyEvent",
+    "KeyProvider",
+    "KeyProviders",
     "KeyState",
     "Mac",
     "MissingKey",
+    "MissingProvider",
     "NoSigningKey",
     "Sealer",
     "SealerRandom",
     "SelfTestFailed",
     "SelfTestReport",
+    "Signer",
     "SigningKey",
     "SigningKeyRecord",
     "SigningRing",
     "Suite",
+    "TokenProvider",
     "UnknownKey",
     "Unsealable",
     "UntrustedKeyRecord",
     "UnusableKeyFile",
     "UnusableKeySet",
+    "UnusableToken",
     "carry_out_changes",
     "draw_key_states",
     "encrypt_to",

@@ -33,6 +33,14 @@ class UnusableKeyFile(Exception):
     """The file of the key-encryption key is absent, readable by others, or not 32 bytes of base64url."""
 
 
+class MissingProvider(Exception):
+    """A signing key lies in a device that the settings do not name; the text is the provider's name."""
+
+
+class UnusableToken(Exception):
+    """The PKCS #11 device does not answer, does not let us in, or cannot do what is asked; the text says which."""
+
+
 class UntrustedKeyRecord(Exception):
     """A stored signing key does not agree with itself, or was not written by an owner of the key-encryption key."""
 

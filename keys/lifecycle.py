@@ -11,7 +11,9 @@ from keys.errors import IllegalKeyTransition
 
 
 class KeyState(StrEnum):
-    """Pending: published, does not sign yet. Retiring: signs no more, still verifies. Retired and revoked: neither, private part gone."""
+    """Pending: published, does not sign yet. Retiring: signs no more, still verifies. Retired and revoked: neither, private part gone.
+
+    What a retired key signed still counts as a hint for a while; what a revoked one signed counts for nothing."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -37,6 +39,7 @@ KEY_TRANSITIONS: Mapping[tuple[KeyState, KeyEvent], KeyState] = MappingProxyType
         (KeyState.PENDING, KeyEvent.REVOKE): KeyState.REVOKED,
         (KeyState.ACTIVE, KeyEvent.REVOKE): KeyState.REVOKED,
         (KeyState.RETIRING, KeyEvent.REVOKE): KeyState.REVOKED,
+        (KeyState.RETIRED, KeyEvent.REVOKE): KeyState.REVOKED,
     }
 )
 """(state, event) → state; a pair that is not here cannot happen."""
@@ -95,17 +98,17 @@ def plan_rotation(
     now: datetime,
     pending_for: timedelta,
     retiring_for: timedelta,
-    *,
-    prepare: bool = False,
+    rotate_after: timedelta | None = None,
 ) -> list[KeyChange | KeyCreation]:
     """Return what is due for the keys of ``algorithm``, in the order to do it; nothing due is an empty list.
 
     - The oldest key pending for at least ``pending_for`` (longer than clients keep a JWKS) becomes active, the active one retires.
       Without an active key the oldest pending one is taken at once: clients fetch an unknown ``kid``, nobody can wait for a signature.
     - A key retiring for at least ``retiring_for`` (longer than any token lives) is retired.
-    - With ``prepare`` one pending key is left standing ready, and an algorithm without any key gets an active one besides.
+    - An algorithm that nothing could sign with gets an active key.
+    - A key active for ``rotate_after`` gets its successor, unless one waits already; None: only when somebody asks for it.
     ValueError for a negative duration."""
-    if min(pending_for, retiring_for) < timedelta(0):
+    if min(pending_for, retiring_for, rotate_after or timedelta(0)) < timedelta(0):
         raise ValueError("durations are not negative")
     ours = sorted((key for key in keys if key.algorithm == algorithm), key=lambda key: (key.state_since, key.kid))
     pending = [key for key in ours if key.state is KeyState.PENDING]
@@ -119,9 +122,8 @@ def plan_rotation(
     changes += [KeyChange(key.kid, KeyEvent.RETIRE) for key in leaving]
     if successor:
         changes.append(KeyChange(successor.kid, KeyEvent.ACTIVATE))
-    if prepare:
-        if not active and not successor:
-            changes.append(KeyCreation(algorithm, KeyState.ACTIVE))
-        if len(pending) == (1 if successor else 0):
-            changes.append(KeyCreation(algorithm, KeyState.PENDING))
+    elif not active:
+        changes.append(KeyCreation(algorithm, KeyState.ACTIVE))
+    elif rotate_after is not None and not pending and now - active[-1].state_since >= rotate_after:
+        changes.append(KeyCreation(algorithm, KeyState.PENDING))
     return changes

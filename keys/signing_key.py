@@ -2,26 +2,22 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
-
+from keys.algorithms import SoftwareProvider, find_algorithm
 from keys.base64url import encode_base64url
-from keys.errors import MissingKey, Unsealable, UntrustedKeyRecord
+from keys.errors import MissingKey, MissingProvider, Unsealable, UntrustedKeyRecord
 from keys.key_encryption import KeyEncryptionKey
 from keys.lifecycle import PUBLISHED, KeyChange, KeyCreation, KeyEvent, KeyState, follow_key_state
+from keys.private_part import SOFTWARE, KeyProvider, PrivatePart
 
-ALGORITHMS = ("ES256", "RS256")
-"""What we sign with (RFC 7518 §3.3, §3.4); the first is the default."""
+_RETIRED = b"retired"
+"""What is wrapped in place of a retired key's private part: it proves that we once published this ``kid``, and is of no other use."""
 
-PrivateKey = EllipticCurvePrivateKey | RSAPrivateKey
-RSA_BITS = 2048
+_REQUIRED_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
 
 
 class SigningKeyRecord(NamedTuple):
@@ -35,20 +31,48 @@ class SigningKeyRecord(NamedTuple):
     created_at: datetime
     state_since: datetime
     reason: str | None
+    provider: str = SOFTWARE
+    label: str | None = None
+
+
+class KeyProviders:
+    """Where private parts are: the process itself, always, and devices where there are any. ``maker`` makes new ones."""
+
+    __slots__ = ("_by_name", "maker")
+
+    def __init__(self, *devices: KeyProvider, maker: str = SOFTWARE) -> None:
+        """Raises MissingProvider when ``maker`` is the name of none of them."""
+        self._by_name: dict[str, KeyProvider] = {provider.name: provider for provider in (SoftwareProvider(), *devices)}
+        self.maker = self.find(maker)
+
+    def find(self, name: str) -> KeyProvider:
+        """Return the provider of that name; MissingProvider where the settings have none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise MissingProvider(name) from None
+
+
+SOFTWARE_ONLY = KeyProviders()
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """One signing key. ``private`` is None exactly when retired or revoked; ``kid`` is the thumbprint of ``public_jwk`` (RFC 7638)."""
+    """One signing key. ``private`` is None exactly when retired or revoked; ``kid`` is the thumbprint of ``public_jwk`` (RFC 7638).
+
+    ``proven``: the public part is known to be ours, as it always is but for keys that were retired by an early release."""
 
     kid: str
     algorithm: str
     state: KeyState
-    private: PrivateKey | None = field(repr=False, compare=False)
+    private: PrivatePart | None = field(repr=False, compare=False)
     public_jwk: Mapping[str, str] = field(repr=False)
     created_at: datetime
     state_since: datetime
     reason: str | None = None
+    provider: str = SOFTWARE
+    label: str | None = None
+    proven: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         if (self.private is not None) is not (self.state in PUBLISHED):
@@ -59,60 +83,94 @@ class SigningKey:
     def after(self, event: KeyEvent, now: datetime, reason: str | None = None) -> "SigningKey":
         """Return the key after ``event``, its private part dropped when over; IllegalKeyTransition when the table has no such row."""
         state = follow_key_state(self.state, event)
-        private = self.private if state in PUBLISHED else None
-        return SigningKey(self.kid, self.algorithm, state, private, self.public_jwk, self.created_at, now, reason)
+        return replace(self, state=state, private=self.private if state in PUBLISHED else None, state_since=now, reason=reason)
 
     def to_record(self, kek: KeyEncryptionKey) -> SigningKeyRecord:
-        """Return the row; the private part as PKCS #8 wrapped under ``kek`` for this ``kid``, or None."""
-        wrapped = None
+        """Return the row. Wrapped under ``kek`` for this ``kid``: the private part or its place, of a retired key only that it was ours."""
+        stored = _RETIRED if self.state is KeyState.RETIRED and self.proven else None
         if self.private is not None:
-            wrapped = kek.wrap(self.kid, self.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+            stored = _name_algorithm(self.algorithm) + self.private.store()
         jwk = json.dumps(dict(self.public_jwk), separators=(",", ":"), sort_keys=True)
-        return SigningKeyRecord(self.kid, self.algorithm, self.state.value, wrapped, jwk, self.created_at, self.state_since, self.reason)
+        return SigningKeyRecord(
+            self.kid,
+            self.algorithm,
+            self.state.value,
+            None if stored is None else kek.wrap(self.kid, stored),
+            jwk,
+            self.created_at,
+            self.state_since,
+            self.reason,
+            self.provider,
+            self.label,
+        )
 
     @classmethod
-    def from_record(cls, record: SigningKeyRecord, kek: KeyEncryptionKey) -> "SigningKey":
+    def from_record(cls, record: SigningKeyRecord, kek: KeyEncryptionKey, providers: KeyProviders = SOFTWARE_ONLY) -> "SigningKey":
         """Return the key of a row (``SigningKeyRecord(**row)``); UntrustedKeyRecord when the row does not hold together.
 
-        A published key must bring a private part that ``kek`` wrapped and that its public part belongs to. So nobody who only writes to the
-        database can have a key of his own published, or a public part exchanged."""
+        A published key must bring a private part that ``kek`` wrapped, or the place in a device that it wrapped, and its public part is the
+        one that belongs to it there. So nobody who only writes to the database can have a key of his own published, or a public part
+        exchanged. A retired key must bring what ``kek`` wrapped when it retired, or it vouches for no hint.
+        Raises MissingProvider for a published key in a device that the settings do not name."""
         try:
             state = KeyState(record.state)
-            private = None
+            private, proven = None, True
             if state in PUBLISHED:
-                private = _load_private(kek.unwrap(record.kid, record.wrapped or b""))
-                jwk = make_public_jwk(private)
-                agrees = json.loads(record.public_jwk) == jwk and jwk["alg"] == record.algorithm
+                stored = kek.unwrap(record.kid, record.wrapped or b"")
+                tag = _name_algorithm(record.algorithm)
+                if not stored.startswith(tag):
+                    raise UntrustedKeyRecord(record.kid)
+                private = providers.find(record.provider).load(record.algorithm, stored[len(tag) :])
+                jwk = make_public_jwk(private, record.algorithm)
+                agrees = json.loads(record.public_jwk) == jwk and private.label == record.label
             else:
                 jwk = json.loads(record.public_jwk)
-                agrees = record.wrapped is None and record.algorithm in ALGORITHMS and make_thumbprint(jwk) == record.kid
+                find_algorithm(record.algorithm)
+                agrees = make_thumbprint(jwk) == record.kid and jwk["alg"] == record.algorithm
+                if state is KeyState.REVOKED:
+                    agrees = agrees and record.wrapped is None
+                elif proven := record.wrapped is not None:
+                    agrees = agrees and kek.unwrap(record.kid, record.wrapped or b"") == _RETIRED
         except (ValueError, TypeError, KeyError, RecursionError, Unsealable):
             raise UntrustedKeyRecord(record.kid) from None
         if not agrees or jwk.get("kid") != record.kid:
             raise UntrustedKeyRecord(record.kid)
-        return cls(record.kid, record.algorithm, state, private, jwk, record.created_at, record.state_since, record.reason)
+        return cls(
+            record.kid,
+            record.algorithm,
+            state,
+            private,
+            jwk,
+            record.created_at,
+            record.state_since,
+            record.reason,
+            record.provider,
+            record.label,
+            proven,
+        )
 
 
-def generate_signing_key(algorithm: str, now: datetime, state: KeyState = KeyState.PENDING) -> SigningKey:
-    """Return a new key made by the library's own generator; ValueError for an algorithm not in ALGORITHMS. RS256 takes about 0.1 s."""
-    private: PrivateKey
-    if algorithm == "ES256":
-        private = generate_private_key(SECP256R1())
-    elif algorithm == "RS256":
-        private = generate_rsa_key(public_exponent=65537, key_size=RSA_BITS)
-    else:
-        raise ValueError(f"no signing algorithm {algorithm!r}; there are {', '.join(ALGORITHMS)}")
-    jwk = make_public_jwk(private)
-    return SigningKey(jwk["kid"], algorithm, state, private, jwk, now, now)
+def generate_signing_key(
+    algorithm: str, now: datetime, state: KeyState = KeyState.PENDING, provider: KeyProvider = SOFTWARE_ONLY.maker
+) -> SigningKey:
+    """Return a new key made by ``provider``; ValueError for an algorithm that it cannot do. RSA takes about 0.1 s, a device longer."""
+    private = provider.generate(algorithm)
+    jwk = make_public_jwk(private, algorithm)
+    return SigningKey(jwk["kid"], algorithm, state, private, jwk, now, now, None, private.provider, private.label)
 
 
-def carry_out_changes(keys: Sequence[SigningKey], changes: Iterable[KeyChange | KeyCreation], now: datetime) -> list[SigningKey]:
+def carry_out_changes(
+    keys: Sequence[SigningKey],
+    changes: Iterable[KeyChange | KeyCreation],
+    now: datetime,
+    provider: KeyProvider = SOFTWARE_ONLY.maker,
+) -> list[SigningKey]:
     """Return each key that a plan changes or makes, as it is afterwards, in the plan's order; MissingKey for an unknown ``kid``."""
     by_kid = {key.kid: key for key in keys}
     done = []
     for change in changes:
         if isinstance(change, KeyCreation):
-            done.append(generate_signing_key(change.algorithm, now, change.state))
+            done.append(generate_signing_key(change.algorithm, now, change.state, provider))
         elif change.kid in by_kid:
             done.append(by_kid[change.kid].after(change.event, now))
         else:
@@ -120,33 +178,17 @@ def carry_out_changes(keys: Sequence[SigningKey], changes: Iterable[KeyChange | 
     return done
 
 
-def make_public_jwk(private: PrivateKey) -> dict[str, str]:
+def _name_algorithm(algorithm: str) -> bytes:
+    """Return what precedes a wrapped private part: one RSA key could do RS256 and PS256, but no key of ours is made to do both."""
+    return b"" if algorithm in ("ES256", "RS256") else algorithm.encode() + b"\0"
+
+
+def make_public_jwk(private: PrivatePart, algorithm: str) -> dict[str, str]:
     """Return the public JWK (RFC 7517) with ``use``, ``alg`` and ``kid``; never a private member."""
-    if isinstance(private, RSAPrivateKey):
-        rsa = private.public_key().public_numbers()
-        jwk = {"kty": "RSA", "n": _spell(rsa.n, (rsa.n.bit_length() + 7) // 8), "e": _spell(rsa.e, (rsa.e.bit_length() + 7) // 8)}
-    else:
-        point = private.public_key().public_numbers()
-        jwk = {"kty": "EC", "crv": "P-256", "x": _spell(point.x, 32), "y": _spell(point.y, 32)}
-    return {**jwk, "use": "sig", "alg": "RS256" if jwk["kty"] == "RSA" else "ES256", "kid": make_thumbprint(jwk)}
+    return {**private.public, "use": "sig", "alg": algorithm, "kid": make_thumbprint(private.public)}
 
 
 def make_thumbprint(jwk: Mapping[str, str]) -> str:
-    """Return the SHA-256 thumbprint of an EC or RSA key (RFC 7638 §3); KeyError when a required member is absent."""
-    members = ("e", "kty", "n") if jwk["kty"] == "RSA" else ("crv", "kty", "x", "y")
-    canonical = json.dumps({name: jwk[name] for name in members}, separators=(",", ":"))
+    """Return the SHA-256 thumbprint of a key (RFC 7638 §3, RFC 8037 §2); KeyError when a required member is absent."""
+    canonical = json.dumps({name: jwk[name] for name in _REQUIRED_MEMBERS[jwk["kty"]]}, separators=(",", ":"))
     return encode_base64url(sha256(canonical.encode()).digest()).decode("ascii")
-
-
-def _spell(number: int, size: int) -> str:
-    return encode_base64url(number.to_bytes(size, "big")).decode("ascii")
-
-
-def _load_private(material: bytes) -> PrivateKey:
-    # The library would test the primes again for 55 ms, while a process reloads its ring. Only we can have wrapped these bytes.
-    private = load_der_private_key(material, password=None, unsafe_skip_rsa_key_validation=True)
-    if isinstance(private, RSAPrivateKey) and private.key_size >= RSA_BITS:
-        return private
-    if isinstance(private, EllipticCurvePrivateKey) and isinstance(private.curve, SECP256R1):
-        return private
-    raise ValueError("not a key we sign with")

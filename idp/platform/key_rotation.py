@@ -1,7 +1,7 @@
 """Decides when signing keys change hands: a new key is published first, signs later, and every change is an audit event."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from idp.kernel.audit_events import AuditEvent, Kind
@@ -11,11 +11,11 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.key_store import ListedKey
 from keys import (
-    ALGORITHMS,
     KeyChange,
     KeyCreation,
     KeyEncryptionKey,
     KeyEvent,
+    KeyProviders,
     KeyState,
     SigningKey,
     carry_out_changes,
@@ -34,24 +34,34 @@ class RotationUnderWay(Exception):
 
 
 class KeyRotation:
-    """The life of signing keys. ``pending_for``: published before first use; ``retiring_for``: verifies after last use."""
+    """The life of signing keys of ``algorithms``; keys that an earlier setting made live on, but get no successors.
+
+    ``pending_for``: published before first use; ``retiring_for``: verifies after last use; ``rotate_after``: the longest time of use, None
+    when keys change by command alone.
+    """
 
     def __init__(
         self,
         database: Database,
         kek: KeyEncryptionKey,
+        providers: KeyProviders,
         audit_log: AuditLog,
         clock: Clock,
         *,
+        algorithms: Sequence[str],
         pending_for: timedelta,
         retiring_for: timedelta,
+        rotate_after: timedelta | None,
     ) -> None:
         self._database = database
         self._kek = kek
+        self._providers = providers
         self._audit_log = audit_log
         self._clock = clock
+        self._algorithms = tuple(algorithms)
         self._pending_for = pending_for
         self._retiring_for = retiring_for
+        self._rotate_after = rotate_after
 
     async def create_missing(self, tx: Transaction) -> list[SigningKey]:
         """Give every algorithm without an active or pending key its first one, in the caller's transaction under ``lock_keys``.
@@ -60,7 +70,7 @@ class KeyRotation:
         """
         able = {key.algorithm for key in await key_store.list_signing_keys(tx) if key.state in (KeyState.ACTIVE, KeyState.PENDING)}
         created = []
-        for algorithm in ALGORITHMS:
+        for algorithm in self._algorithms:
             if algorithm not in able:
                 created.append(await self._generate(KeyCreation(algorithm, KeyState.ACTIVE)))
                 await self._add(tx, created[-1], "system")
@@ -74,8 +84,10 @@ class KeyRotation:
     async def rotate(self, algorithm: str, actor: str) -> str:
         """Publish a new key of ``algorithm`` and return its id; it signs once it was public for ``pending_for`` (S27).
 
-        Raises ValueError for an algorithm not in ALGORITHMS, RotationUnderWay while a successor is already waiting.
+        Raises ValueError for an algorithm that is not offered, RotationUnderWay while a successor is already waiting.
         """
+        if algorithm not in self._algorithms:
+            raise ValueError(f"keys.algorithms has no {algorithm}; it has {', '.join(self._algorithms)}.")
         key = await self._generate(KeyCreation(algorithm, KeyState.PENDING))
         async with self._database.transaction() as tx:
             await key_store.lock_keys(tx)
@@ -86,47 +98,63 @@ class KeyRotation:
         return key.kid
 
     async def revoke(self, kid: str, reason: str, actor: str) -> None:
-        """Withdraw a key at once: what it signed verifies no more. When it was the active one, its successor signs at once.
+        """Withdraw a key for ever: what it signed verifies no more, not even as a hint. The active one's successor signs at once.
 
-        Raises UnknownKey, IllegalKeyTransition for a key that is over, ValueError for a reason that is empty or over-long.
+        Raises UnknownKey, IllegalKeyTransition for one that is revoked already, ValueError for a reason that is empty or over-long, and
+        UnusableToken when all this is done and only the device still holds the private part.
         """
         if not 1 <= len(reason) <= MAXIMUM_REASON or not reason.isprintable():
             raise ValueError(f"The reason is one line of 1 to {MAXIMUM_REASON} characters.")
         async with self._database.transaction() as tx:
             await key_store.lock_keys(tx)
-            key = next((k for k in await key_store.load_signing_keys(tx, self._kek) if k.kid == kid), None)
+            key = next((k for k in await self._load(tx) if k.kid == kid), None)
             if key is None:
                 raise UnknownKey(f"There is no signing key {kid}.")
-            await key_store.change_signing_key(tx, key, key.after(KeyEvent.REVOKE, self._clock(), reason), self._kek)
-            await self._record(tx, Kind.KEY_REVOKED, key, KeyState.REVOKED, actor)
-            await self._advance(tx, key.algorithm, actor)
+            revoked = key.after(KeyEvent.REVOKE, self._clock(), reason)
+            await key_store.change_signing_key(tx, key, revoked, self._kek)
+            await self._record(tx, Kind.KEY_REVOKED, revoked, KeyState.REVOKED, actor)
+            changed = await self._advance(tx, key.algorithm, actor)
+        await self._destroy([*changed] if key.private is None else [revoked, *changed])
 
     async def advance(self) -> list[SigningKey]:
-        """Do what is due now (the worker's step): pending to active, active to retiring, retiring to retired; return what changed."""
+        """Do what is due now (the worker's step): new successors, pending to active, active to retiring to retired; return what changed."""
         async with self._database.transaction() as tx:
             await key_store.lock_keys(tx)
-            return [key for algorithm in ALGORITHMS for key in await self._advance(tx, algorithm)]
+            known = {key.algorithm for key in await key_store.list_signing_keys(tx)}
+            changed = [key for algorithm in sorted({*self._algorithms, *known}) for key in await self._advance(tx, algorithm)]
+        await self._destroy(changed)
+        return changed
 
     async def _advance(self, tx: Transaction, algorithm: str, actor: str = "system") -> list[SigningKey]:
-        keys = await key_store.load_signing_keys(tx, self._kek)
-        now = self._clock()
-        plan = plan_rotation(keys, algorithm, now, self._pending_for, self._retiring_for)
-        changes = [change for change in plan if isinstance(change, KeyChange)]
-        after = carry_out_changes(keys, changes, now)
+        keys = await self._load(tx)
         before = {key.kid: key for key in keys}
-        for key in after:
-            await key_store.change_signing_key(tx, before[key.kid], key, self._kek)
-            await self._record(tx, Kind.KEY_ROTATED, key, key.state, actor)
-        standing = {**before, **{key.kid: key for key in after}}
-        if not any(key.algorithm == algorithm and key.state is KeyState.ACTIVE for key in standing.values()):
-            created = await self._generate(KeyCreation(algorithm, KeyState.ACTIVE))
-            await self._add(tx, created, actor)
-            after.append(created)
-        return after
+        plan = plan_rotation(keys, algorithm, self._clock(), self._pending_for, self._retiring_for, self._rotate_after)
+        done = []
+        for change in plan:
+            if isinstance(change, KeyChange):
+                (key,) = carry_out_changes(keys, [change], self._clock())
+                await key_store.change_signing_key(tx, before[key.kid], key, self._kek)
+                await self._record(tx, Kind.KEY_ROTATED, key, key.state, actor)
+            elif algorithm in self._algorithms:
+                key = await self._generate(change)
+                await self._add(tx, key, actor)
+            else:
+                continue
+            done.append(key)
+        return done
+
+    async def _load(self, tx: Transaction) -> list[SigningKey]:
+        return await key_store.load_signing_keys(tx, self._kek, self._providers)
 
     async def _generate(self, creation: KeyCreation) -> SigningKey:
-        (key,) = await asyncio.to_thread(carry_out_changes, [], [creation], self._clock())
+        (key,) = await asyncio.to_thread(carry_out_changes, [], [creation], self._clock(), self._providers.maker)
         return key
+
+    async def _destroy(self, ended: Iterable[SigningKey]) -> None:
+        # After the commit: the row of a published key whose private part is gone would stop every process.
+        for key in ended:
+            if key.label is not None and key.state in (KeyState.RETIRED, KeyState.REVOKED):
+                await asyncio.to_thread(self._providers.find(key.provider).destroy, key.label)
 
     async def _add(self, tx: Transaction, key: SigningKey, actor: str) -> None:
         await key_store.add_signing_key(tx, key, self._kek)

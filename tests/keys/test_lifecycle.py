@@ -32,6 +32,7 @@ LEGAL = {
     (P, KeyEvent.REVOKE): R,
     (A, KeyEvent.REVOKE): R,
     (G, KeyEvent.REVOKE): R,
+    (T, KeyEvent.REVOKE): R,
 }
 
 
@@ -66,7 +67,7 @@ def test_states_are_spelled_as_in_the_database() -> None:
     assert {P, A, G} == PUBLISHED
 
 
-def test_the_diagram_draws_every_row_and_both_ends() -> None:
+def test_the_diagram_draws_every_row_and_the_end() -> None:
     assert draw_key_states().splitlines() == [
         "stateDiagram-v2",
         "    [*] --> pending",
@@ -76,13 +77,16 @@ def test_the_diagram_draws_every_row_and_both_ends() -> None:
         "    pending --> revoked: revoke",
         "    active --> revoked: revoke",
         "    retiring --> revoked: revoke",
-        "    retired --> [*]",
+        "    retired --> revoked: revoke",
         "    revoked --> [*]",
     ]
 
 
-def _plan(*keys: Standing, prepare: bool = False) -> list[KeyChange | KeyCreation]:
-    return plan_rotation(keys, "ES256", NOW, DAY, MONTH, prepare=prepare)
+QUARTER = timedelta(days=90)
+
+
+def _plan(*keys: Standing, rotate_after: timedelta | None = None) -> list[KeyChange | KeyCreation]:
+    return plan_rotation(keys, "ES256", NOW, DAY, MONTH, rotate_after)
 
 
 RETIRE_A, ACTIVATE_P = KeyChange("a", KeyEvent.RETIRE), KeyChange("p", KeyEvent.ACTIVATE)
@@ -117,21 +121,24 @@ def test_two_active_keys_become_one() -> None:
     ]
 
 
-def test_nothing_is_made_unless_asked_for() -> None:
-    assert _plan() == []
-    assert _plan(Standing("a", A)) == []
+def test_what_nothing_could_sign_with_gets_a_key() -> None:
+    assert _plan() == [KeyCreation("ES256", A)]
+    assert _plan(Standing("t", T), Standing("r", R), Standing("g", G)) == [KeyCreation("ES256", A)]
 
 
-def test_prepare_begins_with_an_active_and_a_pending_key() -> None:
-    assert _plan(prepare=True) == [KeyCreation("ES256", A), KeyCreation("ES256", P)]
-    assert _plan(Standing("t", T), Standing("r", R), prepare=True) == [KeyCreation("ES256", A), KeyCreation("ES256", P)]
+def test_an_old_active_key_gets_its_successor() -> None:
+    assert _plan(Standing("a", A, QUARTER), rotate_after=QUARTER) == [KeyCreation("ES256", P)]
+    assert _plan(Standing("a", A, QUARTER - timedelta(seconds=1)), rotate_after=QUARTER) == []
+    assert _plan(Standing("a", A, 9 * QUARTER)) == []
 
 
-def test_prepare_leaves_one_pending_key() -> None:
-    assert _plan(Standing("a", A), prepare=True) == [KeyCreation("ES256", P)]
-    assert _plan(Standing("a", A), Standing("p", P), prepare=True) == []
-    assert _plan(Standing("a", A), Standing("p", P, DAY), prepare=True) == [RETIRE_A, ACTIVATE_P, KeyCreation("ES256", P)]
-    assert _plan(Standing("a", A), Standing("p", P, DAY), Standing("p2", P), prepare=True) == [RETIRE_A, ACTIVATE_P]
+def test_a_successor_that_waits_is_enough() -> None:
+    assert _plan(Standing("a", A, QUARTER), Standing("p", P), rotate_after=QUARTER) == []
+    assert _plan(Standing("a", A, QUARTER), Standing("p", P, DAY), rotate_after=QUARTER) == [RETIRE_A, ACTIVATE_P]
+
+
+def test_the_newest_of_two_active_keys_says_when_the_next_is_due() -> None:
+    assert _plan(Standing("new", A, DAY), Standing("a", A, QUARTER), rotate_after=QUARTER) == [RETIRE_A]
 
 
 def test_other_algorithms_and_ended_keys_are_left_alone() -> None:
@@ -139,21 +146,21 @@ def test_other_algorithms_and_ended_keys_are_left_alone() -> None:
     assert _plan(Standing("a", A), Standing("t", T, 9 * MONTH), Standing("r", R, 9 * MONTH)) == []
 
 
-@pytest.mark.parametrize("pending_for, retiring_for", [(-DAY, DAY), (DAY, -DAY)])
-def test_negative_durations(pending_for: timedelta, retiring_for: timedelta) -> None:
+@pytest.mark.parametrize("pending_for, retiring_for, rotate_after", [(-DAY, DAY, DAY), (DAY, -DAY, None), (DAY, DAY, -DAY)])
+def test_negative_durations(pending_for: timedelta, retiring_for: timedelta, rotate_after: timedelta | None) -> None:
     with pytest.raises(ValueError, match="negative"):
-        plan_rotation([], "ES256", NOW, pending_for, retiring_for)
+        plan_rotation([], "ES256", NOW, pending_for, retiring_for, rotate_after)
 
 
-@given(st.lists(st.tuples(st.sampled_from(KeyState), st.integers(0, 60)), max_size=8), st.booleans())
-def test_any_plan_is_legal_and_leaves_at_most_one_active_key(rows: list[tuple[KeyState, int]], prepare: bool) -> None:
+@given(st.lists(st.tuples(st.sampled_from(KeyState), st.integers(0, 60)), max_size=8), st.none() | st.integers(0, 60))
+def test_any_plan_is_legal_and_leaves_one_active_key(rows: list[tuple[KeyState, int]], rotate_after: int | None) -> None:
     keys = [Standing(f"k{number}", state, timedelta(days=age)) for number, (state, age) in enumerate(rows)]
     states = {key.kid: key.state for key in keys}
-    for number, change in enumerate(_plan(*keys, prepare=prepare)):
+    plan = _plan(*keys, rotate_after=None if rotate_after is None else timedelta(days=rotate_after))
+    for number, change in enumerate(plan):
         if isinstance(change, KeyChange):
             states[change.kid] = follow_key_state(states[change.kid], change.event)
         else:
             states[f"new{number}"] = change.state
-    counted = list(states.values())
-    assert counted.count(A) == (1 if prepare or A in [s for s, _ in rows] or P in [s for s, _ in rows] else 0)
-    assert not prepare or counted.count(P) >= 1
+    assert list(states.values()).count(A) == 1
+    assert sum(isinstance(change, KeyCreation) for change in plan) <= 1
