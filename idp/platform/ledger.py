@@ -8,16 +8,24 @@ written (the caller audits the refusal with its reason).
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from idp.platform.audit_log import COLUMN_LIST, PreparedEvent
+from idp.platform.audit_log import PreparedEvent
 from idp.platform.database import Database
+from idp.platform.ledger_statements import (
+    EVENT_TYPES,
+    GRANT_TYPES,
+    ROTATION_TYPES,
+    SIZES,
+    write_event_flush,
+    write_grant_flush,
+    write_rotation_flush,
+)
 
-MAX_BATCH = 128
+MAX_BATCH = SIZES[-1]
 
 
 class GrantRow(NamedTuple):
@@ -40,8 +48,7 @@ class GrantRow(NamedTuple):
     idle_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(NamedTuple):
     """One use of a refresh token: the grant's generation grows if it still is ``generation``."""
 
     grant_id: UUID
@@ -52,72 +59,17 @@ class Rotation:
 Write = GrantRow | Rotation | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     write: Write
     event: PreparedEvent
     done: asyncio.Future[bool]
 
 
-EVENTS_FROM = "INTO audit_events (" + COLUMN_LIST + ") SELECT " + COLUMN_LIST + " FROM "  # noqa: S608 - constants alone
-EVENT_ARRAYS = """
-    $1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[],
-    $10::bytea[], $11::bytea[], $12::text[], $13::bytea[]
-"""
-"""The columns of many audit rows, each as one array."""
+assert GrantRow._fields == tuple(GRANT_TYPES), "every field of a grant is written, in its order"  # noqa: S101
 
-ROWS_WITH_NEEDS = "unnest(" + EVENT_ARRAYS + ", $14::uuid[]) AS e (" + COLUMN_LIST + ", needs)"
-"""The same, each with the grant that it is only written for."""
-
-FLUSH_EVENTS = "INSERT " + EVENTS_FROM + "unnest(" + EVENT_ARRAYS + ") AS e (" + COLUMN_LIST + ")"
-
-# A person who was banned, or a session that ended, between the code and its redemption inserts nothing.
-FLUSH_GRANTS = (
-    """
-    WITH new AS (
-        INSERT INTO grants (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
-                            confirmation, terms, signed_by, idle_limit)
-        SELECT id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
-               confirmation, terms, signed_by, idle_limit
-        FROM unnest($15::uuid[], $16::text[], $17::uuid[], $18::bytea[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
-                    $24::timestamptz[], $25::timestamptz[], $26::text[], $27::text[], $28::text[],
-                    $29::integer[])
-            AS g (id, client_id, person_id, lineage, scope, subject, audience, factors, acr, created_at, expires_at,
-                  confirmation, terms, signed_by, idle_limit)
-        WHERE (g.person_id IS NULL OR (SELECT p.status FROM people p WHERE p.id = g.person_id) = 'active')
-          AND (g.lineage IS NULL OR (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL LIMIT 1))
-        ON CONFLICT (id) DO NOTHING
-        RETURNING id
-    ), events AS (
-        INSERT
-    """  # noqa: S608 - constants alone
-    + EVENTS_FROM
-    + ROWS_WITH_NEEDS
-    + """
-        WHERE e.needs IS NULL OR e.needs IN (SELECT id FROM new)
-    )
-    SELECT id FROM new
-    """
-)
-
-FLUSH_ROTATIONS = (
-    """
-    WITH turned AS (
-        UPDATE grants SET generation = grants.generation + 1, rotated_at = r.at, graced = false
-        FROM unnest($15::uuid[], $16::integer[], $17::timestamptz[]) AS r (id, generation, at)
-        WHERE grants.id = r.id AND grants.generation = r.generation AND grants.ended_at IS NULL AND grants.expires_at > r.at
-        RETURNING grants.id
-    ), events AS (
-        INSERT
-    """  # noqa: S608 - constants alone
-    + EVENTS_FROM
-    + ROWS_WITH_NEEDS
-    + """
-        WHERE e.needs IS NULL OR e.needs IN (SELECT id FROM turned)
-    )
-    SELECT id FROM turned
-    """
-)
+NO_GRANT = (None,) * len(GRANT_TYPES)
+NO_ROTATION = (None,) * len(ROTATION_TYPES)
+"""What stands beside an audit row that needs no other write."""
 
 TOUCH_SESSIONS = """
     UPDATE sessions SET last_seen_at = t.at
@@ -229,24 +181,21 @@ class Ledger:
                 entry.done.set_result(entry.write is None or _identify(entry.write) in written)
 
     async def _write(self, entries: list[_Entry]) -> set[UUID]:
-        columns: list[Sequence[Any]] = list(zip(*(entry.event.values() for entry in entries), strict=True))
-        writes = [entry.write for entry in entries if entry.write is not None]
-        if not writes:
-            await self._database.write(FLUSH_EVENTS, *columns)
-            return set()
-        needs = [None if entry.write is None else _identify(entry.write) for entry in entries]
-        grants = [w for w in writes if isinstance(w, GrantRow)]
-        if grants:
-            rows = await self._database.write(
-                FLUSH_GRANTS,
-                *columns,
-                needs,
-                *zip(*grants, strict=True),
-            )
+        kind = next((type(entry.write) for entry in entries if entry.write is not None), None)
+        absent: tuple[None, ...]
+        if kind is None:
+            write, absent = write_event_flush, ()
+        elif kind is GrantRow:
+            write, absent = write_grant_flush, NO_GRANT
         else:
-            turns = [(w.grant_id, w.generation, w.at) for w in writes if isinstance(w, Rotation)]
-            rows = await self._database.write(FLUSH_ROTATIONS, *columns, needs, *zip(*turns, strict=True))
-        return {row[0] for row in rows}
+            write, absent = write_rotation_flush, NO_ROTATION
+        values: list[Any] = []
+        for entry in entries:
+            values += entry.event.values()
+            values += absent if entry.write is None else entry.write
+        size = next(size for size in SIZES if size >= len(entries))
+        values += [None] * ((size - len(entries)) * (len(EVENT_TYPES) + len(absent)))
+        return {row[0] for row in await self._database.write(write(size), *values)}
 
     async def _flush_touches(self) -> None:
         touches, self._touches = self._touches, {}
@@ -256,4 +205,4 @@ class Ledger:
 
 
 def _identify(write: GrantRow | Rotation) -> UUID:
-    return write.id if isinstance(write, GrantRow) else write.grant_id
+    return write[0]
