@@ -10,10 +10,13 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
+from idp.administration import build_registration
+from idp.authenticators.rules.passkey import find_relying_party
 from idp.authenticators.rules.sms_code import CodeLimits
 from idp.authenticators.rules.sms_limits import SmsLimits
 from idp.authenticators.rules.throttling import Limits as ThrottleLimits
 from idp.authenticators.services.codes import Codes
+from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle
 from idp.composition import Platform
@@ -28,6 +31,8 @@ from idp.http.middleware import Shell
 from idp.http.rendering import Pages, Service
 from idp.http.request_context import ContextRules
 from idp.http.static import StaticFiles
+from idp.logout import build_id_tokens, build_logout_notices
+from idp.other_devices import build_other_devices
 from idp.people.services.directory import People
 from idp.platform.afterwards import Afterwards
 from idp.platform.database import DatabaseUnavailable
@@ -38,6 +43,7 @@ from idp.platform.password_hashing import PasswordHashing
 from idp.protocol.endpoints.authorize import AuthorizeEndpoint
 from idp.protocol.endpoints.consent import ConsentPage
 from idp.protocol.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint
+from idp.protocol.endpoints.registration import PREFIX as REGISTRATION_PREFIX
 from idp.protocol.endpoints.releases import ReleasesPage
 from idp.protocol.endpoints.sign_out import SignOutPage
 from idp.protocol.endpoints.token import IntrospectionEndpoint, TokenEndpoint
@@ -52,10 +58,11 @@ from idp.protocol.services.code_grant import CodeGrant
 from idp.protocol.services.consent import Consent
 from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.protocol.services.continuation import AuthorizeContinuation
+from idp.protocol.services.decoupled_approval import KIND as DECOUPLED
 from idp.protocol.services.grant_endings import GrantEndings
-from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.issuing import Issuing
 from idp.protocol.services.lifetimes import Lifetimes
+from idp.protocol.services.logout_notices import LogoutNotices
 from idp.protocol.services.refresh_grant import RefreshGrant
 from idp.protocol.services.releases import Releases
 from idp.protocol.services.remote_sign_out import RemoteSignOut
@@ -68,6 +75,7 @@ from idp.protocol.stores.standing import make_standing_reads
 from idp.sign_in.pages.account import AccountPage
 from idp.sign_in.pages.account_door import AccountDoor
 from idp.sign_in.pages.account_freeze import AccountFreezePage
+from idp.sign_in.pages.account_passkeys import AccountPasskeysPage
 from idp.sign_in.pages.account_password import AccountPasswordPage
 from idp.sign_in.pages.account_sessions import AccountSessionsPage
 from idp.sign_in.pages.dispatch import DispatchPage
@@ -81,6 +89,7 @@ from idp.sign_in.services.account import Account
 from idp.sign_in.services.account_freeze import AccountFreeze
 from idp.sign_in.services.account_history import AccountHistory
 from idp.sign_in.services.account_notices import AccountNotices
+from idp.sign_in.services.account_passkeys import AccountPasskeys
 from idp.sign_in.services.account_password import AccountPassword
 from idp.sign_in.services.account_profile import AccountProfile
 from idp.sign_in.services.account_sessions import AccountSessions
@@ -88,6 +97,7 @@ from idp.sign_in.services.arrival import Arrival
 from idp.sign_in.services.dispatch import Continuation, Dispatcher
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import Portal
+from idp.sign_in.services.session_links import SessionLinks
 from idp.sign_in.services.sessions import Limits as SessionLimits
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL
@@ -115,6 +125,7 @@ class Services:
     codes: Codes
     enrolment: Enrolment
     afterwards: Afterwards
+    logout_notices: LogoutNotices
 
 
 def build_services(platform: Platform) -> Services:
@@ -128,7 +139,8 @@ def build_services(platform: Platform) -> Services:
     limits = SessionLimits(
         idle=timedelta(seconds=settings.sign_in.session_idle_seconds), total=timedelta(seconds=settings.sign_in.session_total_seconds)
     )
-    sessions = Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits)
+    logout_notices = build_logout_notices(platform)
+    sessions = Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits, logout_notices.add)
     lose_standing = StandingLoss(sessions, audit, clock).end_everything
     people = People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random, lose_standing)
     codes = _build_codes(platform)
@@ -144,6 +156,7 @@ def build_services(platform: Platform) -> Services:
         codes=codes,
         enrolment=build_enrolment(platform, people, passwords, codes),
         afterwards=Afterwards(),
+        logout_notices=logout_notices,
     )
 
 
@@ -212,12 +225,25 @@ def build_app(
         per_origin=settings.sign_in.failures_per_network,
     )
     throttle = Throttle(database, platform.transients, index, clock, throttle_limits)
+    passkeys = Passkeys(
+        database,
+        platform.transients,
+        data_keys.mac("codes"),
+        data_keys.sealer("people"),
+        clock,
+        random,
+        find_relying_party(issuer),
+        settings.server.service_name,
+    )
+    links = SessionLinks(platform.transients, timedelta(seconds=settings.sign_in.session_total_seconds))
     ways_in = build_ways_in(
         database=database,
         interactions=interactions,
         sessions=services.sessions,
         people=services.people,
         passwords=services.passwords,
+        passkeys=passkeys,
+        links=links,
         throttle=throttle,
         codes=services.codes,
         proofing=services.enrolment.proofing,
@@ -229,20 +255,21 @@ def build_app(
         clock=clock,
         random=random,
     )
-    portal = Portal(interactions, services.sessions, services.people)
+    portal = Portal(interactions, services.sessions, services.people, clock)
     arrival = Arrival(database, interactions, services.sessions, services.people, SignInRecords(database, audit), clock, random)
 
     # protocol
     values = BearerValues(data_keys.bearer("bearer", random))
-    id_tokens = IdTokens(issuer, platform.ring, data_keys.mac("sids"), settings.protocol.id_token_seconds)
+    id_tokens = build_id_tokens(platform)
     usable = find_usable_statuses(settings.environment)
     grant_reads = GrantReads(database, usable)
+    standings = make_standing_reads(database)
     authorization = Authorization(
         database,
         ledger,
         audit,
         services.directory,
-        make_standing_reads(database),
+        standings,
         values,
         id_tokens,
         issuer,
@@ -259,11 +286,33 @@ def build_app(
         GrantType.REFRESH_TOKEN: RefreshGrant(database, ledger, audit, grant_reads, values, issuing, endings),
         GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(ledger, audit, issuing, lifetimes, random),
     }
-    tokens = Tokens(grants, clock)
+    door = AccountDoor(pages, Account(services.sessions, services.people, data_keys.mac("codes")), interactions, portal)
+    other_devices = build_other_devices(
+        platform=platform,
+        pages=pages,
+        door=door,
+        interactions=interactions,
+        sessions=services.sessions,
+        people=services.people,
+        directory=services.directory,
+        standings=standings,
+        authentication=authentication,
+        id_tokens=id_tokens,
+        issuing=issuing,
+        endings=endings,
+        ledger=ledger,
+        afterwards=services.afterwards,
+    )
+    tokens = Tokens({**grants, **other_devices.grants}, clock)
     resources = Resources(database, ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
-    continuations: dict[str, Continuation] = {AUTHORIZE: AuthorizeContinuation(authorization), PORTAL: portal}
+    continuations: dict[str, Continuation] = {
+        AUTHORIZE: AuthorizeContinuation(authorization),
+        PORTAL: portal,
+        DECOUPLED: other_devices.approval,
+    }
     dispatcher = Dispatcher(interactions, services.sessions, services.people, continuations)
-    discovery = DiscoveryEndpoint(issuer, platform.ring)
+    registration = build_registration(platform, services.clients)
+    discovery = DiscoveryEndpoint(issuer, platform.ring, registration=bool(registration))
 
     hot: dict[str, ASGIApp] = {
         "/authorize": AuthorizeEndpoint(authorization, interactions, clock, random),
@@ -273,11 +322,12 @@ def build_app(
         "/jwks.json": JwksEndpoint(platform.ring),
         "/.well-known/openid-configuration": discovery,
         "/.well-known/oauth-authorization-server": discovery,
+        **other_devices.endpoints,
     }
     health = Health(database, platform.transients)
     information = Information(pages)
     exposition = Exposition(services.metrics, settings.server.metrics_token, shared_metrics)
-    sign_out = SignOut(database, services.directory, id_tokens, services.sessions)
+    sign_out = SignOut(database, services.directory, id_tokens, services.sessions, services.logout_notices)
     routes: list[BaseRoute] = [
         *PortalPage(pages, interactions, portal).routes(),
         *SignInPage(pages, interactions, ways_in.sign_in).routes(),
@@ -286,7 +336,8 @@ def build_app(
         *_build_registration_routes(services, pages, interactions, portal, arrival),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
         *SignOutPage(pages, interactions, sign_out, random).routes(),
-        *_build_account_routes(services, pages, interactions, portal, throttle),
+        *_build_account_routes(services, pages, interactions, portal, throttle, passkeys),
+        *other_devices.routes,
         Route("/help", information.show_help, methods=["GET"]),
         Route("/accessibility", information.show_accessibility, methods=["GET"]),
         Route("/privacy", information.show_privacy, methods=["GET"]),
@@ -296,6 +347,7 @@ def build_app(
         Route("/readyz", health.show_ready, methods=["GET"]),
         Route("/static/{digest}/{name}", static.serve, methods=["GET"]),
         Route("/favicon.ico", static.serve_favicon, methods=["GET"]),
+        *registration,
         *further_routes,
     ]
     return Shell(
@@ -308,7 +360,7 @@ def build_app(
         log=get_logger(LOG),
         body_limit=settings.server.body_limit,
         routes=[*hot, *(route.path for route in routes if isinstance(route, Route) and "{" not in route.path)],
-        machine_prefixes=machine_prefixes,
+        machine_prefixes=(REGISTRATION_PREFIX, *machine_prefixes),
         observe=services.metrics.count_request,
     )
 
@@ -327,7 +379,7 @@ def _build_registration_routes(
 
 
 def _build_account_routes(
-    services: Services, pages: Pages, interactions: Interactions, portal: Portal, throttle: Throttle
+    services: Services, pages: Pages, interactions: Interactions, portal: Portal, throttle: Throttle, passkeys: Passkeys
 ) -> Sequence[BaseRoute]:
     """Return the pages on which people look after themselves."""
     platform, sessions, people = services.platform, services.sessions, services.people
@@ -343,10 +395,12 @@ def _build_account_routes(
     notices = AccountNotices(platform.outbox, clock)
     password = AccountPassword(database, account, own_sessions, notices, sessions, people, services.passwords, throttle, audit, clock)
     freeze = AccountFreeze(database, account, people, notices, audit)
+    own_passkeys = AccountPasskeys(database, account, own_sessions, notices, people, passkeys, audit, clock)
     return [
         *AccountPage(pages, door, account, profile, history, releases.name_client).routes(),
         *AccountSessionsPage(pages, door, own_sessions).routes(),
         *AccountPasswordPage(pages, door, password).routes(),
+        *AccountPasskeysPage(pages, door, own_passkeys).routes(),
         *AccountFreezePage(pages, door, freeze, own_sessions).routes(),
         *ReleasesPage(pages, door, releases).routes(),
     ]

@@ -17,6 +17,8 @@ from idp.composition import Platform, SettingRefused, open_platform
 from idp.enrolment import build_waiting
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import MessageId
+from idp.logout import build_logout_delivery
+from idp.other_devices import make_ping_handlers
 from idp.people.services.forgetting import forget_unowned
 from idp.platform.audit_chain import Sequencer, read_head
 from idp.platform.audit_checkpoints import CheckpointFile, RingSigner
@@ -26,6 +28,8 @@ from idp.platform.outbox import Attempt, DeliveryRefused, Handler, Outcome
 from idp.platform.outbox_delivery import OutboxDelivery
 from idp.platform.partitions import ensure_partitions
 from idp.platform.transients.postgres import remove_expired
+from idp.protocol.services.logout_delivery import LogoutDelivery
+from idp.protocol.services.logout_notices import KIND as LOGOUT
 from idp.settings import Settings, SmsSettings
 from sms import TEMPLATES, Action, AliyunGateway, Gateway, ShortMessage, SmsRefused, SmsUnavailable
 
@@ -71,7 +75,9 @@ async def run_worker(settings: Settings, clock: Clock, random: Random, *, stop: 
 def make_loops(platform: Platform, handlers: Mapping[str, Handler], log: Any) -> dict[str, Loop]:
     """Return what the worker does for ever, by name."""
     sequencer = Sequencer(platform.database, platform.clock, platform.settings.keys.suite)
-    jobs = make_jobs(platform)
+    logouts = build_logout_delivery(platform)
+    to_departments = {LOGOUT: logouts.deliver, **make_ping_handlers(platform)}
+    jobs = [*make_jobs(platform), *make_logout_jobs(logouts)]
 
     def note(attempt: Attempt) -> None:
         write = log.info if attempt.outcome in (Outcome.DELIVERED, Outcome.RETRIED) else log.warning
@@ -96,6 +102,8 @@ def make_loops(platform: Platform, handlers: Mapping[str, Handler], log: Any) ->
 
     return {
         "outbox": OutboxDelivery(platform.outbox, platform.database, handlers, platform.clock, note).run,
+        # Departments have slots of their own: one that does not answer never holds up a person's code.
+        "departments": OutboxDelivery(platform.outbox, platform.database, to_departments, platform.clock, note).run,
         "audit chain": chain,
         "jobs": work,
         "keys": platform.ring.follow,
@@ -159,6 +167,19 @@ def make_jobs(platform: Platform) -> list[Job]:
     if settings.transients.store == "postgres":
         jobs.append(Job("transient_cleanup", timedelta(minutes=1), remove_transients))
     return jobs
+
+
+def make_logout_jobs(logouts: LogoutDelivery) -> list[Job]:
+    """Return what is left to do about departments that are told of sign-outs."""
+
+    async def give_up(_: JobState) -> JobState:
+        number = await logouts.give_up_overdue()
+        return JobState(progress=f"{number} not told in time", again=number > 0)
+
+    async def forget(_: JobState) -> JobState:
+        return JobState(again=await logouts.forget())
+
+    return [Job("logouts_overdue", timedelta(seconds=30), give_up), Job("logouts_forgotten", timedelta(days=1), forget)]
 
 
 def make_sms_handler(gateway: Gateway, log: Any) -> Handler:

@@ -82,6 +82,36 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
             ("name", "time"),
         ),
         MessageTemplate(
+            "request_waiting",
+            "SMS_100000014",
+            "${name}，${time}有部门请您确认业务。请登录统一身份认证，在“我的账户—等待确认的请求”中查看。没有在办理请选“不同意”。",
+            ("name", "time"),
+        ),
+        MessageTemplate(
+            "passkey_added",
+            "SMS_100000010",
+            "${name}，您的账号已于${time}添加通行密钥。如不是本人操作，请立即拨打服务热线冻结账号，或到政务服务窗口。",
+            ("name", "time"),
+        ),
+        MessageTemplate(
+            "passkey_removed",
+            "SMS_100000011",
+            "${name}，您的账号已于${time}移除通行密钥，其他设备上的登录已退出。如不是本人操作，请立即拨打服务热线冻结账号。",
+            ("name", "time"),
+        ),
+        MessageTemplate(
+            "application_barred",
+            "SMS_100000014",
+            "${name}，自${time}起，您的账号不能登录${department}。原因：${reason}。其他服务不受影响。如有异议，请拨打服务热线或到政务服务窗口。",
+            ("name", "time", "department", "reason"),
+        ),
+        MessageTemplate(
+            "application_unbarred",
+            "SMS_100000015",
+            "${name}，自${time}起，您的账号又可以登录${department}。",
+            ("name", "time", "department"),
+        ),
+        MessageTemplate(
             "account_frozen",
             "SMS_100000008",
             "${name}，您的账号已于${time}冻结，暂时不能登录。解冻请带本人有效身份证件到政务服务窗口。",

@@ -63,6 +63,11 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "account_exists": 409,
     "registration_refused": 403,
     "not_raisable": 403,
+    # requests of other devices
+    "request_gone": 410,
+    "request_of_another": 403,
+    "request_refused_here": 403,
+    "device_tries_limited": 429,
     # what was posted
     "bad_form": 400,
     "form_too_large": 413,

@@ -3,6 +3,7 @@
 from idp.kernel.levels import Acr
 from idp.protocol.rules.authorization_request import DISPLAYS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from idp.protocol.rules.client import AuthMethod, GrantType
+from idp.protocol.rules.client_metadata import DeliveryMode
 from idp.protocol.rules.pkce import METHODS
 from idp.protocol.rules.scopes import SCOPES, list_claims
 
@@ -15,13 +16,21 @@ PATHS = {
     "introspection_endpoint": "/introspect",
     "jwks_uri": "/jwks.json",
     "end_session_endpoint": "/sign-out",
+    "device_authorization_endpoint": "/device_authorization",
+    "backchannel_authentication_endpoint": "/bc-authorize",
 }
 
 
-def describe_provider(issuer: str, algorithms: tuple[str, ...]) -> dict[str, object]:
+REGISTRATION_PATH = "/connect/register"
+"""Announced where clients may register themselves; ``/register`` is where people open an account."""
+
+
+def describe_provider(issuer: str, algorithms: tuple[str, ...], *, registration: bool = False) -> dict[str, object]:
     """Return the metadata document of an issuer; every list is the table itself."""
     document: dict[str, object] = {"issuer": issuer}
     document.update({name: issuer + path for name, path in PATHS.items()})
+    if registration:
+        document["registration_endpoint"] = issuer + REGISTRATION_PATH
     confidential = [m.value for m in AuthMethod if m is not AuthMethod.NONE]
     document.update(
         scopes_supported=list(SCOPES),
@@ -36,6 +45,8 @@ def describe_provider(issuer: str, algorithms: tuple[str, ...]) -> dict[str, obj
         acr_values_supported=[Acr.LOW.value, Acr.SUBSTANTIAL.value],
         claim_types_supported=["normal"],
         claims_supported=list(dict.fromkeys([*TOKEN_CLAIMS, *list_claims(SCOPES)])),
+        backchannel_token_delivery_modes_supported=[mode.value for mode in DeliveryMode],
+        backchannel_user_code_parameter_supported=False,
         claims_parameter_supported=False,
         request_parameter_supported=False,
         request_uri_parameter_supported=False,

@@ -1,0 +1,74 @@
+"""Decides whether a back-channel authentication request is complete, and whether it reaches a person (CIBA §7.1, protocol.md §2)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.client import Client, GrantType
+from idp.protocol.rules.client_metadata import DeliveryMode
+from idp.protocol.rules.decoupled_request import is_message
+
+LIFE = 300
+LONGEST_LIFE = 600
+INTERVAL = 5
+MAX_HINT = 100
+MAX_NOTIFICATION_TOKEN = 1_024
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
+
+IN_TEN_MINUTES = 3
+DENIALS = 2
+"""So many refusals by one person mute a client towards this person for a day."""
+
+
+@dataclass(frozen=True)
+class BackchannelRequest:
+    """A valid request. Exactly one of ``login_hint`` (an identifier) and ``id_token_hint`` is there; ``notify`` is "" for polling."""
+
+    login_hint: str | None
+    id_token_hint: str | None
+    message: str
+    life: int
+    notify: str
+
+
+def read_backchannel_request(parameters: Mapping[str, str], client: Client, *, message_required: bool) -> BackchannelRequest:
+    """Return what is asked; raise ProtocolError (CIBA §13)."""
+    if GrantType.CIBA not in client.grant_types:
+        raise _refuse("unauthorized_client", "This client is not registered for back-channel authentication.")
+    if "login_hint_token" in parameters:
+        raise _refuse("invalid_request", "login_hint_token is not offered; send login_hint or id_token_hint.")
+    hints = [parameters.get(name) for name in ("login_hint", "id_token_hint")]
+    if sum(hint is not None for hint in hints) != 1:
+        raise _refuse("invalid_request", "Send exactly one of login_hint and id_token_hint.")
+    login_hint, id_token_hint = hints
+    if login_hint is not None and len(login_hint) > MAX_HINT:
+        raise _refuse("invalid_request", "login_hint is too long.")
+    message = parameters.get("binding_message", "")
+    if message and not is_message(message):
+        raise _refuse("invalid_binding_message", "binding_message is one printable line of at most 100 characters.")
+    if message_required and not message:
+        raise _refuse("invalid_binding_message", "binding_message is required.")
+    return BackchannelRequest(login_hint, id_token_hint, message, _read_life(parameters), _read_notification_token(parameters, client))
+
+
+def _read_life(parameters: Mapping[str, str]) -> int:
+    text = parameters.get("requested_expiry")
+    if text is None:
+        return LIFE
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise _refuse("invalid_request", "requested_expiry must be a positive number of seconds.")
+    return min(int(text), LONGEST_LIFE)
+
+
+def _read_notification_token(parameters: Mapping[str, str], client: Client) -> str:
+    if client.ciba.backchannel_token_delivery_mode != DeliveryMode.PING.value:
+        return ""
+    token = parameters.get("client_notification_token", "")
+    if not (0 < len(token) <= MAX_NOTIFICATION_TOKEN and _TOKEN68.match(token)):
+        raise _refuse("invalid_request", "client_notification_token is required, a bearer token of at most 1024 characters.")
+    return token
+
+
+def _refuse(error: str, description: str) -> ProtocolError:
+    return ProtocolError(error, description, redirectable=False)

@@ -1,0 +1,115 @@
+"""Decides what a device that waits for an answer elsewhere gets: tokens without a session, once (RFC 8628 §3.4, CIBA §10.1)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.clock import Random
+from idp.kernel.errors import ProtocolError
+from idp.kernel.ids import make_uuid7
+from idp.platform.audit_log import AuditLog
+from idp.platform.ledger import GrantRow, Ledger
+from idp.protocol.rules.client import GrantType
+from idp.protocol.rules.decoupled_request import Approval, DecoupledRequest
+from idp.protocol.rules.decoupled_request import Kind as RequestKind
+from idp.protocol.rules.token_request import need
+from idp.protocol.services.client_authentication import Caller
+from idp.protocol.services.decoupled_requests import DecoupledRequests
+from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
+from idp.protocol.services.issuing import Basis, Issuing, TokenResponse
+from idp.sign_in.rules.session import read_factors
+
+GRANT_LIFE = timedelta(minutes=10)
+IDLE_LIMIT = 120
+"""Seconds after which a kiosk's grant that nobody used is over: the person has left."""
+
+PARAMETER = {RequestKind.DEVICE: "device_code", RequestKind.CIBA: "auth_req_id"}
+GRANT_TYPE = {RequestKind.DEVICE: GrantType.DEVICE_CODE, RequestKind.CIBA: GrantType.CIBA}
+DESCRIPTION = {
+    "authorization_pending": "The person has not answered yet.",
+    "slow_down": "Wait five seconds longer between two requests from now on.",
+    "expired_token": "Nobody answered in time; begin again.",
+    "access_denied": "The person refused.",
+}
+
+
+class DecoupledGrant:
+    """``grant_type`` of one kind of decoupled request."""
+
+    def __init__(
+        self,
+        kind: RequestKind,
+        requests: DecoupledRequests,
+        ledger: Ledger,
+        audit: AuditLog,
+        issuing: Issuing,
+        endings: GrantEndings,
+        random: Random,
+    ) -> None:
+        self._kind = kind
+        self._requests = requests
+        self._ledger = ledger
+        self._audit = audit
+        self._issuing = issuing
+        self._endings = endings
+        self._random = random
+
+    async def answer(self, parameters: Mapping[str, str], caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+        """Return the tokens of an approved request, once; raise ProtocolError with the word of RFC 8628 §3.5 otherwise."""
+        client = caller.client
+        poll = await self._requests.poll(need(parameters, PARAMETER[self._kind]), client.client_id, self._kind)
+        if poll is None:
+            await self._endings.record_refusal(client, None, "unknown or used", request_id)
+            raise make_invalid_grant("There is no such request of this client, or it was answered already.", "unknown or used")
+        if poll.error:
+            raise ProtocolError(poll.error, DESCRIPTION[poll.error], redirectable=False)
+        approval = poll.request.approval
+        assert approval is not None  # noqa: S101 - approved requests carry it
+        return await self._issue(poll.request, approval, caller, now, request_id)
+
+    async def _issue(self, request: DecoupledRequest, approval: Approval, caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+        client = caller.client
+        ends = now + GRANT_LIFE
+        scope = " ".join(request.scope)
+        grant = GrantRow(
+            id=make_uuid7(lambda: now, self._random),
+            client_id=client.client_id,
+            person_id=approval.person_id,
+            lineage=None,
+            scope=scope,
+            subject=approval.subject,
+            audience=None,
+            factors=approval.factors,
+            acr=approval.acr,
+            created_at=now,
+            expires_at=ends,
+            confirmation=caller.confirmation,
+            idle_limit=IDLE_LIMIT if self._kind is RequestKind.DEVICE else None,
+        )
+        event = AuditEvent(
+            Kind.TOKEN_ISSUED,
+            actor="client",
+            person_id=approval.person_id,
+            client_id=client.client_id,
+            request_id=request_id,
+            details={"grant": GRANT_TYPE[self._kind].value},
+        )
+        if not await self._ledger.redeem(grant, self._audit.prepare(event)):
+            await self._endings.record_refusal(client, approval.person_id, "the account is closed to sign-in", request_id)
+            raise make_invalid_grant("The request is not valid any more.", "the account is closed to sign-in")
+        seconds = int(now.timestamp())
+        basis = Basis(
+            grant_id=grant.id,
+            ends_at=int(ends.astimezone(UTC).timestamp()),
+            scope=scope,
+            subject=approval.subject,
+            # No browser session stands behind it: a sid of its own, that no other grant shares.
+            lineage=grant.id.bytes,
+            proved=read_factors(approval.factors),
+            acr=approval.acr,
+            auth_time=approval.auth_time,
+            audience=None,
+            confirmation=caller.confirmation,
+            terms=None,
+        )
+        return await self._issuing.issue(client, basis, seconds, life=int(GRANT_LIFE.total_seconds()))

@@ -1,0 +1,156 @@
+"""Requests that are answered on another device: codes, polls, answers, storage."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.backchannel_authentication import BackchannelRequest, read_backchannel_request
+from idp.protocol.rules.client_metadata import BackchannelAuthentication
+from idp.protocol.rules.decoupled_request import (
+    LONGEST_INTERVAL,
+    USER_CODE_LETTERS,
+    Answer,
+    Approval,
+    DecoupledRequest,
+    Kind,
+    Status,
+    decide_poll,
+    is_message,
+    make_user_code,
+    read_decoupled_request,
+    read_user_code,
+    show_user_code,
+    write_decoupled_request,
+)
+from tests.support.protocol_samples import NOW, make_client
+
+REQUEST = DecoupledRequest("r", Kind.DEVICE, "kiosk", ("openid",), NOW, NOW + timedelta(minutes=10), 5, "大厅1号机（样例）", "BCDFGHJK")
+APPROVAL = Approval(UUID(int=7), "sub-7", "[]", "urn:yizheng:acr:low", 1_700_000_000)
+CIBA = make_client(grant_types=frozenset({"urn:openid:params:grant-type:ciba"}))
+
+
+def test_polls_follow_rfc_8628() -> None:
+    first = decide_poll(REQUEST, NOW)
+    assert (first.error, first.request.interval) == ("authorization_pending", 5)
+    early = decide_poll(first.request, NOW + timedelta(seconds=4))
+    assert (early.error, early.request.interval) == ("slow_down", 10)
+    still = decide_poll(early.request, NOW + timedelta(seconds=13))
+    assert (still.error, still.request.interval) == ("slow_down", 15)
+    waited = decide_poll(early.request, NOW + timedelta(seconds=14))
+    assert waited.error == "authorization_pending"
+    assert decide_poll(REQUEST, NOW + timedelta(minutes=10)).error == "expired_token"
+    fast = replace(REQUEST, interval=LONGEST_INTERVAL, polled_at=NOW)
+    assert decide_poll(fast, NOW).request.interval == LONGEST_INTERVAL
+
+
+def test_an_answer_is_given_once() -> None:
+    approved = REQUEST.after(Answer.APPROVE, APPROVAL)
+    assert approved is not None
+    assert (approved.status, approved.approval) == (Status.APPROVED, APPROVAL)
+    assert decide_poll(approved, NOW).error == ""
+    denied = REQUEST.after(Answer.DENY)
+    assert denied is not None
+    assert decide_poll(denied, NOW).error == "access_denied"
+    for over in (approved, denied):
+        assert over.after(Answer.APPROVE, APPROVAL) is None
+        assert over.after(Answer.DENY) is None
+
+
+@pytest.mark.parametrize("typed", ["BCDF-GHJK", "bcdfghjk", " bcdf ghjk ", "BCDF–GHJK", "B.C_D-F G-H-J-K"])
+def test_codes_are_read_as_people_type_them(typed: str) -> None:
+    assert read_user_code(typed) == "BCDFGHJK"
+
+
+@pytest.mark.parametrize("typed", ["", "BCDFGHJ", "BCDFGHJKL", "ACDFGHJK", "1CDFGHJK", "ＢCDFGHJK"])
+def test_what_is_no_code_is_none(typed: str) -> None:
+    assert read_user_code(typed) is None
+
+
+@given(st.binary(min_size=64, max_size=64))
+def test_made_codes_are_read_back(random: bytes) -> None:
+    if sum(byte < 240 for byte in random) >= 8:
+        code = make_user_code(random)
+        assert read_user_code(show_user_code(code)) == code
+        assert set(code) <= set(USER_CODE_LETTERS)
+
+
+def test_a_code_needs_enough_randomness() -> None:
+    with pytest.raises(ValueError, match="too little"):
+        make_user_code(b"\xff" * 64)
+
+
+@given(st.text(max_size=12))
+def test_no_text_breaks_the_reading_of_codes(text: str) -> None:
+    code = read_user_code(text)
+    assert code is None or (len(code) == 8 and set(code) <= set(USER_CODE_LETTERS))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        REQUEST,
+        REQUEST.after(Answer.APPROVE, APPROVAL),
+        replace(REQUEST, kind=Kind.CIBA, person_id=UUID(int=9), notify="token", wanted="urn:yizheng:acr:low", polled_at=NOW),
+    ],
+)
+def test_what_is_stored_is_read_back(request_: DecoupledRequest) -> None:
+    assert read_decoupled_request("r", write_decoupled_request(request_)) == request_
+
+
+@pytest.mark.parametrize(("text", "fits"), [("取号 A-17", True), ("", False), ("x" * 101, False), ("a\nb", False), ("a\u202eb", False)])
+def test_a_message_is_one_printable_line(text: str, fits: bool) -> None:
+    assert is_message(text) is fits
+
+
+def test_a_backchannel_request_is_read() -> None:
+    parameters = {"login_hint": "13800000001", "binding_message": "W4SCT", "requested_expiry": "120"}
+    assert read_backchannel_request(parameters, CIBA, message_required=True) == BackchannelRequest("13800000001", None, "W4SCT", 120, "")
+    assert read_backchannel_request({"id_token_hint": "t", "requested_expiry": "100000"}, CIBA, message_required=False).life == 600
+    ping = replace(CIBA, ciba=BackchannelAuthentication("ping", "https://counter.example/ping"))
+    asked = {"login_hint": "x", "client_notification_token": "8d67dc78-7faa-4d41-aabd-67707b374255"}
+    assert read_backchannel_request(asked, ping, message_required=False).notify == asked["client_notification_token"]
+
+
+@pytest.mark.parametrize(
+    ("error", "parameters"),
+    [
+        ("invalid_request", {}),
+        ("invalid_request", {"login_hint": "a", "id_token_hint": "b"}),
+        ("invalid_request", {"login_hint": "a", "login_hint_token": "b"}),
+        ("invalid_request", {"login_hint": "a" * 101}),
+        ("invalid_request", {"login_hint": "a", "requested_expiry": "0"}),
+        ("invalid_request", {"login_hint": "a", "requested_expiry": "-1"}),
+        ("invalid_request", {"login_hint": "a", "requested_expiry": "１"}),
+        ("invalid_binding_message", {"login_hint": "a", "binding_message": "x" * 101}),
+        ("invalid_binding_message", {"login_hint": "a", "binding_message": "a\x00b"}),
+    ],
+)
+def test_wrong_backchannel_requests_have_their_own_error(error: str, parameters: dict[str, str]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        read_backchannel_request(parameters, CIBA, message_required=False)
+    assert caught.value.error == error
+
+
+def test_a_tight_profile_needs_a_binding_message() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        read_backchannel_request({"login_hint": "a"}, CIBA, message_required=True)
+    assert caught.value.error == "invalid_binding_message"
+
+
+@pytest.mark.parametrize("token", ["", "a b", "x" * 1025, "ü"])
+def test_a_pinged_client_sends_a_token(token: str) -> None:
+    ping = replace(CIBA, ciba=BackchannelAuthentication("ping", "https://counter.example/ping"))
+    with pytest.raises(ProtocolError) as caught:
+        read_backchannel_request({"login_hint": "x", "client_notification_token": token}, ping, message_required=False)
+    assert caught.value.error == "invalid_request"
+
+
+def test_the_grant_must_be_registered() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        read_backchannel_request({"login_hint": "x"}, make_client(), message_required=False)
+    assert caught.value.error == "unauthorized_client"
