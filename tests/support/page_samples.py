@@ -9,6 +9,7 @@ from idp.http.messages import Messages
 from idp.http.rendering import WAYS_ON, Way
 from idp.http.request_context import ContextRules, RequestContext
 from tests.support.account_samples import list_account_samples
+from tests.support.other_device_samples import list_other_device_samples
 from tests.support.recovery_samples import list_recovery_samples
 from tests.support.registration_samples import list_registration_samples
 from tests.support.sign_in_samples import list_sign_in_samples
@@ -28,6 +29,7 @@ REFUSAL_FACTS: dict[str, str | int] = {
     "longest": 128,
 }
 RULES = ContextRules(CookieNames("http://127.0.0.1:8000", "preview"))
+UNKNOWN_DEPARTMENTS: dict[str, Any] = {"departments": [], "frames": [], "onward": False}
 
 
 def make_context(language: Language = "zh-CN", *, elder: bool = False, path: str = "/sample", method: str = "GET") -> RequestContext:
@@ -40,13 +42,14 @@ def make_context(language: Language = "zh-CN", *, elder: bool = False, path: str
 def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return sample name → (template, context); an error page for every refusal that has texts."""
     samples: dict[str, tuple[str, dict[str, Any]]] = {
-        "sign-in": ("sign_in.html", {**FLOW, "department": SHORT_DEPARTMENT, "identifier": ""}),
+        "sign-in": ("sign_in.html", {**FLOW, "department": SHORT_DEPARTMENT, "identifier": "", "passkey": ""}),
         "sign-in-wrong": (
             "sign_in.html",
             {
                 **FLOW,
                 "department": LONG_DEPARTMENT,
                 "identifier": "11010119000101001X",
+                "passkey": "",
                 "errors": [FieldError("identifier", "wrong_credentials")],
             },
         ),
@@ -56,6 +59,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 **FLOW,
                 "department": SHORT_DEPARTMENT,
                 "identifier": "",
+                "passkey": "",
                 "errors": [FieldError("identifier", "identifier_empty"), FieldError("password", "password_empty")],
             },
         ),
@@ -65,10 +69,14 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 **FLOW,
                 "department": SHORT_DEPARTMENT,
                 "identifier": "",
+                "passkey": "",
                 "errors": [FieldError("", "sign_in_locked", {"minutes": 15, "time": "14:35"})],
             },
         ),
-        "sign-in-idle": ("sign_in.html", {**FLOW, "department": SHORT_DEPARTMENT, "identifier": "", "notice": "session_idle"}),
+        "sign-in-idle": (
+            "sign_in.html",
+            {**FLOW, "department": SHORT_DEPARTMENT, "identifier": "", "passkey": "", "notice": "session_idle"},
+        ),
         "code": ("code.html", {**FLOW, "department": SHORT_DEPARTMENT, "phone": "138****8000", "minutes": 5, "resent": False}),
         "code-wrong": (
             "code.html",
@@ -133,10 +141,38 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
         "sign-out": ("sign_out.html", {"i": "", "csrf": "sample-token", "department": SHORT_DEPARTMENT}),
         "signed-out": (
             "signed_out.html",
-            {"signed_out": True, "back_url": "https://one.example.invalid/", "back_name": SHORT_DEPARTMENT},
+            {"signed_out": True, "back_url": "https://one.example.invalid/", "back_name": SHORT_DEPARTMENT, **UNKNOWN_DEPARTMENTS},
         ),
-        "stayed": ("signed_out.html", {"signed_out": False, "back_url": "", "back_name": ""}),
+        "signed-out-told": (
+            "signed_out.html",
+            {
+                "signed_out": True,
+                "back_url": "",
+                "back_name": "",
+                **UNKNOWN_DEPARTMENTS,
+                "departments": [{"name": SHORT_DEPARTMENT, "state": "told"}, {"name": LONG_DEPARTMENT, "state": "shown"}],
+            },
+        ),
+        "signed-out-waiting": (
+            "signed_out.html",
+            {
+                "signed_out": True,
+                "back_url": "https://one.example.invalid/",
+                "back_name": SHORT_DEPARTMENT,
+                **UNKNOWN_DEPARTMENTS,
+                "departments": [
+                    {"name": SHORT_DEPARTMENT, "state": "waiting"},
+                    {"name": LONG_DEPARTMENT, "state": "untold"},
+                    {"name": SHORT_DEPARTMENT, "state": "told"},
+                ],
+            },
+        ),
+        "stayed": ("signed_out.html", {"signed_out": False, "back_url": "", "back_name": "", **UNKNOWN_DEPARTMENTS}),
         "returning": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT}),
+        "posting": (
+            "posting.html",
+            {"url": "/sample-end", "department": SHORT_DEPARTMENT, "fields": [("code", "sample"), ("state", "sample")]},
+        ),
         "returning-opened": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT, "opened": True}),
         "help": ("help.html", {}),
         "accessibility": ("accessibility.html", {}),
@@ -145,6 +181,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
     samples |= list_sign_in_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     samples |= list_recovery_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT)
     samples |= list_registration_samples(FLOW, SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
+    samples |= list_other_device_samples(SHORT_DEPARTMENT, LONG_DEPARTMENT)
     samples |= list_account_samples(SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
     for code in codes:
