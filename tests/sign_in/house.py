@@ -1,6 +1,7 @@
 """Everything of the sign-in joined on one real database, with a department that only notes what it would get. People are synthetic."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -135,7 +136,13 @@ class House:
         self.outbox = Outbox(KEYS.sealer("outbox"), clock, random)
         self.ledger = Ledger(database)
         self.passwords = Passwords(database, HASHING)
-        self.sessions = Sessions(database, self.ledger, self.audit, KEYS.sealer("places"), clock, random, session_limits or SessionLimits())
+        self.told: list[tuple[UUID, list[bytes]]] = []
+
+        async def tell_departments(_: Transaction, person_id: UUID, lineages: Sequence[bytes], request_id: str = "") -> None:
+            self.told.append((person_id, list(lineages)))
+
+        limits = session_limits or SessionLimits()
+        self.sessions = Sessions(database, self.ledger, self.audit, KEYS.sealer("places"), clock, random, limits, tell_departments)
 
         async def lose_standing(tx: Transaction, person_id: UUID, reason: str) -> None:
             await self.sessions.end_all(tx, person_id, reason)

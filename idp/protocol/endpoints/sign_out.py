@@ -1,6 +1,7 @@
 """Decides how ``/sign-out`` speaks HTTP: the end-session endpoint for departments and the sign-out page for people."""
 
 import json
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -13,8 +14,10 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.audit_events import Place
 from idp.kernel.clock import Random
-from idp.kernel.ids import make_outward_id
+from idp.kernel.errors import Refusal
+from idp.kernel.ids import decode_base64url, encode_base64url, make_outward_id
 from idp.protocol.endpoints.authorize import BROWSER_LIFE, refuse_parameters
+from idp.protocol.rules.logout import Channel, find_origin
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce
 from idp.protocol.services.sign_out import SignOut, SignOutPlan
@@ -23,6 +26,10 @@ from idp.sign_in.services.interactions import SIGN_OUT, Interactions
 
 KIND = SIGN_OUT
 MAX_BODY = 32_768
+ENDED = "ended"
+"""What a kept sign-out that is over holds: the lineage that ended. A question has the parameters of its request there."""
+
+NOTHING_KNOWN: dict[str, Any] = {"departments": [], "frames": [], "onward": False}
 
 
 class SignOutPage:
@@ -53,9 +60,8 @@ class SignOutPage:
         plan = await self._sign_out.plan(parameters, context.session_cookie)
         if isinstance(plan.decision, AskFirst):
             return await self._ask(context, parameters)
-        await self._sign_out.end(plan, context.request_id, Place(context.address, context.device))
-        _clear(context)
-        return RedirectResponse(plan.decision.return_url or "/signed-out", status_code=303)
+        page = await self._end(context, plan)
+        return RedirectResponse(page or _find_return(plan) or "/signed-out", status_code=303)
 
     async def submit(self, request: Request) -> Response:
         """Take the person's answer; a department's own POST is asked again by our GET, which has the cookies."""
@@ -76,16 +82,35 @@ class SignOutPage:
             return RedirectResponse(f"/stayed?i={quote(asking.id, safe='')}", status_code=303)
         plan = await self._sign_out.plan(json.loads(asking.request), context.session_cookie)
         await self._interactions.finish(asking, done=False)
-        await self._sign_out.end(plan, context.request_id, Place(context.address, context.device))
-        _clear(context)
+        page = await self._end(context, plan)
         return_url = _find_return(plan)
-        if not return_url:
-            return RedirectResponse("/signed-out", status_code=303)
+        if page or not return_url:
+            return RedirectResponse(page or "/signed-out", status_code=303)
         return self._pages.render(context, "returning.html", url=return_url, department=_name(plan, context))
 
     async def show_done(self, request: Request) -> Response:
-        """Say that the session is over."""
-        return self._pages.render(read_context(request), "signed_out.html", signed_out=True, back_url="", back_name="")
+        """Say that the session is over, and which departments know it by now; those that are told through the browser are told here."""
+        context = read_context(request)
+        try:
+            ended = await self._read(request.query_params.get("i", ""), context)
+            kept = json.loads(ended.request)
+            lineage, back_url = decode_base64url(kept[ENDED]), kept["return_url"]
+        except (Refusal, KeyError):
+            return self._pages.render(context, "signed_out.html", signed_out=True, back_url="", back_name="", **NOTHING_KNOWN)
+        tellings = await self._sign_out.look(lineage, context.request_id)
+        frames = [telling.front_address for telling in tellings if telling.front_address]
+        context.frame_sources = tuple(sorted({find_origin(frame) for frame in frames}))
+        chinese = context.language == "zh-CN"
+        return self._pages.render(
+            context,
+            "signed_out.html",
+            signed_out=True,
+            back_url=back_url,
+            back_name=ended.department if chinese else ended.department_en,
+            departments=[{"name": one.name if chinese else one.name_en, "state": one.state.value} for one in tellings],
+            frames=frames,
+            onward=bool(back_url and frames),
+        )
 
     async def show_stayed(self, request: Request) -> Response:
         """Say that nothing ended, and lead back to the department that asked."""
@@ -94,20 +119,44 @@ class SignOutPage:
         plan = await self._sign_out.plan(json.loads(asking.request), context.session_cookie)
         if not isinstance(plan.decision, AskFirst):
             return RedirectResponse("/signed-out", status_code=303)  # the session is over meanwhile
-        return self._pages.render(context, "signed_out.html", signed_out=False, back_url=_find_return(plan), back_name=_name(plan, context))
+        back_url, back_name = _find_return(plan), _name(plan, context)
+        return self._pages.render(context, "signed_out.html", signed_out=False, back_url=back_url, back_name=back_name, **NOTHING_KNOWN)
+
+    async def _end(self, context: RequestContext, plan: SignOutPlan) -> str:
+        """End the sign-in; return the address of the page that tells what became of it, "" where the browser may leave at once."""
+        tellings = await self._sign_out.end(plan, context.request_id, Place(context.address, context.device))
+        if context.session_cookie is not None:
+            context.set_cookie(context.cookie_names.clear(context.cookie_names.session))
+        return_url = _find_return(plan)
+        through_browser = any(telling.channel is Channel.FRONT for telling in tellings)
+        if plan.lineage is None or not tellings or (return_url and not through_browser):
+            return ""
+        ended = await self._interactions.begin(
+            KIND,
+            self._bind(context),
+            request=json.dumps({ENDED: encode_base64url(plan.lineage), "return_url": return_url}),
+            department=plan.client.name if plan.client is not None else "",
+            department_en=plan.client.name_en if plan.client is not None else "",
+            language=context.language,
+        )
+        return f"/signed-out?i={quote(ended.id, safe='')}"
 
     async def _read(self, interaction_id: str, context: RequestContext) -> Interaction:
         return (await self._interactions.read(interaction_id, context.browser_cookie, KIND)).interaction
 
     async def _ask(self, context: RequestContext, parameters: dict[str, str]) -> Response:
+        interaction = await self._interactions.begin(
+            KIND, self._bind(context), request=json.dumps(parameters), language=context.language, address=context.address
+        )
+        return self._pages.render(context, "sign_out.html", i=interaction.id, csrf=interaction.csrf)
+
+    def _bind(self, context: RequestContext) -> str:
+        """Return what this browser is known by in flows; one that has nothing gets it with this answer."""
         browser = context.browser_cookie
         if not browser or len(browser) > 64:
             browser = make_outward_id(self._random)
             context.set_cookie(context.cookie_names.set(context.cookie_names.browser, browser, BROWSER_LIFE))
-        interaction = await self._interactions.begin(
-            KIND, browser, request=json.dumps(parameters), language=context.language, address=context.address
-        )
-        return self._pages.render(context, "sign_out.html", i=interaction.id, csrf=interaction.csrf)
+        return browser
 
 
 def _find_return(plan: SignOutPlan) -> str:
@@ -120,8 +169,3 @@ def _name(plan: SignOutPlan, context: RequestContext) -> str:
     if plan.client is None:
         return ""
     return plan.client.name if context.language == "zh-CN" else plan.client.name_en
-
-
-def _clear(context: RequestContext) -> None:
-    if context.session_cookie is not None:
-        context.set_cookie(context.cookie_names.clear(context.cookie_names.session))

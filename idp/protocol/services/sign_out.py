@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from idp.kernel.audit_events import Place
 from idp.platform.database import Database
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.logout import Channel, Telling
 from idp.protocol.rules.sign_out_request import SignOutDecision, decide_sign_out
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import HintedToken, IdTokens
+from idp.protocol.services.logout_notices import LogoutNotices
 from idp.protocol.stores import subjects
 from idp.sign_in.services.sessions import Sessions
 
@@ -25,11 +27,14 @@ class SignOutPlan:
 class SignOut:
     """RP-initiated and own sign-out."""
 
-    def __init__(self, database: Database, directory: ClientDirectory, id_tokens: IdTokens, sessions: Sessions) -> None:
+    def __init__(
+        self, database: Database, directory: ClientDirectory, id_tokens: IdTokens, sessions: Sessions, notices: LogoutNotices
+    ) -> None:
         self._database = database
         self._directory = directory
         self._id_tokens = id_tokens
         self._sessions = sessions
+        self._notices = notices
 
     async def plan(self, parameters: Mapping[str, str], session_cookie: str | None) -> SignOutPlan:
         """Return what a sign-out request may do.
@@ -48,13 +53,25 @@ class SignOut:
         decision = decide_sign_out(parameters, client, hint.sid if hint is not None else None, sid)
         return SignOutPlan(decision, session.lineage, client)
 
-    async def end(self, plan: SignOutPlan, request_id: str, place: Place) -> None:
-        """End the sign-in, if there is one; every grant that lives with it ends at the same moment."""
+    async def end(self, plan: SignOutPlan, request_id: str, place: Place) -> list[Telling]:
+        """End the sign-in, if there is one; every grant that lives with it ends at the same moment.
+
+        Return the departments that know it, each with what becomes of telling it: none when there was no sign-in.
+        """
         if plan.lineage is None:
-            return
+            return []
         client_id = plan.client.client_id if plan.client is not None else None
         async with self._database.transaction() as tx:
             await self._sessions.end_lineage(tx, plan.lineage, "signed out", request_id=request_id, client_id=client_id, place=place)
+        return await self._notices.list_tellings(plan.lineage)
+
+    async def look(self, lineage: bytes, request_id: str) -> list[Telling]:
+        """Return what became of telling the departments of an ended sign-in, for the page that also shows their frames."""
+        tellings = await self._notices.list_tellings(lineage)
+        if any(telling.channel is Channel.FRONT for telling in tellings):
+            await self._notices.show(lineage, request_id)
+            return await self._notices.list_tellings(lineage)
+        return tellings
 
     async def _find_hinted(self, hint: HintedToken, client: Client) -> bytes | None:
         person_id = await subjects.find_person(self._database, hint.subject, client.sector_id)

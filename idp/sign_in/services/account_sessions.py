@@ -100,7 +100,7 @@ class AccountSessions:
 
     async def end_others_in(self, tx: Transaction, owner: Owner, reason: str, request_id: str, place: Place) -> int:
         """Do the same in the caller's transaction. Grants of sign-ins that are over long ago end too: they outlived them offline."""
-        number = await store.end_others(tx, owner.person_id, owner.session.lineage, self._clock(), reason)
+        number = await self._sessions.end_others(tx, owner.person_id, owner.session.lineage, reason, request_id)
         if number:
             event = AuditEvent(
                 Kind.SESSION_ENDED,

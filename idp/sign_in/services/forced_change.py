@@ -17,9 +17,9 @@ from idp.sign_in.services.account_notices import AccountNotices
 from idp.sign_in.services.account_sessions import EndGrants
 from idp.sign_in.services.flow_states import FlowState
 from idp.sign_in.services.interactions import Held, Interactions
+from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in_records import SignInRecords
 from idp.sign_in.services.visits import Visit
-from idp.sign_in.stores import account_sessions
 
 NOTICE = "password_changed"
 
@@ -34,6 +34,7 @@ class ForcedChange:
         self,
         database: Database,
         interactions: Interactions,
+        sessions: Sessions,
         people: People,
         passwords: Passwords,
         notices: AccountNotices,
@@ -43,6 +44,7 @@ class ForcedChange:
     ) -> None:
         self._database = database
         self._interactions = interactions
+        self._sessions = sessions
         self._people = people
         self._passwords = passwords
         self._notices = notices
@@ -87,7 +89,7 @@ class ForcedChange:
             await self._passwords.set(tx, person_id, verifier, now)
             await known_devices.forget(tx, person_id)
             lineage = own.lineage if own is not None else NO_LINEAGE
-            ended = await account_sessions.end_others(tx, person_id, lineage, self._clock(), PASSWORD_CHANGED)
+            ended = await self._sessions.end_others(tx, person_id, lineage, PASSWORD_CHANGED, visit.request_id)
             await self._end_grants(tx, person_id, lineage, PASSWORD_CHANGED, others=True)
             details: dict[str, Detail] = {"way": "forced", "sessions": ended}
             await self._records.record(tx, Kind.PASSWORD_CHANGED, person_id, held.interaction, visit, details)

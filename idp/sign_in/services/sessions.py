@@ -1,7 +1,9 @@
 """Decides when a browser session begins, is used and ends; its cookie is 256 random bits and only its hash is stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -43,6 +45,14 @@ class Opened:
     session: Session
 
 
+class TellDepartments(Protocol):
+    """Writes down, in the caller's transaction, that departments are to be told of ended sign-ins; the protocol gives it."""
+
+    async def __call__(self, tx: Transaction, person_id: UUID, lineages: Sequence[bytes], request_id: str = "") -> None:
+        """``lineages`` ended for good: nothing will ever go on under them."""
+        ...
+
+
 class Sessions:
     """Browser sessions."""
 
@@ -55,6 +65,7 @@ class Sessions:
         clock: Clock,
         random: Random,
         limits: Limits,
+        tell_departments: TellDepartments,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -63,6 +74,7 @@ class Sessions:
         self._clock = clock
         self._random = random
         self._limits = limits
+        self._tell_departments = tell_departments
 
     async def open(
         self,
@@ -98,6 +110,7 @@ class Sessions:
             if not same:
                 actor = f"person:{person_id}"
                 await self._record_end(tx, replaces.person_id, reason, 1, request_id, place=place, actor=actor)
+                await self._tell_departments(tx, replaces.person_id, [replaces.lineage], request_id)
         await sessions.add(tx, session, device_hash, self._seal_place(id_hash, place))
         return Opened(cookie, session)
 
@@ -161,17 +174,26 @@ class Sessions:
             return False
         person_id, number = ended
         await self._record_end(tx, person_id, reason, number, request_id, client_id, place)
+        await self._tell_departments(tx, person_id, [lineage], request_id)
         return True
+
+    async def end_others(self, tx: Transaction, person_id: UUID, lineage: bytes, reason: str, request_id: str = "") -> int:
+        """End every session of a person but those of ``lineage`` in the caller's transaction; return how many. The caller audits it."""
+        ended = await sessions.end_others(tx, person_id, lineage, self._clock(), reason)
+        if ended:
+            await self._tell_departments(tx, person_id, sorted(set(ended)), request_id)
+        return len(ended)
 
     async def has_ended(self, tx: Transaction, person_id: UUID) -> bool:
         """Tell whether any session of a person was ended by somebody, not merely replaced by a newer one of the same browser."""
         return await sessions.has_ended(tx, person_id)
 
     async def end_all(self, tx: Transaction, person_id: UUID, reason: str, request_id: str = "") -> list[bytes]:
-        """End every session of a person in the caller's transaction; return their hashes."""
+        """End every session of a person in the caller's transaction; return their lineages, one for each."""
         ended = await sessions.end_all(tx, person_id, self._clock(), reason)
         if ended:
             await self._record_end(tx, person_id, reason, len(ended), request_id)
+            await self._tell_departments(tx, person_id, sorted(set(ended)), request_id)
         return ended
 
     async def _record_end(

@@ -79,7 +79,7 @@ def build_ways_in(
             states,
             opening,
             FirstCodes(interactions, people, codes, phone_matches, attempts, afterwards, clock),
-            ForcedChange(database, interactions, people, passwords, notices, records, end_grants, clock),
+            ForcedChange(database, interactions, sessions, people, passwords, notices, records, end_grants, clock),
             records,
             clock,
         ),

@@ -1,10 +1,10 @@
-"""Decides how a person's own sessions are listed and ended all but one."""
+"""Decides how a person's own sessions are listed, and why one ended."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from idp.platform.database import Database, Transaction
+from idp.platform.database import Database
 
 LIST_SESSIONS = """
     SELECT id_hash, lineage, sealed_place, created_at, last_seen_at FROM sessions
@@ -13,10 +13,6 @@ LIST_SESSIONS = """
 """
 
 FIND_ENDED_REASON = "SELECT ended_reason FROM sessions WHERE id_hash = $1 AND ended_at IS NOT NULL"
-
-END_OTHER_SESSIONS = """
-    UPDATE sessions SET ended_at = $3, ended_reason = $4 WHERE person_id = $1 AND lineage <> $2 AND ended_at IS NULL RETURNING id_hash
-"""
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,3 @@ async def find_ended_reason(database: Database, id_hash: bytes) -> str | None:
     """Return why a session ended, None when it did not or never was."""
     rows = await database.fetch(FIND_ENDED_REASON, id_hash)
     return rows[0]["ended_reason"] if rows else None
-
-
-async def end_others(tx: Transaction, person_id: UUID, lineage: bytes, now: datetime, reason: str) -> int:
-    """End every session of a person but those of ``lineage``; return how many."""
-    return len(await tx.fetch(END_OTHER_SESSIONS, person_id, lineage, now, reason))

@@ -33,9 +33,12 @@ END_LINEAGE = """
 LIST_LINEAGES = "SELECT DISTINCT lineage FROM sessions WHERE person_id = $1 AND ended_at IS NULL AND expires_at > $2"
 
 END_SESSIONS_OF_PERSON = """
-    UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE person_id = $1 AND ended_at IS NULL RETURNING id_hash
+    UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE person_id = $1 AND ended_at IS NULL RETURNING lineage
 """
 
+END_OTHER_SESSIONS = """
+    UPDATE sessions SET ended_at = $3, ended_reason = $4 WHERE person_id = $1 AND lineage <> $2 AND ended_at IS NULL RETURNING lineage
+"""
 
 HAS_ENDED = """
     SELECT EXISTS (SELECT FROM sessions WHERE person_id = $1 AND ended_at IS NOT NULL AND ended_reason <> 'replaced')
@@ -88,9 +91,14 @@ async def list_lineages(database: Database, person_id: UUID, now: datetime) -> l
 
 
 async def end_all(tx: Transaction, person_id: UUID, now: datetime, reason: str) -> list[bytes]:
-    """End every session of a person; return their hashes."""
+    """End every session of a person; return their lineages, one for each."""
     rows = await tx.fetch(END_SESSIONS_OF_PERSON, person_id, now, reason)
-    return [row["id_hash"] for row in rows]
+    return [row["lineage"] for row in rows]
+
+
+async def end_others(tx: Transaction, person_id: UUID, lineage: bytes, now: datetime, reason: str) -> list[bytes]:
+    """End every session of a person but those of ``lineage``; return their lineages, one for each."""
+    return [row["lineage"] for row in await tx.fetch(END_OTHER_SESSIONS, person_id, lineage, now, reason)]
 
 
 def _read(row: Row) -> Session:

@@ -333,7 +333,7 @@ async def test_sign_out_never_returns_to_an_unregistered_address(provider: Provi
     web = Web(provider)
     web.client.cookies.update(cookies)
     page = await web.client.get("/sign-out?" + urlencode({"id_token_hint": hint, "post_logout_redirect_uri": uri}))
-    assert page.headers["location"] == "/signed-out"
+    assert urlsplit(page.headers["location"])[:3] == ("", "", "/signed-out")
 
 
 async def test_a_foreign_or_tampered_hint_asks_and_does_not_return(provider: Provider) -> None:
