@@ -133,7 +133,7 @@ def build_services(platform: Platform) -> Services:
     settings, clock, random = platform.settings, platform.clock, platform.random
     database, data_keys, audit = platform.database, platform.data_keys, platform.audit_log
     metrics = Metrics()
-    ledger = Ledger(database, metrics.count_flush)
+    ledger = Ledger(database, metrics.count_flush, metrics.count_refused_entry)
     platform.sources.add_observer(make_observer(metrics.count_question, metrics.count_breaker_opening, get_logger("idp.sources")))
     passwords = Passwords(database, PasswordHashing(settings.sign_in.hash_threads, settings.sign_in.hash_queue, random))
     limits = SessionLimits(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from idp.platform.audit_log import PreparedEvent
-from idp.platform.database import Database
+from idp.platform.database import Database, DatabaseUnavailable
 from idp.platform.ledger_statements import (
     EVENT_TYPES,
     GRANT_TYPES,
@@ -26,6 +26,13 @@ from idp.platform.ledger_statements import (
 )
 
 MAX_BATCH = SIZES[-1]
+
+MOST_WAITING = 1_024
+"""Entries that wait for a flush; who comes when so many do is refused at once, because they would wait for longer than anybody does."""
+
+
+class LedgerFull(DatabaseUnavailable):
+    """The database does not keep up: nothing was written, and the answer is 503 with Retry-After."""
 
 
 class GrantRow(NamedTuple):
@@ -49,11 +56,15 @@ class GrantRow(NamedTuple):
 
 
 class Rotation(NamedTuple):
-    """One use of a refresh token: the grant's generation grows if it still is ``generation``."""
+    """One use of a refresh token: the grant's generation grows if it still is ``generation``.
+
+    ``signed_by``: the keys that sign its new tokens, as in GrantRow; None leaves what the grant says.
+    """
 
     grant_id: UUID
     generation: int
     at: datetime
+    signed_by: str | None = None
 
 
 Write = GrantRow | Rotation | None
@@ -81,18 +92,32 @@ TOUCH_SESSIONS = """
 class Ledger:
     """Group commit of grant redemptions, rotations, session touches and the audit rows that need no other SQL.
 
-    ``on_flush(rows, seconds, failed=…)`` is told of every flush.
+    ``on_flush(rows, seconds, failed=…)`` is told of every flush, ``on_full()`` of every entry refused because ``most_waiting`` wait.
     """
 
-    def __init__(self, database: Database, on_flush: Callable[..., None] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        on_flush: Callable[..., None] | None = None,
+        on_full: Callable[[], None] | None = None,
+        *,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
         self._database = database
         self._on_flush = on_flush
+        self._on_full = on_full
+        self._most_waiting = most_waiting
         self._pending: list[_Entry] = []
         self._touches: dict[bytes, datetime] = {}
         self._flying: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many entries wait for a flush, without those in flight."""
+        return len(self._pending)
+
     async def record(self, event: PreparedEvent) -> None:
-        """Write one audit row; returns when it is durable."""
+        """Write one audit row; returns when it is durable. Raises LedgerFull, as all that enters something does."""
         await self._enter(None, event)
 
     async def redeem(self, grant: GrantRow, event: PreparedEvent) -> bool:
@@ -114,6 +139,10 @@ class Ledger:
             await asyncio.wait([self._flying])
 
     def _enter(self, write: Write, event: PreparedEvent) -> asyncio.Future[bool]:
+        if len(self._pending) >= self._most_waiting:
+            if self._on_full is not None:
+                self._on_full()
+            raise LedgerFull("too many entries wait for the database")
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._pending.append(_Entry(write, event, done))
         self._start()

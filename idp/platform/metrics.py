@@ -1,5 +1,8 @@
 """Decides what is measured: a closed list of counters and histograms, whose labels never name a person and stay few."""
 
+import asyncio
+import contextlib
+from bisect import bisect_left
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -13,6 +16,33 @@ REQUEST_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FLUSH_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
 FLUSH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
+KEPT_SECONDS = 1.0
+"""Answered requests are kept as plain numbers for this long: counting one in the library costs as much as a third of a short answer."""
+
+
+class _Answered:
+    """Requests of one method, route and status that the library does not know yet."""
+
+    __slots__ = ("_of_route", "_requests", "buckets", "count", "seconds")
+
+    def __init__(self, requests: Counter, of_route: Histogram) -> None:
+        self._requests = requests
+        self._of_route = of_route
+        self.count = 0
+        self.seconds = 0.0
+        self.buckets = [0] * (len(REQUEST_SECONDS) + 1)
+
+    def put_away(self) -> None:
+        """Tell the library. Its histogram takes one observation at a time; what it does with each is done here with their sum."""
+        if not self.count:
+            return
+        self._requests.inc(self.count)
+        self._of_route._sum.inc(self.seconds)
+        for bucket, count in zip(self._of_route._buckets, self.buckets, strict=True):
+            if count:
+                bucket.inc(count)
+        self.count, self.seconds, self.buckets = 0, 0.0, [0] * len(self.buckets)
+
 
 class Metrics:
     """The measurements of one process. Labels are route names, not paths: an unknown path is ``other``."""
@@ -24,6 +54,10 @@ class Metrics:
             "idp_http_request_seconds", "Seconds until the answer was sent.", ("route",), buckets=REQUEST_SECONDS, registry=self.registry
         )
         self.flushes = Counter("idp_ledger_flushes", "Flushes of the ledger.", ("result",), registry=self.registry)
+        self.entries_refused = Counter("idp_ledger_refused", "Entries refused because too many waited.", registry=self.registry)
+        self.passwords_refused = Counter(
+            "idp_passwords_refused", "Passwords that were not compared for lack of time.", ("reason",), registry=self.registry
+        )
         self.flush_rows = Histogram("idp_ledger_flush_rows", "Rows in a flush.", buckets=FLUSH_ROWS, registry=self.registry)
         self.flush_seconds = Histogram("idp_ledger_flush_seconds", "Seconds of a flush.", buckets=FLUSH_SECONDS, registry=self.registry)
         questions = ("source", "kind", "result", "reason")
@@ -32,23 +66,45 @@ class Metrics:
             "idp_source_seconds", "Seconds of a question.", ("source",), buckets=REQUEST_SECONDS, registry=self.registry
         )
         self.openings = Counter("idp_source_breaker_openings", "Authorities left alone.", ("source",), registry=self.registry)
-        self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._answered: dict[tuple[str, str, int], _Answered] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Record one answered request; ``route`` is a name of the routing table."""
-        # Looking labels up costs five times as much as counting.
-        bound = self._bound.get((method, route, status))
-        if bound is None:
-            bound = self.requests.labels(method, route, str(status)), self.request_seconds.labels(route)
-            self._bound[method, route, status] = bound
-        bound[0].inc()
-        bound[1].observe(seconds)
+        """Record one answered request; ``route`` is a name of the routing table. Whoever asks within KEPT_SECONDS may not see it yet."""
+        key = (method, route, status)
+        answered = self._answered.get(key)
+        if answered is None:
+            answered = _Answered(self.requests.labels(method, route, str(status)), self.request_seconds.labels(route))
+            self._answered[key] = answered
+        answered.count += 1
+        answered.seconds += seconds
+        answered.buckets[bisect_left(REQUEST_SECONDS, seconds)] += 1
+        if self._timer is None:
+            # Without a loop, as in a command, whoever reads the numbers puts them away.
+            with contextlib.suppress(RuntimeError):
+                self._timer = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._put_away)
+
+    def _put_away(self) -> None:
+        self._timer = None
+        self._tell()
+
+    def _tell(self) -> None:
+        for answered in self._answered.values():
+            answered.put_away()
 
     def count_flush(self, rows: int, seconds: float, *, failed: bool = False) -> None:
         """Record one flush of the ledger."""
         self.flushes.labels("failed" if failed else "written").inc()
         self.flush_rows.observe(rows)
         self.flush_seconds.observe(seconds)
+
+    def count_refused_entry(self) -> None:
+        """Record that the ledger was full."""
+        self.entries_refused.inc()
+
+    def count_refused_password(self, reason: str) -> None:
+        """Record that a password was not compared; ``reason`` is a word of the password queue."""
+        self.passwords_refused.labels(reason).inc()
 
     def count_question(self, source: str, kind: str, result: str, reason: str, seconds: float) -> None:
         """Record one question to an authority; ``reason`` says why it was unavailable."""
@@ -61,6 +117,7 @@ class Metrics:
 
     def write_exposition(self, shared_folder: Path | None = None) -> bytes:
         """Return the exposition: of this process, or of every worker that shares ``shared_folder`` (PROMETHEUS_MULTIPROC_DIR)."""
+        self._tell()
         if shared_folder is None:
             return generate_latest(self.registry)
         registry = CollectorRegistry()

@@ -12,7 +12,7 @@ from idp.kernel.clock import Random
 from idp.kernel.ids import make_uuid7
 from idp.platform.audit_log import AuditLog, PreparedEvent
 from idp.platform.database import Database, DatabaseUnavailable, Row
-from idp.platform.ledger import GrantRow, Ledger, Rotation
+from idp.platform.ledger import GrantRow, Ledger, LedgerFull, Rotation
 from idp.platform.reads import BatchedRead
 from keys import DataKeys
 from tests.support.clocks import ManualClock
@@ -126,6 +126,36 @@ async def test_a_failed_flush_is_a_failed_answer_for_everyone_in_it(house: House
     assert all(failed for _, failed in house.flushes)
     await house.ledger.record(house.event("failed"))
     assert await house.count("audit_events", "failed") == 1
+
+
+async def test_while_the_database_is_slow_a_bounded_number_waits_and_the_rest_is_told_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[None] = []
+    ledger = Ledger(house.database, on_full=lambda: refused.append(None), most_waiting=10)
+    write, slow = house.database.write, asyncio.Event()
+
+    async def wait_and_write(statement: str, *arguments: object) -> list[Row]:
+        await slow.wait()
+        return await write(statement, *arguments)
+
+    monkeypatch.setattr(house.database, "write", wait_and_write)
+    first = asyncio.ensure_future(ledger.record(house.event("full")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = [asyncio.ensure_future(ledger.record(house.event("full"))) for _ in range(10)]
+    await asyncio.sleep(0)
+    assert ledger.waiting == 10
+    for _ in range(3):
+        with pytest.raises(LedgerFull):
+            await ledger.record(house.event("full"))
+    with pytest.raises(LedgerFull):
+        await ledger.redeem(house.grant("full"), house.event("full"))
+    slow.set()
+    await asyncio.gather(first, *waiting)
+    await ledger.record(house.event("full"))
+    assert (await house.count("grants", "full"), await house.count("audit_events", "full")) == (0, 12)
+    assert len(refused) == 4
 
 
 async def test_a_caller_who_leaves_does_not_stop_the_others(house: House) -> None:

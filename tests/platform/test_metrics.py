@@ -1,5 +1,10 @@
 """Measurements come out in Prometheus' text format, and two processes' worth never share state by accident."""
 
+import asyncio
+
+import pytest
+
+from idp.platform import metrics as metrics_module
 from idp.platform.metrics import CONTENT_TYPE, Metrics
 
 
@@ -26,3 +31,29 @@ def test_two_metrics_share_nothing() -> None:
     first, second = Metrics(), Metrics()
     first.count_request("GET", "/token", 200, 0.1)
     assert "/token" not in second.write_exposition().decode()
+
+
+async def test_requests_are_kept_for_a_second_and_counted_as_the_library_would() -> None:
+    ours, theirs = Metrics(), Metrics()
+    for seconds in (0.001, 0.002, 0.0021, 0.3, 9.0):
+        ours.count_request("GET", "/userinfo", 200, seconds)
+        theirs.requests.labels("GET", "/userinfo", "200").inc()
+        theirs.request_seconds.labels("/userinfo").observe(seconds)
+
+    def read(metrics: Metrics) -> list[str]:
+        return [line for line in metrics.write_exposition().decode().splitlines() if line.startswith("idp_http") and "created" not in line]
+
+    assert read(ours) == read(theirs)
+    assert read(ours) == read(theirs), "what was put away is not counted twice"
+
+
+async def test_nobody_has_to_ask_for_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_module, "KEPT_SECONDS", 0.01)
+    metrics = Metrics()
+    metrics.count_request("GET", "/token", 200, 0.001)
+    assert metrics.requests.labels("GET", "/token", "200")._value.get() == 0
+    await asyncio.sleep(0.05)
+    assert metrics.requests.labels("GET", "/token", "200")._value.get() == 1
+    metrics.count_request("GET", "/token", 200, 0.001)
+    await asyncio.sleep(0.05)
+    assert metrics.requests.labels("GET", "/token", "200")._value.get() == 2
