@@ -14,9 +14,12 @@ class Refusal(Exception):
         self.facts = facts
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class ProtocolError(Exception):
-    """An OAuth 2.0 error (RFC 6749 §4.1.2.1, §5.2): wire code, public description, private hint."""
+    """An OAuth 2.0 error (RFC 6749 §4.1.2.1, §5.2): wire code, public description, private hint.
+
+    Not frozen: a context manager that an error leaves through sets its traceback.
+    """
 
     error: str
     description: str

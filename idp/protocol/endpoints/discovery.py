@@ -19,8 +19,9 @@ HEADERS = ((b"cache-control", b"public, max-age=%d" % MAX_AGE), (b"access-contro
 class DiscoveryEndpoint:
     """``GET /.well-known/openid-configuration`` and its OAuth twin (RFC 8414)."""
 
-    def __init__(self, issuer: str, ring: CurrentRing) -> None:
+    def __init__(self, issuer: str, ring: CurrentRing, *, registration: bool = False) -> None:
         self._issuer = issuer
+        self._registration = registration
         self._ring = ring
         self._made: tuple[tuple[str, ...], bytes] | None = None
 
@@ -29,7 +30,7 @@ class DiscoveryEndpoint:
         refuse_other_methods(scope)
         algorithms = self._ring.algorithms
         if self._made is None or self._made[0] != algorithms:
-            body = json.dumps(describe_provider(self._issuer, algorithms), separators=(",", ":")).encode()
+            body = json.dumps(describe_provider(self._issuer, algorithms, registration=self._registration), separators=(",", ":")).encode()
             self._made = (algorithms, body)
         await send_json(send, 200, self._made[1], HEADERS)
 

@@ -10,6 +10,7 @@ from idp.protocol.rules.algorithms import SECRET_SIGNING
 from idp.protocol.rules.client import LOOPBACK_HOSTS, ApplicationType, AuthMethod, BadRegistration, Client, GrantType
 from idp.protocol.rules.client_metadata import DeliveryMode
 from idp.protocol.rules.registration_metadata import MAX_ADDRESS, METADATA, Kind
+from idp.protocol.rules.resources import is_resource
 from idp.protocol.rules.scopes import SCOPES
 
 SECRET_METHODS: Final = frozenset({AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST, AuthMethod.SECRET_JWT})
@@ -78,6 +79,8 @@ def _check_addresses(client: Client) -> None:
         held = getattr(client if row.part is None else getattr(client, row.part), row.field)
         for uri in (held,) if isinstance(held, str) else held or ():
             _check_address(row.name, uri, client.application_type)
+    if not all(is_resource(resource) for resource in client.resources):
+        raise BadRegistration("resources", "absolute URIs without a fragment")
     origins = {_find_origin(uri) for uri in client.redirect_uris}
     there = client.logout.frontchannel_logout_uri
     if there is not None and _find_origin(there) not in origins:
@@ -102,8 +105,6 @@ def _check_address(name: str, uri: str, application_type: ApplicationType) -> No
     returns = name in ("redirect_uris", "post_logout_redirect_uris")
     if returns and "." in parts.scheme and application_type is ApplicationType.NATIVE:
         return  # RFC 8252 §7.1
-    if name == "resources" and parts.scheme == "urn":
-        return
     private = ", or for a native application a private-use scheme" if returns else ""
     raise BadRegistration(name, f"https, or http on a loopback address{private}")
 

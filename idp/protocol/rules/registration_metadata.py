@@ -88,7 +88,7 @@ def _list_rows() -> Iterable[Metadata]:
     yield Metadata("id_token_signed_response_alg", "id_token_algorithm", choices=ID_TOKEN_ALGORITHMS)
     yield Metadata("entitlements", "entitlements", Kind.ENTITLEMENTS, own=False)
     yield Metadata("minimum_acr", "minimum_acr", choices=tuple(Acr), parse=Acr, own=False)
-    yield Metadata("resources", "resources", addresses, own=False)
+    yield Metadata("resources", "resources", texts, longest=500, own=False)
     yield Metadata("requires_pkce", "requires_pkce", boolean, own=False)
     yield Metadata("keeps_secret", "keeps_secret", boolean, own=False)
     yield Metadata("profile", "profile", choices=tuple(Profile), parse=Profile)
@@ -113,6 +113,7 @@ def _list_rows() -> Iterable[Metadata]:
     yield _of("requests", "default_max_age", Kind.NUMBER)
     yield _of("requests", "default_acr_values", texts, tuple(Acr))
     yield _of("requests", "authorization_details_types", texts)
+    yield Metadata("allowed_resources", "allowed_resources", addresses, "requests", own=False)
 
     for answer in ("id_token", "userinfo", "authorization"):
         if answer != "id_token":

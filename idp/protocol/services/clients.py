@@ -10,6 +10,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.protocol.rules.client import NO_SECTOR, AuthMethod, BadRegistration, Client, renew_versions
 from idp.protocol.rules.client_checks import SECRET_METHODS, check_client
+from idp.protocol.rules.client_status import CLIENT_TRANSITIONS, ClientEvent, ClientStatus
 from idp.protocol.stores import clients as store
 from keys import Mac, Sealer, Unsealable, row_aad
 
@@ -73,6 +74,16 @@ class Clients:
             details["changed"] = changed
         await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
         return secret
+
+    async def move(self, tx: Transaction, client: Client, event: ClientEvent, *, actor: str) -> Client:
+        """Lead a client that was read before to where ``event`` leads and return it. Raises IllegalTransition, ClientMoved."""
+        after = CLIENT_TRANSITIONS.follow(ClientStatus(client.status), event)
+        was_live = event is ClientEvent.SUSPEND and client.status == ClientStatus.LIVE
+        moved = replace(client, status=after.value, resumes=ClientStatus.LIVE.value if was_live else "")
+        await self._write(tx, moved)
+        details: dict[str, Detail] = {"status": moved.status, "version": client.version + 1, "event": event.value}
+        await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
+        return replace(moved, version=client.version + 1)
 
     async def rotate_secret(self, tx: Transaction, client: Client, overlap: timedelta, *, actor: str) -> str:
         """Give a client a new secret, shown once; the one before counts for ``overlap`` more. Raises BadRegistration, ClientMoved."""

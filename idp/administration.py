@@ -1,0 +1,34 @@
+"""Decides what clients are registered and administered by: their own registration, as far as the settings let them."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from idp.composition import Platform, SettingRefused
+from idp.protocol.endpoints.registration import RegistrationEndpoint
+from idp.protocol.rules.dynamic_registration import RegistrationMode
+from idp.protocol.services.clients import Clients
+from idp.protocol.services.dynamic_registration import DynamicRegistration, RegistrationRules
+from idp.protocol.services.software_statements import SoftwareStatements, UnusableIssuer, read_issuers
+
+
+def build_clients(platform: Platform) -> Clients:
+    """Return what registers and changes clients."""
+    secrets, sealer = platform.data_keys.mac("client_secrets"), platform.data_keys.sealer("client_secrets")
+    return Clients(secrets, sealer, platform.audit_log, platform.clock, platform.random)
+
+
+def build_registration(platform: Platform, clients: Clients) -> Sequence[BaseRoute]:
+    """Return where clients register themselves; nothing where the settings do not let them. Raises SettingRefused."""
+    chosen = platform.settings.client_registration
+    if chosen.mode == RegistrationMode.OFF:
+        return ()
+    try:
+        statements = SoftwareStatements(read_issuers(chosen.statement_issuers), platform.clock)
+    except UnusableIssuer as error:
+        raise SettingRefused(f"client_registration.statement_issuers: {error}") from None
+    rules = RegistrationRules(RegistrationMode(chosen.mode), chosen.requires_pkce, chosen.attempts_per_network_and_hour)
+    registration = DynamicRegistration(
+        platform.database, clients, platform.transients, platform.fetcher, statements, rules, platform.clock, platform.random
+    )
+    return RegistrationEndpoint(registration, platform.settings.server.issuer).routes()

@@ -1,0 +1,121 @@
+"""Decides what a client that registers itself may say, what it gets where it says nothing, and what it is told (RFC 7591 §2, §3.2)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from idp.kernel.json_text import Json
+from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Client, GrantType
+from idp.protocol.rules.registration_metadata import METADATA, OWN, REQUIRED, change_client, list_metadata
+from idp.protocol.rules.scopes import SCOPES
+
+DEFAULT_ID_TOKEN_ALGORITHM: Final = "RS256"  # noqa: S105 - what OpenID Connect Registration §2 promises where a client says nothing
+
+RESPONSE_TYPES: Final = ("code",)
+NOT_OURS_TO_CHANGE: Final = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+"""What an update may not hold (RFC 7592 §2.2)."""
+
+
+class RegistrationMode(StrEnum):
+    """Who may register a client: nobody, whoever holds an initial access token or a software statement, anybody."""
+
+    OFF = "off"
+    TOKEN = "token"  # noqa: S105
+    OPEN = "open"
+
+
+def read_registration(document: Mapping[str, Json], base: Client, requires_pkce: bool) -> Client:
+    """Return ``base`` with the metadata of a registration; what the document leaves out has the specification's default.
+
+    Metadata that we do not know, or that are the operator's, are ignored (RFC 7591 §2). ``requires_pkce`` is for those that could do
+    without. Raises BadRegistration.
+    """
+    said = {name: value for name, value in document.items() if value is not None}
+    _check_types(said)
+    wanted: dict[str, object] = dict.fromkeys(OWN - REQUIRED)
+    wanted.update({name: value for name, value in said.items() if name in OWN})
+    wanted.setdefault("client_name", base.client_id)
+    wanted["id_token_signed_response_alg"] = wanted["id_token_signed_response_alg"] or DEFAULT_ID_TOKEN_ALGORITHM
+    wanted["scope"] = _choose_scopes(said)
+    client = change_client(base, wanted, OWN)
+    could = client.auth_method is not AuthMethod.NONE and client.application_type is ApplicationType.WEB
+    client = replace(client, name_en=client.name_en or client.name, requires_pkce=requires_pkce or not could)
+    sector = find_sector(client)
+    return client if sector == client.sector else change_client(client, {"sector": sector})
+
+
+def find_sector(client: Client) -> str:
+    """Return the sector of a client that registered itself: the host it is reached at (OpenID Connect Core §8.1), else itself.
+
+    Raises BadRegistration where there are several hosts and no ``sector_identifier_uri`` to join them.
+    """
+    if client.sector_identifier_uri is not None:
+        return f"host:{_find_host(client.sector_identifier_uri)}"[:100]
+    hosts = {_find_host(uri) for uri in client.redirect_uris}
+    if len(hosts) > 1:
+        raise BadRegistration("sector_identifier_uri", "redirect URIs of several hosts need one")
+    host = next(iter(hosts), "")
+    return f"host:{host}"[:100] if host else f"client:{client.client_id}"
+
+
+def check_sector_document(client: Client, document: object) -> None:
+    """Raise BadRegistration unless the document at ``sector_identifier_uri`` lists every redirect URI (Registration §5)."""
+    if not isinstance(document, list) or not set(client.redirect_uris) <= {uri for uri in document if isinstance(uri, str)}:
+        raise BadRegistration("sector_identifier_uri", "what is there is no JSON list with all redirect URIs")
+
+
+def check_update(document: Mapping[str, Json], client_id: str) -> None:
+    """Raise BadRegistration for an update that is for another client or holds what only we say (RFC 7592 §2.2)."""
+    if document.get("client_id") != client_id:
+        raise BadRegistration("client_id", "the id of this client")
+    for name in NOT_OURS_TO_CHANGE:
+        if name in document:
+            raise BadRegistration(name, "is not part of an update")
+
+
+def describe_registration(client: Client) -> dict[str, Any]:
+    """Return the metadata that a client is told of itself (RFC 7591 §3.2.1)."""
+    told = {name: value for name, value in list_metadata(client).items() if name in METADATA and METADATA[name].own}
+    coded = GrantType.AUTHORIZATION_CODE in client.grant_types
+    return {
+        "client_id": client.client_id,
+        **told,
+        "scope": " ".join((*(("openid",) if coded else ()), *client.scopes)),
+        "response_types": list(RESPONSE_TYPES) if coded else [],
+        "subject_type": "pairwise",
+    }
+
+
+def _check_types(said: Mapping[str, Json]) -> None:
+    if said.get("subject_type", "pairwise") != "pairwise":
+        raise BadRegistration("subject_type", "pairwise")
+    grants = said.get("grant_types", [GrantType.AUTHORIZATION_CODE.value])
+    coded = isinstance(grants, list) and GrantType.AUTHORIZATION_CODE.value in grants
+    types = said.get("response_types", list(RESPONSE_TYPES) if coded else [])
+    if not isinstance(types, list) or not all(kind in RESPONSE_TYPES for kind in types):
+        raise BadRegistration("response_types", "code")
+    if bool(types) is not coded:
+        raise BadRegistration("response_types", "code goes with the grant type authorization_code, and neither without the other")
+
+
+def _choose_scopes(said: Mapping[str, Json]) -> str | None:
+    """Return the scopes that exist of those asked for; all but offline access where nothing is asked (RFC 7591 §2)."""
+    asked = said.get("scope")
+    if asked is None:
+        grants = said.get("grant_types")
+        offline = isinstance(grants, list) and GrantType.REFRESH_TOKEN.value in grants
+        return " ".join(name for name in SCOPES if offline or name != "offline_access")
+    if not isinstance(asked, str):
+        raise BadRegistration("scope", "a text")
+    return " ".join(dict.fromkeys(name for name in asked.split(" ") if name in SCOPES)) or None
+
+
+def _find_host(uri: str) -> str:
+    """Return the host of a public address; a loopback one or a scheme of one's own is the same for everybody, so it joins nobody."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return ""  # refused a little later, by name
+    return (parts.hostname or "") if parts.scheme == "https" else ""

@@ -1,0 +1,217 @@
+"""Decides how a client registers itself and looks after its registration: always as sandbox, never beyond (RFC 7591, RFC 7592)."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from idp.authenticators.rules.throttling import name_network
+from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.clock import Clock, Random
+from idp.kernel.errors import ProtocolError
+from idp.kernel.ids import make_outward_id
+from idp.kernel.json_text import Json, parse_json
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database, Transaction
+from idp.platform.fetching import Fetcher, FetchFailed
+from idp.platform.transients import Transients
+from idp.protocol.rules.client import BadRegistration, Client
+from idp.protocol.rules.client_checks import check_client
+from idp.protocol.rules.client_status import ClientEvent, ClientStatus
+from idp.protocol.rules.dynamic_registration import RegistrationMode, check_sector_document, check_update, read_registration
+from idp.protocol.services.clients import ClientMoved, Clients
+from idp.protocol.services.software_statements import SoftwareStatements
+from idp.protocol.stores import registration_tokens as store
+
+COUNTED = "client_registrations"
+WINDOW = 3600.0
+SECTOR_SIZE = 64 * 1024
+LONGEST_TOKEN_LIFE = timedelta(days=366)
+
+
+@dataclass(frozen=True)
+class RegistrationRules:
+    """What the operator set: who may register, whether clients may go without PKCE, how many attempts one network has in an hour."""
+
+    mode: RegistrationMode
+    requires_pkce: bool
+    per_network: int
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A client as it is told to itself: its management token, its secret where one was just made, and when it was registered."""
+
+    client: Client
+    token: str
+    secret: str | None
+    issued_at: datetime
+    statement: str | None = None
+
+
+class DynamicRegistration:
+    """``/connect/register`` and ``/connect/register/{client_id}``."""
+
+    def __init__(
+        self,
+        database: Database,
+        clients: Clients,
+        transients: Transients,
+        fetcher: Fetcher,
+        statements: SoftwareStatements,
+        rules: RegistrationRules,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._database = database
+        self._clients = clients
+        self._transients = transients
+        self._fetcher = fetcher
+        self._statements = statements
+        self._rules = rules
+        self._clock = clock
+        self._random = random
+
+    async def register(self, document: Mapping[str, Json], token: str | None, address: str) -> Registered:
+        """Register a client. Raises ProtocolError: ``invalid_token``, and the errors of RFC 7591 §3.2.2."""
+        await self._count(address)
+        actor, said, statement = "registration", dict(document), document.get("software_statement")
+        if token is not None:
+            async with self._database.transaction() as tx:
+                actor = f"token:{_need(await store.find_initial(tx, _hash(token), self._clock()))}"
+        if statement is not None:
+            issuer, vouched = self._statements.read(statement)
+            said |= vouched  # what the issuer vouches for comes before what the client says (RFC 7591 §2.3)
+            actor = actor if token is not None else f"statement:{issuer}"[:100]
+        if token is None and statement is None and self._rules.mode is not RegistrationMode.OPEN:
+            raise _refuse_token("no initial access token")
+        client = await self._read(said, Client(make_outward_id(self._random), ""))
+        management = make_outward_id(self._random, 32)
+        async with self._database.transaction() as tx:
+            if token is not None:
+                _need(await store.spend_initial(tx, _hash(token), self._clock()))
+            try:
+                secret = await self._clients.add(tx, client, actor=actor)
+            except BadRegistration as error:
+                raise _explain(error) from None
+            await store.set_management(tx, client.client_id, _hash(management))
+        return Registered(client, management, secret, self._clock(), statement if isinstance(statement, str) else None)
+
+    async def read(self, client_id: str, token: str | None, address: str) -> Registered:
+        """Return a client's registration. Raises ProtocolError ``invalid_token``."""
+        await self._count(address)
+        async with self._database.transaction() as tx:
+            client, issued_at = await self._find(tx, client_id, token)
+        return Registered(client, token or "", None, issued_at)
+
+    async def replace(self, client_id: str, token: str | None, document: Mapping[str, Json], address: str) -> Registered:
+        """Replace all of a client's metadata by those of the document (RFC 7592 §2.2); what it leaves out has the default again.
+
+        A secret comes with the answer only when the client now authenticates with one and had none of that kind.
+        """
+        await self._count(address)
+        async with self._database.transaction() as tx:
+            known, issued_at = await self._find(tx, client_id, token)
+        _need_sandbox(known)
+        try:
+            check_update(document, client_id)
+        except BadRegistration as error:
+            raise _explain(error) from None
+        offered = document.get("client_secret")
+        if offered is not None and not (isinstance(offered, str) and self._clients.is_secret(known, offered)):
+            raise ProtocolError("invalid_client_metadata", "client_secret: a client does not choose its own.", redirectable=False)
+        client = await self._read(document, known)
+        try:
+            async with self._database.transaction() as tx:
+                secret = await self._clients.replace(tx, client, actor=f"client:{client_id}", changed="registration")
+        except BadRegistration as error:
+            raise _explain(error) from None
+        except ClientMoved:
+            raise ProtocolError("invalid_request", "The registration was changed meanwhile; read it again.", redirectable=False) from None
+        return Registered(client, token or "", secret, issued_at)
+
+    async def remove(self, client_id: str, token: str | None, address: str) -> None:
+        """Retire a client; its tokens end with it (RFC 7592 §2.3)."""
+        await self._count(address)
+        async with self._database.transaction() as tx:
+            client, _ = await self._find(tx, client_id, token)
+            _need_sandbox(client)
+            await self._clients.move(tx, client, ClientEvent.RETIRE, actor=f"client:{client_id}")
+            await store.set_management(tx, client_id, None)
+
+    async def _read(self, document: Mapping[str, Json], base: Client) -> Client:
+        try:
+            client = read_registration(document, base, self._rules.requires_pkce)
+            check_client(client)
+            if client.sector_identifier_uri is not None:
+                check_sector_document(client, await self._fetch(client.sector_identifier_uri))
+        except BadRegistration as error:
+            raise _explain(error) from None
+        return client
+
+    async def _fetch(self, address: str) -> Json:
+        try:
+            body = await self._fetcher.read(address, content_types=("application/json",), size=SECTOR_SIZE)
+            return parse_json(body.decode(), SECTOR_SIZE)
+        except FetchFailed as failed:
+            raise BadRegistration("sector_identifier_uri", f"could not be read: {failed.reason}") from None
+        except ValueError:
+            raise BadRegistration("sector_identifier_uri", "what is there is no JSON list with all redirect URIs") from None
+
+    async def _find(self, tx: Transaction, client_id: str, token: str | None) -> tuple[Client, datetime]:
+        found = await store.read_management(tx, client_id[:64])
+        client = await self._clients.read(tx, client_id[:64]) if found is not None else None
+        kept, issued_at = found or (None, self._clock())
+        if token is None or client is None or kept is None or not hmac.compare_digest(kept, _hash(token)):
+            raise _refuse_token("management token")
+        return client, issued_at
+
+    async def _count(self, address: str) -> None:
+        counted = await self._transients.count(COUNTED, name_network(address), WINDOW)
+        if counted.number > self._rules.per_network:
+            raise ProtocolError("temporarily_unavailable", "Too many requests from this network; try again in an hour.", redirectable=False)
+
+
+class InitialTokens:
+    """Issues what lets somebody register clients by themselves."""
+
+    def __init__(self, audit: AuditLog, clock: Clock, random: Random) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._random = random
+
+    async def issue(self, tx: Transaction, label: str, uses: int, life: timedelta, *, actor: str) -> str:
+        """Return a new initial access token, shown once. ``label`` is kept in the audit of what is registered with it."""
+        if uses < 1 or not timedelta(0) < life <= LONGEST_TOKEN_LIFE:
+            raise ValueError("at least one use, and an end within a year")
+        token, now = make_outward_id(self._random, 32), self._clock()
+        await store.add_initial(tx, _hash(token), label, uses, now + life, actor, now)
+        details: dict[str, str | int | bool | None] = {"label": label, "uses": uses, "seconds": int(life.total_seconds())}
+        await self._audit.record(tx, AuditEvent(Kind.REGISTRATION_TOKEN_ISSUED, actor=actor, details=details))
+        return token
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _need(label: str | None) -> str:
+    if label is None:
+        raise _refuse_token("initial access token")
+    return label
+
+
+def _need_sandbox(client: Client) -> None:
+    if client.status != ClientStatus.SANDBOX:
+        raise ProtocolError("insufficient_scope", "What is no longer in the sandbox is changed by the operator.", redirectable=False)
+
+
+def _refuse_token(hint: str) -> ProtocolError:
+    return ProtocolError("invalid_token", "The registration token is not valid.", hint, redirectable=False)
+
+
+def _explain(error: BadRegistration) -> ProtocolError:
+    if error.field == "redirect_uris":
+        return ProtocolError("invalid_redirect_uri", f"redirect_uris: {error.reason}.", redirectable=False)
+    return ProtocolError("invalid_client_metadata", f"{error.field}: {error.reason}.", redirectable=False)

@@ -1,0 +1,66 @@
+"""Decides what a software statement says: nothing, until an issuer that the operator trusts has signed it (RFC 7591 §2.3)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from idp.kernel.clock import Clock
+from idp.kernel.errors import ProtocolError
+from idp.kernel.json_text import Json
+from idp.protocol.rules.algorithms import CLIENT_SIGNING
+from keys import ForeignKeySet, InvalidSignature, UnusableKeySet, read_foreign_token, read_key_set, verify_with_keys
+
+NOT_METADATA = frozenset({"iss", "iat", "exp", "nbf", "jti", "aud", "sub", "software_statement"})
+
+
+class UnusableIssuer(Exception):
+    """The key file of a statement issuer cannot be used; the text is one sentence for the operator."""
+
+
+def read_issuers(files: Mapping[str, str]) -> dict[str, ForeignKeySet]:
+    """Return issuer → its keys, of issuer → the file with its JWK set. Raises UnusableIssuer."""
+    found = {}
+    for issuer, file in files.items():
+        try:
+            found[issuer] = read_key_set(Path(file).read_bytes())
+        except OSError as error:
+            raise UnusableIssuer(f"The key file {file} of {issuer} cannot be read: {error.strerror}.") from None
+        except UnusableKeySet as error:
+            raise UnusableIssuer(f"The key file {file} of {issuer} holds no JWK set: {error}.") from None
+        if not found[issuer].keys:
+            raise UnusableIssuer(f"The key file {file} of {issuer} has no key that we use.")
+    return found
+
+
+class SoftwareStatements:
+    """Reads statements of the trusted issuers."""
+
+    def __init__(self, issuers: Mapping[str, ForeignKeySet], clock: Clock) -> None:
+        self._issuers = issuers
+        self._clock = clock
+
+    def read(self, statement: object) -> tuple[str, dict[str, Json]]:
+        """Return the issuer and the metadata it vouches for.
+
+        Raises ProtocolError ``invalid_software_statement`` for what does not hold, ``unapproved_software_statement`` for a stranger's.
+        """
+        try:
+            if not isinstance(statement, str):
+                raise InvalidSignature("not a text")
+            token = read_foreign_token(statement)
+            issuer = token.claims.get("iss")
+            keys = self._issuers.get(issuer) if isinstance(issuer, str) else None
+            if keys is None:
+                raise ProtocolError("unapproved_software_statement", "The issuer of the software statement is not trusted here.")
+            verify_with_keys(token, keys, CLIENT_SIGNING)
+        except InvalidSignature as fault:
+            raise _refuse(str(fault)) from None
+        now = self._clock().timestamp()
+        for name, holds in (("exp", lambda end: now < end), ("nbf", lambda start: start <= now)):
+            limit = token.claims.get(name)
+            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not holds(limit)):
+                raise _refuse(f"{name} does not hold")
+        return str(issuer), {name: value for name, value in token.claims.items() if name not in NOT_METADATA}
+
+
+def _refuse(hint: str) -> ProtocolError:
+    return ProtocolError("invalid_software_statement", "The software statement does not hold.", hint, redirectable=False)

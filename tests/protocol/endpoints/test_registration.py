@@ -1,0 +1,348 @@
+"""Clients register themselves and look after it (RFC 7591, RFC 7592, OpenID Connect Registration): what they get, and every refusal."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from idp.composition import SettingRefused
+from idp.protocol.services.dynamic_registration import InitialTokens
+from tests.support.provider import Provider, run_provider
+
+CALLBACK = "https://new.example/callback"
+ISSUER_OF_STATEMENTS = "https://software.example"
+KEY = ECKey.generate_key("P-256", {"kid": "statements"}, private=True)
+MANAGED = ("registration_access_token", "registration_client_uri", "client_id_issued_at", "client_secret", "client_secret_expires_at")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this module's providers, which share a database, have their keys."""
+    return tmp_path_factory.mktemp("provider")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def provider(service_dsn: str, folder: Path) -> AsyncIterator[Provider]:
+    """A provider at which clients register by token or statement."""
+    keys = folder / "statements.json"
+    keys.write_text(json.dumps({"keys": [KEY.as_dict(private=False)]}))
+    async with run_provider(
+        service_dsn,
+        folder,
+        IDP_CLIENT_REGISTRATION__MODE="token",
+        IDP_CLIENT_REGISTRATION__STATEMENT_ISSUERS=json.dumps({ISSUER_OF_STATEMENTS: str(keys)}),
+        IDP_CLIENT_REGISTRATION__ATTEMPTS_PER_NETWORK_AND_HOUR="1000",
+        IDP_FETCHING__LOOPBACK="true",
+    ) as running:
+        yield running
+
+
+async def issue_token(provider: Provider, uses: int = 1, life: timedelta = timedelta(hours=1)) -> str:
+    platform = provider.services.platform
+    tokens = InitialTokens(platform.audit_log, platform.clock, platform.random)
+    async with platform.database.transaction() as tx:
+        return await tokens.issue(tx, "department-7", uses, life, actor="test")
+
+
+def bear(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"authorization": f"Bearer {token}"}
+
+
+async def register(provider: Provider, token: str | None = None, **metadata: Any) -> httpx2.Response:
+    document = {"redirect_uris": [CALLBACK], **metadata}
+    return await provider.browser.post("/connect/register", json=document, headers=bear(token))
+
+
+async def registered(provider: Provider, **metadata: Any) -> dict[str, Any]:
+    answer = await register(provider, await issue_token(provider), **metadata)
+    assert answer.status_code == 201, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def as_update(told: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**{name: value for name, value in told.items() if name not in MANAGED}, **changes}
+
+
+async def read_actor(provider: Provider, told: dict[str, Any]) -> str:
+    (event,) = [event for event in await provider.read_events("client_added") if event["client_id"] == told["client_id"]]
+    actor: str = event["actor"]
+    return actor
+
+
+def path_of(told: dict[str, Any]) -> str:
+    return told["registration_client_uri"].removeprefix("http://127.0.0.1:8000")
+
+
+async def test_what_a_client_gets_that_says_nothing_else(provider: Provider) -> None:
+    told = await registered(provider)
+    assert told["token_endpoint_auth_method"] == "client_secret_basic"
+    assert told["id_token_signed_response_alg"] == "RS256"
+    assert told["grant_types"] == ["authorization_code"]
+    assert told["response_types"] == ["code"]
+    assert told["application_type"] == "web"
+    assert told["subject_type"] == "pairwise"
+    assert told["scope"].startswith("openid profile")
+    assert told["client_secret_expires_at"] == 0
+    assert "entitlements" not in told
+    client = await provider.services.directory.find(told["client_id"])
+    assert client is not None
+    assert (client.status, client.sector, client.requires_pkce, client.entitlements) == ("sandbox", "host:new.example", True, ())
+    metadata = (await provider.browser.get("/.well-known/openid-configuration")).json()
+    assert metadata["registration_endpoint"] == "http://127.0.0.1:8000/connect/register"
+    assert await read_actor(provider, told) == "token:department-7"
+
+
+async def test_a_registered_client_signs_people_in(provider: Provider) -> None:
+    told = await registered(provider, redirect_uris=["https://department.example/callback"])
+    provider.secrets[told["client_id"]] = told["client_secret"]
+    cookies = await provider.open_session(await provider.add_person())
+    tokens = await provider.get_tokens(told["client_id"], cookies, scope="openid")
+    assert tokens["id_token"]
+
+
+async def test_an_initial_token_counts_its_uses_and_ends(provider: Provider) -> None:
+    twice = await issue_token(provider, uses=2)
+    answers = await asyncio.gather(*(register(provider, twice) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 401, 401]
+    assert (await register(provider, twice)).json()["error"] == "invalid_token"
+    short = await issue_token(provider, life=timedelta(minutes=1))
+    provider.clock.advance(61)
+    assert (await register(provider, short)).status_code == 401
+
+
+async def test_a_refused_registration_does_not_use_the_token_up(provider: Provider) -> None:
+    token = await issue_token(provider)
+    assert (await register(provider, token, redirect_uris=["http://new.example/"])).status_code == 400
+    assert (await register(provider, token)).status_code == 201
+
+
+@pytest.mark.parametrize("token", [None, "", "x" * 43])
+async def test_nobody_registers_without_a_token(provider: Provider, token: str | None) -> None:
+    answer = await register(provider, token)
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "invalid_token"
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("error", "metadata"),
+    [
+        ("invalid_redirect_uri", {"redirect_uris": ["http://new.example/callback"]}),
+        ("invalid_redirect_uri", {"redirect_uris": ["https://new.example/callback#x"]}),
+        ("invalid_redirect_uri", {"redirect_uris": []}),
+        ("invalid_redirect_uri", {"redirect_uris": "https://new.example/callback"}),
+        ("invalid_redirect_uri", {"redirect_uris": ["http://["]}),
+        ("invalid_redirect_uri", {"redirect_uris": [7]}),
+        ("invalid_client_metadata", {"redirect_uris": ["https://a.example/", "https://b.example/"]}),
+        ("invalid_client_metadata", {"response_types": ["code id_token"]}),
+        ("invalid_client_metadata", {"response_types": ["token"]}),
+        ("invalid_client_metadata", {"response_types": "code"}),
+        ("invalid_client_metadata", {"grant_types": ["implicit"]}),
+        ("invalid_client_metadata", {"grant_types": ["client_credentials"], "response_types": ["code"]}),
+        ("invalid_client_metadata", {"grant_types": ["authorization_code"], "response_types": []}),
+        ("invalid_client_metadata", {"subject_type": "public"}),
+        ("invalid_client_metadata", {"id_token_signed_response_alg": "HS256"}),
+        ("invalid_client_metadata", {"id_token_signed_response_alg": "none"}),
+        ("invalid_client_metadata", {"token_endpoint_auth_method": "client_secret_jwt"}),
+        ("invalid_client_metadata", {"token_endpoint_auth_method": "private_key_jwt"}),
+        ("invalid_client_metadata", {"token_endpoint_auth_method": "tls_client_auth"}),
+        ("invalid_client_metadata", {"jwks_uri": "http://new.example/keys"}),
+        ("invalid_client_metadata", {"jwks": {"keys": []}}),
+        ("invalid_client_metadata", {"jwks": "{}"}),
+        ("invalid_client_metadata", {"client_name": "x" * 101}),
+        ("invalid_client_metadata", {"client_name": 7}),
+        ("invalid_client_metadata", {"scope": ["profile"]}),
+        ("invalid_client_metadata", {"logo_uri": "javascript:alert(1)"}),
+        ("invalid_client_metadata", {"frontchannel_logout_uri": "https://other.example/out"}),
+        ("invalid_client_metadata", {"sector_identifier_uri": "https://127.0.0.1:1/sector"}),
+    ],
+)
+async def test_bad_metadata_are_named(provider: Provider, error: str, metadata: dict[str, Any]) -> None:
+    answer = await register(provider, await issue_token(provider), **metadata)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"] == error
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"a":1,"a":2}', b"\xff", b'{"redirect_uris":' + b"[" * 40 + b"]" * 40 + b"}", b" " * 50_000]
+)
+async def test_a_body_that_is_no_object_is_refused(provider: Provider, body: bytes) -> None:
+    headers = {**bear(await issue_token(provider)), "content-type": "application/json"}
+    answer = await provider.browser.post("/connect/register", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"] in ("invalid_client_metadata", "invalid_redirect_uri")
+
+
+async def test_what_is_the_operators_is_ignored(provider: Provider) -> None:
+    told = await registered(
+        provider,
+        entitlements=[{"purpose": "p", "basis": "statutory_duty", "claims": ["name"]}],
+        sector="somebody-else",
+        status="live",
+        minimum_acr="urn:yizheng:acr:low",
+        requires_pkce=False,
+        resources=["https://api.example"],
+        scope="openid profile clients:write nonsense",
+        unheard_of=True,
+    )
+    assert told["scope"] == "openid profile"
+    client = await provider.services.directory.find(told["client_id"])
+    assert client is not None
+    assert (client.sector, client.status, client.resources, client.requires_pkce) == ("host:new.example", "sandbox", (), True)
+
+
+async def test_a_registration_is_read_replaced_and_removed(provider: Provider) -> None:
+    told = await registered(provider, client_name="Before", contacts=["x@new.example"])
+    path, token = path_of(told), told["registration_access_token"]
+    read = await provider.browser.get(path, headers=bear(token))
+    assert read.status_code == 200
+    assert read.json() == {name: value for name, value in told.items() if not name.startswith("client_secret")}
+
+    update = as_update(told, client_name="After", client_secret=told["client_secret"])
+    del update["contacts"]
+    replaced = await provider.browser.put(path, json=update, headers=bear(token))
+    assert replaced.status_code == 200, replaced.text
+    assert (replaced.json()["client_name"], "contacts" in replaced.json(), "client_secret" in replaced.json()) == ("After", False, False)
+    provider.secrets[told["client_id"]] = told["client_secret"]
+
+    removed = await provider.browser.delete(path, headers=bear(token))
+    assert (removed.status_code, removed.content) == (204, b"")
+    assert (await provider.browser.get(path, headers=bear(token))).status_code == 401
+    answer = await provider.post("/token", {"grant_type": "authorization_code", "code": "x"}, told["client_id"])
+    assert answer.json()["error"] == "invalid_client"
+
+
+async def test_a_new_way_to_authenticate_brings_the_secret_it_needs(provider: Provider) -> None:
+    told = await registered(provider, token_endpoint_auth_method="none", application_type="native", redirect_uris=["http://127.0.0.1/cb"])
+    assert "client_secret" not in told
+    path, token = path_of(told), told["registration_access_token"]
+    update = as_update(told, token_endpoint_auth_method="client_secret_post")
+    replaced = (await provider.browser.put(path, json=update, headers=bear(token))).json()
+    assert len(replaced["client_secret"]) >= 43
+    again = (await provider.browser.put(path, json=update, headers=bear(token))).json()
+    assert "client_secret" not in again
+
+
+async def test_an_update_is_for_this_client_and_holds_nothing_of_ours(provider: Provider) -> None:
+    told = await registered(provider)
+    path, token = path_of(told), told["registration_access_token"]
+    for wrong in (
+        {"client_id": "another"},
+        {"client_secret": "x" * 43},
+        {"client_secret": 7},
+        {"registration_access_token": token},
+        {"registration_client_uri": "https://x.example"},
+        {"client_id_issued_at": 1},
+        {"client_secret_expires_at": 0},
+    ):
+        answer = await provider.browser.put(path, json=as_update(told, **wrong), headers=bear(token))
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata"), wrong
+
+
+async def test_only_the_client_itself_reaches_its_registration(provider: Provider) -> None:
+    one, other = await registered(provider), await registered(provider)
+    for token in (None, "", "x", other["registration_access_token"], await issue_token(provider)):
+        for method in ("GET", "PUT", "DELETE"):
+            answer = await provider.browser.request(method, path_of(one), json=as_update(one), headers=bear(token))
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+    assert (await provider.browser.get("/connect/register/nobody", headers=bear(one["registration_access_token"]))).status_code == 401
+
+
+async def test_what_is_live_is_no_longer_changed_by_itself(provider: Provider) -> None:
+    told = await registered(provider)
+    await provider.execute("UPDATE clients SET status = 'live', version = version + 1 WHERE client_id = $1", told["client_id"])
+    token = told["registration_access_token"]
+    assert (await provider.browser.get(path_of(told), headers=bear(token))).status_code == 200
+    for method in ("PUT", "DELETE"):
+        answer = await provider.browser.request(method, path_of(told), json=as_update(told), headers=bear(token))
+        assert answer.status_code == 403
+
+
+def make_statement(key: ECKey = KEY, **claims: Any) -> str:
+    return jwt.encode({"alg": "ES256", "kid": "statements"}, {"iss": ISSUER_OF_STATEMENTS, **claims}, key)
+
+
+async def test_a_software_statement_vouches_for_metadata(provider: Provider) -> None:
+    statement = make_statement(client_name="Vouched", redirect_uris=["https://vouched.example/cb"], software_id="s-1", sector="stolen")
+    answer = await register(provider, None, client_name="Claimed", software_statement=statement)
+    assert answer.status_code == 201, answer.text
+    told = answer.json()
+    assert (told["client_name"], told["redirect_uris"], told["software_id"]) == ("Vouched", ["https://vouched.example/cb"], "s-1")
+    assert told["software_statement"] == statement
+    assert await read_actor(provider, told) == f"statement:{ISSUER_OF_STATEMENTS}"
+
+
+async def test_a_software_statement_that_does_not_hold_is_refused(provider: Provider) -> None:
+    now = int(provider.clock().timestamp())
+    stranger = ECKey.generate_key("P-256", {"kid": "statements"}, private=True)
+    for error, statement in (
+        ("invalid_software_statement", "x"),
+        ("invalid_software_statement", 7),
+        ("invalid_software_statement", make_statement(stranger)),
+        ("invalid_software_statement", make_statement(exp=now - 1)),
+        ("invalid_software_statement", make_statement(nbf=now + 60)),
+        ("invalid_software_statement", make_statement(exp="soon")),
+        ("unapproved_software_statement", make_statement(iss="https://stranger.example")),
+    ):
+        answer = await register(provider, await issue_token(provider), software_statement=statement)
+        assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+@asynccontextmanager
+async def serve_document(document: object) -> AsyncIterator[str]:
+    body = json.dumps(document).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/sector"
+
+
+async def test_a_sector_document_joins_hosts_only_when_it_lists_every_address(provider: Provider) -> None:
+    uris = ["https://a.example/cb", "https://b.example/cb"]
+    for document, status in ((uris, 201), ([*uris, "https://c.example/cb"], 201), (uris[:1], 400), ({"uris": uris}, 400), ("x", 400)):
+        async with serve_document(document) as address:
+            answer = await register(provider, await issue_token(provider), redirect_uris=uris, sector_identifier_uri=address)
+        assert answer.status_code == status, answer.text
+
+
+async def test_a_network_that_asks_without_end_is_stopped(provider: Provider, service_dsn: str, folder: Path) -> None:
+    chosen = {"IDP_CLIENT_REGISTRATION__MODE": "open", "IDP_CLIENT_REGISTRATION__ATTEMPTS_PER_NETWORK_AND_HOUR": "2"}
+    async with run_provider(service_dsn, folder, **chosen) as running:
+        running.clock.advance(90_000)
+        assert [(await register(running)).status_code for _ in range(3)] == [201, 201, 503]
+
+
+async def test_who_does_not_open_the_door_has_none(provider: Provider, service_dsn: str, folder: Path) -> None:
+    async with run_provider(service_dsn, folder) as running:
+        assert (await running.browser.post("/connect/register", json={})).status_code == 404
+        assert "registration_endpoint" not in (await running.browser.get("/.well-known/openid-configuration")).json()
+
+
+@pytest.mark.parametrize(("file", "content"), [("empty", '{"keys":[]}'), ("broken", "x"), ("absent", None)])
+async def test_a_statement_issuer_without_keys_is_one_sentence(
+    provider: Provider, service_dsn: str, folder: Path, file: str, content: str | None
+) -> None:
+    if content is not None:
+        (folder / file).write_text(content)
+    chosen = {"IDP_CLIENT_REGISTRATION__MODE": "token"}
+    chosen["IDP_CLIENT_REGISTRATION__STATEMENT_ISSUERS"] = json.dumps({"https://x.example": str(folder / file)})
+    with pytest.raises(SettingRefused, match=r"client_registration\.statement_issuers"):
+        async with run_provider(service_dsn, folder, **chosen):
+            pass
