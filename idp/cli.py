@@ -25,13 +25,17 @@ from idp.platform.logging import configure_logging
 from idp.platform.migrations import MigrationFailed, migrate
 from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Basis, Client, Entitlement
 from idp.protocol.services.clients import Clients
+from idp.protocol.services.key_revocation import KeyRevocation
 from idp.settings import Settings, SettingsError, describe_settings, read_settings
-from keys import IllegalKeyTransition
+from keys import ALGORITHMS, IllegalKeyTransition, UnusableToken
 
 Value = TypeVar("Value")
 
 REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{2,63}")
 """A reference to what happened; the audit keeps it for years, so it has no room for a name."""
+
+GIVEN_UP = 2.0
+"""Seconds after which no process signs with a revoked key any more."""
 
 OPTIONS = {
     "client_id": "CLIENT_ID",
@@ -70,6 +74,8 @@ def _run(work: Coroutine[Any, Any, Value]) -> Value:
         fail(f"{OPTIONS.get(error.field, error.field)}: {error.reason}.", 2)
     except (StartRefused, MigrationFailed, UnknownKey, RotationUnderWay, IllegalKeyTransition) as error:
         fail(str(error))
+    except UnusableToken as error:
+        fail(f"The PKCS #11 device did not do it: {error}.")
     except UnusableDsn:
         fail(describe_unusable_dsn("database.owner_dsn"), 2)  # the service's own was refused at its start
     except DatabaseUnavailable:
@@ -176,7 +182,9 @@ def list_keys(context: click.Context) -> None:
         platform = await _with_platform(_read(context))
         try:
             for key in await platform.key_rotation.list_keys():
-                click.echo(f"{key.kid}  {key.algorithm}  {key.state.value:<8}  since {key.state_since:%Y-%m-%d %H:%M:%S}Z")
+                since = f"since {key.state_since:%Y-%m-%d %H:%M:%S}Z"
+                place = "  ".join(filter(None, (key.provider, key.label)))
+                click.echo(f"{key.kid}  {key.algorithm:<11}  {key.state.value:<8}  {since}  {place}")
         finally:
             await platform.close()
 
@@ -184,7 +192,7 @@ def list_keys(context: click.Context) -> None:
 
 
 @keys.command("rotate")
-@click.option("--algorithm", type=click.Choice(["ES256", "RS256"]), default="ES256", show_default=True)
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], show_default=True)
 @click.pass_context
 def rotate_keys(context: click.Context, algorithm: str) -> None:
     """Publish a new key; it signs once every client can know it."""
@@ -192,7 +200,10 @@ def rotate_keys(context: click.Context, algorithm: str) -> None:
     async def work() -> None:
         platform = await _with_platform(_read(context))
         try:
-            kid = await platform.key_rotation.rotate(algorithm, actor="command")
+            try:
+                kid = await platform.key_rotation.rotate(algorithm, actor="command")
+            except ValueError as error:
+                fail(str(error), 2)
             click.echo(f"pending: {kid}")
         finally:
             await platform.close()
@@ -205,16 +216,25 @@ def rotate_keys(context: click.Context, algorithm: str) -> None:
 @click.option("--reason", required=True, help="Why; it is kept with the key.")
 @click.pass_context
 def revoke_key(context: click.Context, kid: str, reason: str) -> None:
-    """Withdraw a key at once: what it signed no longer verifies."""
+    """Withdraw a key at once and for ever: what it signed no longer verifies, and the grants behind it end."""
 
     async def work() -> None:
         platform = await _with_platform(_read(context))
+        revocation = KeyRevocation(platform.database, platform.audit_log, platform.clock)
         try:
             try:
                 await platform.key_rotation.revoke(kid, reason, actor="command")
             except ValueError as error:
                 fail(str(error), 2)
-            click.echo(f"revoked: {kid}")
+            except IllegalKeyTransition:
+                click.echo(f"revoked before: {kid}")
+            else:
+                click.echo(f"revoked: {kid}")
+            # Every process gives the key up within moments; what one of them signed meanwhile ends with the second look.
+            ended = await revocation.end_grants(kid, actor="command")
+            await asyncio.sleep(GIVEN_UP)
+            ended += await revocation.end_grants(kid, actor="command")
+            click.echo(f"grants ended: {ended}")
         finally:
             await platform.close()
 
@@ -251,7 +271,7 @@ def _make_registry(platform: Platform) -> Clients:
 @click.option("--auth-method", type=click.Choice([m.value for m in AuthMethod]), default=AuthMethod.SECRET_BASIC.value, show_default=True)
 @click.option("--application-type", type=click.Choice([t.value for t in ApplicationType]), default="web", show_default=True)
 @click.option("--minimum-acr", type=click.Choice(["low", "substantial"]), default="low", show_default=True)
-@click.option("--id-token-alg", type=click.Choice(["ES256", "RS256"]), default="ES256", show_default=True)
+@click.option("--id-token-alg", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], show_default=True)
 @click.option("--resource", "resources", multiple=True, help="The address this client is known by as a resource server.")
 @click.option("--legacy-no-pkce", is_flag=True, help="For a confidential web client that cannot do PKCE.")
 @click.option("--live", is_flag=True, help="Real people may use it; without it, a production provider refuses the client.")

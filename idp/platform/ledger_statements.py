@@ -48,7 +48,7 @@ GRANT_TYPES: Mapping[str, str] = {
 }
 """The columns that a new grant is written with, in the order of GrantRow."""
 
-ROTATION_TYPES: Mapping[str, str] = {"grant_id": "uuid", "generation": "integer", "at": "timestamptz"}
+ROTATION_TYPES: Mapping[str, str] = {"grant_id": "uuid", "generation": "integer", "at": "timestamptz", "signed_by": "text"}
 """The fields of Rotation."""
 
 assert tuple(EVENT_TYPES) == COLUMNS, "every column of an audit row is written, in its order"  # noqa: S101
@@ -140,7 +140,8 @@ def write_rotation_flush(entries: int) -> str:
         + _write_values((*EVENT_TYPES.values(), *ROTATION_TYPES.values()), entries)
         + """
         ), turned AS (
-            UPDATE grants SET generation = grants.generation + 1, rotated_at = r.r_at, graced = false
+            UPDATE grants SET generation = grants.generation + 1, rotated_at = r.r_at, graced = false,
+                signed_by = coalesce(r.r_signed_by, grants.signed_by)
             FROM entry AS r
             WHERE grants.id = r.r_grant_id AND grants.generation = r.r_generation AND grants.ended_at IS NULL
               AND grants.expires_at > r.r_at

@@ -63,7 +63,7 @@ class Basis(StrEnum):
     CONSENT = "consent"
 
 
-ID_TOKEN_ALGORITHMS = ("ES256", "RS256")
+ID_TOKEN_ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519", "SGD_SM3_SM2")
 
 
 def find_usable_statuses(environment: str) -> frozenset[str]:

@@ -52,6 +52,7 @@ class CodeGrant:
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
         offline = "offline_access" in code.scope.split()
         ends_at = seconds + self._lifetimes.offline if keeps and offline else code.session_ends_at
+        signers = self._issuing.choose_signers(client)
         grant = GrantRow(
             id=code.id,
             client_id=client.client_id,
@@ -66,6 +67,7 @@ class CodeGrant:
             expires_at=datetime.fromtimestamp(ends_at, UTC),
             confirmation=caller.confirmation,
             terms=code.terms,
+            signed_by=signers.kids,
         )
         event = AuditEvent(
             Kind.TOKEN_ISSUED,
@@ -92,7 +94,7 @@ class CodeGrant:
             confirmation=caller.confirmation,
             terms=code.terms,
         )
-        return await self._issuing.issue(client, basis, seconds, generation=0 if keeps else None, nonce=code.nonce)
+        return await self._issuing.issue(client, basis, seconds, generation=0 if keeps else None, nonce=code.nonce, signers=signers)
 
     async def _end_replayed(self, code: AuthorizationCode, client: Client, now: datetime, request_id: str) -> None:
         """End the grant of a code that was used before, whenever it comes again (RFC 6749 §4.1.2); nothing when it never was."""

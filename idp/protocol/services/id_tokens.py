@@ -1,16 +1,12 @@
 """Decides what an ID Token says and how an old one is read back as a hint (OpenID Connect Core §2, RP-Initiated Logout §2)."""
 
-import asyncio
 from dataclasses import dataclass
 
 import msgspec
 
 from idp.kernel.ids import encode_base64url
 from idp.platform.current_ring import CurrentRing
-from keys import InvalidSignature, Mac
-
-THREADED = frozenset({"RS256"})
-"""Algorithms whose signature takes so long (0.5 ms) that it is made in a thread."""
+from keys import InvalidSignature, Mac, Signer
 
 
 @dataclass(frozen=True)
@@ -32,9 +28,13 @@ class IdTokens:
         self._life = life
         self._encode = msgspec.json.Encoder().encode
 
+    def find_signer(self, algorithm: str) -> Signer:
+        """Return what signs an ID Token, so that its ``kid`` is written before it does (``grants.signed_by``)."""
+        return self._ring.find_signer(algorithm)
+
     async def sign(
         self,
-        algorithm: str,
+        signer: Signer,
         client_id: str,
         subject: str,
         lineage: bytes,
@@ -60,20 +60,21 @@ class IdTokens:
         if nonce is not None:
             claims["nonce"] = nonce
         body = self._encode(claims)
-        if algorithm in THREADED:
-            return await asyncio.to_thread(self._ring.sign, algorithm, body)
-        return self._ring.sign(algorithm, body)
+        return await self._ring.sign_token(signer, body)
 
     def make_sid(self, lineage: bytes, client_id: str) -> str:
         """Return the session id that one client sees; no two clients' values can be brought together (protocol.md §2)."""
         return encode_base64url(self._sids.compute(b"sid\0" + client_id.encode() + b"\0" + lineage)[:16])
 
     def read_hint(self, text: str | None) -> HintedToken | None:
-        """Return what a hint names, None for one that is absent or not ours. An expired hint still counts."""
+        """Return what a hint names, None for one that is absent or not ours.
+
+        An expired hint still counts, and so does one whose key retired in the last ``keys.hint_days``.
+        """
         if text is None:
             return None
         try:
-            claims = self._ring.verify(text, "JWT")
+            claims = self._ring.verify_past(text, "JWT")
         except InvalidSignature:
             return None
         client_id, subject, sid = claims.get("aud"), claims.get("sub"), claims.get("sid")

@@ -13,6 +13,7 @@ from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.lifetimes import Lifetimes
 from idp.protocol.services.sealed_values import AccessToken, RefreshToken
+from keys import Signer
 
 
 class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,6 +46,17 @@ class Basis(NamedTuple):
     terms: str | None
 
 
+class Signers(NamedTuple):
+    """The keys that sign the tokens of one answer, chosen before the grant is written, so that it names them."""
+
+    id_token: Signer
+
+    @property
+    def kids(self) -> str:
+        """``grants.signed_by``: the ids of the keys, separated by spaces."""
+        return " ".join(dict.fromkeys(signer.kid for signer in self))
+
+
 class Issuing:
     """Makes tokens; writes nothing: whoever calls has written the grant."""
 
@@ -52,6 +64,10 @@ class Issuing:
         self._values = values
         self._id_tokens = id_tokens
         self._lifetimes = lifetimes
+
+    def choose_signers(self, client: Client) -> Signers:
+        """Return the keys that sign for ``client`` now; a rotation between this and the signature changes nothing."""
+        return Signers(self._id_tokens.find_signer(client.id_token_algorithm))
 
     async def issue(
         self,
@@ -63,11 +79,12 @@ class Issuing:
         generation: int | None = None,
         nonce: str | None = None,
         life: int | None = None,
+        signers: Signers | None = None,
     ) -> TokenResponse:
         """Return the answer of the token endpoint.
 
         ``narrowed`` is the scope when a refresh asks for less than was granted; ``generation`` that of the refresh token, None for none;
-        ``life`` the seconds of an access token that does not live as long as the others.
+        ``life`` the seconds of an access token that does not live as long as the others; ``signers`` those that the grant names.
         """
         lifetimes, ends_at = self._lifetimes, basis.ends_at
         life = lifetimes.access_token if life is None else life
@@ -78,14 +95,14 @@ class Issuing:
             refresh_token=None
             if generation is None
             else self._values.seal(RefreshToken(basis.grant_id, generation, min(now + lifetimes.refresh_idle, ends_at))),
-            id_token=await self._sign_id_token(client, basis, now, nonce),
+            id_token=await self._sign_id_token(client, basis, now, nonce, signers),
         )
 
-    async def _sign_id_token(self, client: Client, basis: Basis, now: int, nonce: str | None) -> str | None:
+    async def _sign_id_token(self, client: Client, basis: Basis, now: int, nonce: str | None, signers: Signers | None) -> str | None:
         if basis.subject is None or basis.lineage is None or basis.auth_time is None:
             return None
         return await self._id_tokens.sign(
-            client.id_token_algorithm,
+            (signers or self.choose_signers(client)).id_token,
             client.client_id,
             basis.subject,
             basis.lineage,

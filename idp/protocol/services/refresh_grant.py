@@ -57,7 +57,8 @@ class RefreshGrant:
         if grant.confirmation is not None and grant.confirmation != caller.confirmation:
             raise make_invalid_grant(NOT_VALID, "bound to another key")
         scope = narrow_scope(grant.scope, request.scope)
-        generation = await self._find_next_generation(grant, token, caller, now, request_id)
+        signers = self._issuing.choose_signers(client)
+        generation = await self._find_next_generation(grant, token, caller, now, request_id, signers.kids)
         basis = Basis(
             grant_id=grant.id,
             ends_at=int(grant.expires_at.timestamp()),
@@ -72,9 +73,11 @@ class RefreshGrant:
             terms=grant.terms,
         )
         narrowed = None if scope == grant.scope else " ".join(scope)
-        return await self._issuing.issue(client, basis, seconds, narrowed=narrowed, generation=generation)
+        return await self._issuing.issue(client, basis, seconds, narrowed=narrowed, generation=generation, signers=signers)
 
-    async def _find_next_generation(self, grant: Grant, token: RefreshToken, caller: Caller, now: datetime, request_id: str) -> int:
+    async def _find_next_generation(
+        self, grant: Grant, token: RefreshToken, caller: Caller, now: datetime, request_id: str, signed_by: str
+    ) -> int:
         """Return the generation of the successor; raise ProtocolError, and end the grant when the token was used before."""
         client = caller.client
         decision = decide_refresh(grant, token.generation, client.auth_method is not AuthMethod.NONE, now)
@@ -83,16 +86,16 @@ class RefreshGrant:
         )
         match decision:
             case Rotate():
-                if await self._ledger.rotate(Rotation(grant.id, token.generation, now), self._audit.prepare(event)):
+                if await self._ledger.rotate(Rotation(grant.id, token.generation, now, signed_by), self._audit.prepare(event)):
                     return token.generation + 1
                 # Another request with the same token came first: what the grant says now decides, as if it had come a moment later.
                 moved = await self._grants.read(grant.id, now)
                 if moved is None or moved.generation == token.generation:
                     raise make_invalid_grant(NOT_VALID, "the grant ended")
-                return await self._find_next_generation(moved, token, caller, now, request_id)
+                return await self._find_next_generation(moved, token, caller, now, request_id, signed_by)
             case Repeat():
                 async with self._database.transaction() as tx:
-                    if not await grant_store.spend_grace(tx, grant.id, grant.generation):
+                    if not await grant_store.spend_grace(tx, grant.id, grant.generation, signed_by):
                         raise make_invalid_grant(NOT_VALID, "grace was spent")
                     await self._audit.record(tx, event)
                 return grant.generation

@@ -46,7 +46,7 @@ END_GRANTS_OF_PERSON = """
 """
 
 GRACE_GRANT = """
-    UPDATE grants SET graced = true WHERE id = $1 AND generation = $2 AND NOT graced AND ended_at IS NULL RETURNING id
+    UPDATE grants SET graced = true, signed_by = $3 WHERE id = $1 AND generation = $2 AND NOT graced AND ended_at IS NULL RETURNING id
 """
 
 NOTE_USE = "UPDATE grants SET used_at = $2 WHERE id = $1 AND ended_at IS NULL AND (used_at IS NULL OR used_at < $2)"
@@ -129,7 +129,7 @@ async def end_of_person(tx: Transaction, person_id: UUID, now: datetime, reason:
     return Counter(row["client_id"] for row in await tx.fetch(END_GRANTS_OF_PERSON, person_id, now, reason))
 
 
-async def spend_grace(tx: Transaction, grant_id: UUID, generation: int) -> bool:
-    """Use up the one pardon of a lost successor; False when it was used or the grant moved on."""
-    rows: Sequence[Row] = await tx.fetch(GRACE_GRANT, grant_id, generation)
+async def spend_grace(tx: Transaction, grant_id: UUID, generation: int, signed_by: str) -> bool:
+    """Use up the one pardon of a lost successor, whose tokens ``signed_by`` signs; False when it was used or the grant moved on."""
+    rows: Sequence[Row] = await tx.fetch(GRACE_GRANT, grant_id, generation, signed_by)
     return bool(rows)
