@@ -1,6 +1,6 @@
 """Decides what no test may do: open a socket beyond this machine, or be skipped where CI promises that everything runs.
 
-Tests marked ``browser``, ``redis``, ``apache`` or ``node`` are skipped where the program, or what it must have beside it, is not
+Tests marked ``browser``, ``redis``, ``apache``, ``hsm`` or ``node`` are skipped where the program, or what it must have beside it, is not
 installed; they ask ``find_program`` for its path.
 """
 
@@ -18,6 +18,7 @@ PROGRAMS = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
     "redis": ("redis-server",),
     "apache": ("apache2", "httpd"),
+    "hsm": ("softhsm2-util",),
     "node": ("node", "nodejs"),
 }
 """Names of the program that a marked test needs, by marker; the first found is taken."""
