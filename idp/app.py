@@ -19,6 +19,7 @@ from idp.authenticators.services.codes import Codes
 from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle
+from idp.client_access import build_client_access, make_listener
 from idp.composition import Platform
 from idp.enrolment import Enrolment, build_enrolment
 from idp.http.cookies import CookieNames
@@ -40,19 +41,21 @@ from idp.platform.ledger import Ledger
 from idp.platform.logging import get_logger
 from idp.platform.metrics import Metrics
 from idp.platform.password_hashing import PasswordHashing
-from idp.protocol.endpoints.authorize import AuthorizeEndpoint
+from idp.protocol.endpoints.authorize import AuthorizeEndpoint, RespondPage
 from idp.protocol.endpoints.consent import ConsentPage
-from idp.protocol.endpoints.discovery import DiscoveryEndpoint, JwksEndpoint
+from idp.protocol.endpoints.discovery import SM2_JWKS_PATH, DiscoveryEndpoint, JwksEndpoint
+from idp.protocol.endpoints.pushed_requests import PushedRequestEndpoint
 from idp.protocol.endpoints.registration import PREFIX as REGISTRATION_PREFIX
 from idp.protocol.endpoints.releases import ReleasesPage
 from idp.protocol.endpoints.sign_out import SignOutPage
-from idp.protocol.endpoints.token import IntrospectionEndpoint, TokenEndpoint
+from idp.protocol.endpoints.token import IntrospectionEndpoint, RevocationEndpoint, TokenEndpoint
 from idp.protocol.endpoints.userinfo import UserInfoEndpoint
 from idp.protocol.rules.client import GrantType, find_usable_statuses
+from idp.protocol.rules.metadata import ALIASED
 from idp.protocol.services.authorization import Authorization
 from idp.protocol.services.bearer_values import BearerValues
-from idp.protocol.services.client_authentication import ClientAuthentication
 from idp.protocol.services.client_credentials_grant import ClientCredentialsGrant
+from idp.protocol.services.client_keys import ClientKeySets
 from idp.protocol.services.clients import ClientDirectory, Clients
 from idp.protocol.services.code_grant import CodeGrant
 from idp.protocol.services.consent import Consent
@@ -63,10 +66,16 @@ from idp.protocol.services.grant_endings import GrantEndings
 from idp.protocol.services.issuing import Issuing
 from idp.protocol.services.lifetimes import Lifetimes
 from idp.protocol.services.logout_notices import LogoutNotices
+from idp.protocol.services.protection import Protection
+from idp.protocol.services.pushed_requests import PushedRequests
 from idp.protocol.services.refresh_grant import RefreshGrant
 from idp.protocol.services.releases import Releases
 from idp.protocol.services.remote_sign_out import RemoteSignOut
+from idp.protocol.services.request_objects import RequestObjects
+from idp.protocol.services.request_origins import RequestOrigins
 from idp.protocol.services.resources import Resources
+from idp.protocol.services.responding import Responding
+from idp.protocol.services.revocation import Revocation
 from idp.protocol.services.sign_out import SignOut
 from idp.protocol.services.standing_loss import StandingLoss
 from idp.protocol.services.tokens import GrantHandler, Tokens
@@ -264,6 +273,11 @@ def build_app(
     usable = find_usable_statuses(settings.environment)
     grant_reads = GrantReads(database, usable)
     standings = make_standing_reads(database)
+    client_keys = ClientKeySets(platform.fetcher, clock)
+    protection = Protection(platform.ring, client_keys, issuer, clock)
+    objects = RequestObjects(client_keys, platform.fetcher, issuer, clock)
+    pushed = PushedRequests(platform.transients, objects, usable, random)
+    responding = Responding(protection, platform.transients, services.directory, issuer, random)
     authorization = Authorization(
         database,
         ledger,
@@ -272,13 +286,15 @@ def build_app(
         standings,
         values,
         id_tokens,
-        issuer,
+        RequestOrigins(pushed, objects),
+        responding,
         usable,
         lifetimes,
         clock,
         random,
     )
-    authentication = ClientAuthentication(services.directory, services.clients, usable, ledger, audit)
+    client_access = build_client_access(platform, services.directory, services.clients, client_keys, usable, ledger)
+    authentication = client_access.authentication
     issuing = Issuing(values, id_tokens, lifetimes)
     endings = GrantEndings(database, ledger, audit)
     grants: dict[GrantType, GrantHandler] = {
@@ -312,18 +328,22 @@ def build_app(
     }
     dispatcher = Dispatcher(interactions, services.sessions, services.people, continuations)
     registration = build_registration(platform, services.clients)
-    discovery = DiscoveryEndpoint(issuer, platform.ring, registration=bool(registration))
+    discovery = DiscoveryEndpoint(issuer, platform.ring, registration=bool(registration), mtls_origin=settings.mtls.origin)
 
     hot: dict[str, ASGIApp] = {
-        "/authorize": AuthorizeEndpoint(authorization, interactions, clock, random),
+        "/authorize": AuthorizeEndpoint(authorization, pushed, interactions, pages, clock, random),
+        "/par": PushedRequestEndpoint(authentication, pushed),
         "/token": TokenEndpoint(authentication, tokens),
         "/userinfo": UserInfoEndpoint(resources),
         "/introspect": IntrospectionEndpoint(authentication, resources),
+        "/revoke": RevocationEndpoint(authentication, Revocation(grant_reads, values, endings, clock)),
         "/jwks.json": JwksEndpoint(platform.ring),
         "/.well-known/openid-configuration": discovery,
         "/.well-known/oauth-authorization-server": discovery,
         **other_devices.endpoints,
     }
+    if platform.ring.sm2_algorithms:
+        hot[SM2_JWKS_PATH] = JwksEndpoint(platform.ring, sm2=True)
     health = Health(database, platform.transients)
     information = Information(pages)
     exposition = Exposition(services.metrics, settings.server.metrics_token, shared_metrics)
@@ -334,6 +354,7 @@ def build_app(
         *RecoveryPage(pages, interactions, portal, ways_in, clock).routes(),
         *DispatchPage(pages, dispatcher).routes(),
         *_build_registration_routes(services, pages, interactions, portal, arrival),
+        *RespondPage(responding, pages).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
         *SignOutPage(pages, interactions, sign_out, random).routes(),
         *_build_account_routes(services, pages, interactions, portal, throttle, passkeys),
@@ -355,7 +376,9 @@ def build_app(
         Dispatch(hot, Router(routes=routes, redirect_slashes=False)),
         issuer=issuer,
         pages=pages,
-        rules=ContextRules(CookieNames(issuer, settings.cookie_suffix), settings.server.trusted_proxy_hops),
+        rules=ContextRules(
+            CookieNames(issuer, settings.cookie_suffix), settings.server.trusted_proxy_hops, make_listener(settings.mtls, ALIASED)
+        ),
         random=random,
         log=get_logger(LOG),
         body_limit=settings.server.body_limit,
@@ -398,7 +421,7 @@ def _build_account_routes(
     own_passkeys = AccountPasskeys(database, account, own_sessions, notices, people, passkeys, audit, clock)
     return [
         *AccountPage(pages, door, account, profile, history, releases.name_client).routes(),
-        *AccountSessionsPage(pages, door, own_sessions).routes(),
+        *AccountSessionsPage(pages, door, own_sessions, releases.name_client).routes(),
         *AccountPasswordPage(pages, door, password).routes(),
         *AccountPasskeysPage(pages, door, own_passkeys).routes(),
         *AccountFreezePage(pages, door, freeze, own_sessions).routes(),
@@ -412,6 +435,7 @@ async def follow_changes(services: Services) -> AsyncIterator[None]:
     stop = asyncio.Event()
     followers = [
         asyncio.create_task(_keep(services.platform.ring.follow, stop)),
+        asyncio.create_task(_keep(services.platform.current_data_keys.follow, stop)),
         asyncio.create_task(_keep(lambda ended: _follow_clients(services, ended), stop)),
     ]
     try:

@@ -90,6 +90,8 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "repeated_parameter": 400,
     "parameter_too_long": 400,
     "request_refused": 400,
+    "request_uri_used": 400,
+    "nobody_represented": 403,
     # the address
     "not_found": 404,
     "method_not_allowed": 405,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from idp.http.client_certificate import drop_forgeable, is_forgeable
 from idp.http.errors import (
     Busy,
     MethodNotAllowed,
@@ -41,7 +42,7 @@ FULL: tuple[Header, ...] = (
 )
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 METHODS = frozenset({"GET", "POST", "HEAD"})
-MACHINE_PATHS = frozenset({"/token", "/userinfo", "/introspect", "/jwks.json", "/healthz", "/readyz", "/metrics"})
+MACHINE_PATHS = frozenset({"/token", "/par", "/userinfo", "/introspect", "/revoke", "/jwks.json", "/healthz", "/readyz", "/metrics"})
 WELL_KNOWN = "/.well-known/"
 OPEN_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by load balancers under the machine's own address; their answers do not depend on the host."""
@@ -87,6 +88,8 @@ class Shell:
         self._log = log
         self._body_limit = body_limit
         self._host = parts.netloc.lower().encode()
+        self._certificates = rules.certificates
+        self._proxy_hops = rules.proxy_hops
         secure = (HSTS,) if parts.scheme == "https" else ()
         self._short = (*SHORT, *secure)
         self._full = (*FULL, *secure)
@@ -107,6 +110,9 @@ class Shell:
         request_id = f"{self._prefix}-{count:x}"
         path: str = scope["path"]
         headers = scope["headers"]
+        told = self._certificates is not None and scope.get("server") == (self._certificates.socket, None)
+        if not told and any(is_forgeable(name, self._proxy_hops) for name, _ in headers):
+            scope["headers"] = headers = drop_forgeable(headers, self._proxy_hops)
         query: bytes = scope["query_string"]
         client = scope.get("client")
         context = RequestContext(self._rules, request_id, scope["method"], path, headers, query, client[0] if client else "")
@@ -132,7 +138,7 @@ class Shell:
 
         refused: Exception | None = None
         try:
-            refused = self._check(path, headers)
+            refused = self._check(path, headers, told)
             if refused is None:
                 length = _find_body_length(headers)
                 if length > self._body_limit:
@@ -157,8 +163,13 @@ class Shell:
                 milliseconds=round((self._timer() - started) * 1000, 2),
             )
 
-    def _check(self, path: str, headers: Iterable[Header]) -> Refusal | None:
+    def _check(self, path: str, headers: Iterable[Header], told: bool) -> Refusal | None:
         hosts = [value for name, value in headers if name == b"host"]
+        if told and self._certificates is not None:
+            # Programs with certificates come this way; people and their cookies do not.
+            if path not in self._certificates.paths:
+                return NotFound()
+            return None if len(hosts) == 1 and hosts[0].lower() == self._certificates.host else WrongHost()
         if path in OPEN_HOST_PATHS or (len(hosts) == 1 and hosts[0].lower() == self._host):
             return None
         return WrongHost()

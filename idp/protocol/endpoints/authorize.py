@@ -2,11 +2,16 @@
 
 from urllib.parse import urlencode
 
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from idp.http.errors import MethodNotAllowed
 from idp.http.forms import read_body
-from idp.http.request_context import read_context
+from idp.http.posting import post_on
+from idp.http.rendering import Pages
+from idp.http.request_context import RequestContext, read_context
 from idp.http.responses import NO_STORE, send_redirect
 from idp.kernel.audit_events import Place
 from idp.kernel.clock import Clock, Random
@@ -15,8 +20,12 @@ from idp.kernel.ids import make_outward_id
 from idp.protocol.rules.authorization import ProofRequired, SignInRequired
 from idp.protocol.rules.client import find_home
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
-from idp.protocol.services.authorization import Answer, Authorization, Undecided, Unreachable
+from idp.protocol.services.authorization import Authorization, Undecided
 from idp.protocol.services.continuation import KIND, write_request
+from idp.protocol.services.pushed_requests import PushedRequests
+from idp.protocol.services.request_origins import RequestUriUsed
+from idp.protocol.services.responding import RESPOND, Answer, Responding
+from idp.sign_in.rules.refusals import InteractionExpired
 from idp.sign_in.rules.session import hash_session_id
 from idp.sign_in.services.interactions import Interactions
 
@@ -48,12 +57,23 @@ def refuse_parameters(error: BadParameters) -> Refusal:
     return kinds.get(error.reason, UnreadableParameters)(parameter=error.name)
 
 
+def post_answer(pages: Pages, context: RequestContext, answer: Answer) -> Response:
+    """Return the page that posts an answer to its client."""
+    client = answer.client
+    department = client.name if context.language == "zh-CN" else client.name_en or client.name
+    return post_on(pages, context, answer.url, answer.fields, department)
+
+
 class AuthorizeEndpoint:
     """``GET`` and ``POST /authorize`` (OpenID Connect Core §3.1.2.1)."""
 
-    def __init__(self, authorization: Authorization, interactions: Interactions, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, authorization: Authorization, pushed: PushedRequests, interactions: Interactions, pages: Pages, clock: Clock, random: Random
+    ) -> None:
         self._authorization = authorization
+        self._pushed = pushed
         self._interactions = interactions
+        self._pages = pages
         self._clock = clock
         self._random = random
 
@@ -72,16 +92,26 @@ class AuthorizeEndpoint:
             await send_redirect(send, "/authorize?" + urlencode(parameters))
             return
         cookie = context.session_cookie
-        outcome = await self._authorization.answer(
-            parameters,
-            hash_session_id(cookie) if cookie else None,
-            request_id=context.request_id,
-            place=lambda: Place(context.address, context.device),
-        )
-        if isinstance(outcome, Answer | Unreachable):
-            await send_redirect(send, outcome.url, 303, (NO_STORE,))
+        try:
+            outcome = await self._authorization.answer(
+                parameters,
+                hash_session_id(cookie) if cookie else None,
+                request_id=context.request_id,
+                place=lambda: Place(context.address, context.device),
+            )
+        except RequestUriUsed:
+            # The person asks for the same address again: by a reload, or by Back from the pages of the flow that it began.
+            flow = await self._pushed.find_flow(parameters["request_uri"])
+            if flow is None:
+                raise
+            await send_redirect(send, f"/continue?i={flow}")
             return
-        await send_redirect(send, await self._begin(outcome, parameters, scope))
+        if isinstance(outcome, Undecided):
+            await send_redirect(send, await self._begin(outcome, parameters, scope))
+        elif isinstance(outcome, Answer) and outcome.fields:
+            await post_answer(self._pages, context, outcome)(scope, receive, send)
+        else:
+            await send_redirect(send, outcome.url, 303, (NO_STORE,))
 
     async def _begin(self, undecided: Undecided, parameters: dict[str, str], scope: Scope) -> str:
         """Begin an interaction bound to this browser and return the address of its dispatcher."""
@@ -95,7 +125,7 @@ class AuthorizeEndpoint:
         interaction = await self._interactions.begin(
             kind=KIND,
             browser_cookie=browser,
-            request=write_request(parameters),
+            request=write_request(undecided.parameters),
             client_id=client.client_id,
             department=client.name,
             department_en=client.name_en,
@@ -106,4 +136,26 @@ class AuthorizeEndpoint:
             login_hint=undecided.request.login_hint,
             address=context.address,
         )
+        if "request_uri" in parameters:
+            await self._pushed.remember_flow(parameters["request_uri"], interaction.id)
         return f"/continue?i={interaction.id}"
+
+
+class RespondPage:
+    """``GET /respond``: an answer for the client that a page told the person about first, and that has to be posted."""
+
+    def __init__(self, responding: Responding, pages: Pages) -> None:
+        self._responding = responding
+        self._pages = pages
+
+    def routes(self) -> list[Route]:
+        """Return the routes of this page."""
+        return [Route(RESPOND, self.show, methods=["GET"])]
+
+    async def show(self, request: Request) -> Response:
+        """Post it; whoever comes too late begins again at the department."""
+        context = read_context(request)
+        answer = await self._responding.find_held(request.query_params.get("r", ""))
+        if answer is None:
+            raise InteractionExpired
+        return post_answer(self._pages, context, answer)

@@ -55,7 +55,9 @@ class TlsIdentity:
 class RequestDemands:
     """What this client's requests must be, and what they mean when they say nothing.
 
-    ``accepts_endpoint_audience``: a legacy client whose assertions name the token endpoint as their audience.
+    ``accepts_endpoint_audience``: a legacy client whose assertions name the token endpoint as their audience. ``allowed_resources``: the
+    resource servers whose tokens the client may ask for (RFC 8707). ``front_ticket_targets``: the clients that this app's web view may
+    enter at without a page.
     """
 
     require_pushed_authorization_requests: bool = False
@@ -68,6 +70,8 @@ class RequestDemands:
     default_max_age: int | None = None
     default_acr_values: tuple[str, ...] = ()
     authorization_details_types: tuple[str, ...] = ()
+    allowed_resources: tuple[str, ...] = ()
+    front_ticket_targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,23 @@
-"""Decides how request parameters are read: strict UTF-8, bounded, and never twice (RFC 6749 §3.1)."""
+"""Decides how request parameters are read: strict UTF-8, bounded, and never twice but for one (RFC 6749 §3.1)."""
 
 from urllib.parse import unquote_to_bytes
 
 MAX_PARAMETERS = 40
 MAX_VALUE = 2_000
-LONGER = {"id_token_hint": 8_000, "request": 16_000, "claims": 8_000, "code": 16_000, "refresh_token": 16_000, "token": 16_000}
+LONGER = {
+    "id_token_hint": 8_000,
+    "request": 16_000,
+    "claims": 8_000,
+    "authorization_details": 4_000,
+    "client_assertion": 16_000,
+    "code": 16_000,
+    "refresh_token": 16_000,
+    "token": 16_000,
+}
 """Values that carry a sealed or signed text may be longer than the 2,000 characters of all others."""
+
+SEVERAL = "resource"
+"""The one parameter that may come several times (RFC 8707 §2): its values are joined by a space, which no URI contains."""
 
 
 class BadParameters(ValueError):
@@ -42,7 +54,9 @@ def parse_parameters(raw: bytes) -> dict[str, str]:
         if "%" in value or "+" in value:
             value = _decode(value, name)
         if name in found:
-            raise BadParameters("repeated", name[:60])
+            if name != SEVERAL:
+                raise BadParameters("repeated", name[:60])
+            value = f"{found[name]} {value}".strip()
         if len(value) > MAX_VALUE and len(value) > LONGER.get(name, MAX_VALUE):
             raise BadParameters("too_long", name[:60])
         if not value.isprintable() and any(c < " " or c == "\x7f" for c in value):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from idp.kernel.levels import Acr
+from idp.kernel.levels import ACR_ORDER, Acr
 from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import CLIENT_SIGNING, CONTENT_ENCRYPTION, ENCRYPTION, SECRET_SIGNING
 from idp.protocol.rules.client import (
@@ -87,7 +87,7 @@ def _list_rows() -> Iterable[Metadata]:
     yield Metadata("scope", "scopes", Kind.WORDS, choices=(*SCOPES, *ADMIN_SCOPES))
     yield Metadata("id_token_signed_response_alg", "id_token_algorithm", choices=ID_TOKEN_ALGORITHMS)
     yield Metadata("entitlements", "entitlements", Kind.ENTITLEMENTS, own=False)
-    yield Metadata("minimum_acr", "minimum_acr", choices=tuple(Acr), parse=Acr, own=False)
+    yield Metadata("minimum_acr", "minimum_acr", choices=ACR_ORDER, parse=Acr, own=False)
     yield Metadata("resources", "resources", texts, longest=500, own=False)
     yield Metadata("requires_pkce", "requires_pkce", boolean, own=False)
     yield Metadata("keeps_secret", "keeps_secret", boolean, own=False)
@@ -114,6 +114,7 @@ def _list_rows() -> Iterable[Metadata]:
     yield _of("requests", "default_acr_values", texts, tuple(Acr))
     yield _of("requests", "authorization_details_types", texts)
     yield Metadata("allowed_resources", "allowed_resources", addresses, "requests", own=False)
+    yield Metadata("front_ticket_targets", "front_ticket_targets", texts, "requests", longest=64, own=False)
 
     for answer in ("id_token", "userinfo", "authorization"):
         if answer != "id_token":

@@ -1,14 +1,15 @@
 """Decides an authorization request from start to code: read who is here, decide, record, answer (OpenID Connect Core §3.1.2)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 from uuid import UUID
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.clock import Clock, Random
-from idp.kernel.errors import ProtocolError
+from idp.kernel.errors import ProtocolError, Refusal
 from idp.kernel.ids import make_outward_id, make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
@@ -25,30 +26,38 @@ from idp.protocol.rules.authorization import (
     SignInRequired,
     decide,
 )
-from idp.protocol.rules.authorization_request import AuthorizationRequest, find_return_address, read_authorization_request
+from idp.protocol.rules.authorization_details import grant_details, requires_representation
+from idp.protocol.rules.authorization_request import (
+    AuthorizationRequest,
+    BadRedirectUri,
+    find_return_address,
+    read_authorization_request,
+)
 from idp.protocol.rules.client import Client
-from idp.protocol.rules.response_url import build_response_url
+from idp.protocol.rules.profile import find_demands
+from idp.protocol.rules.response_mode import find_response_mode
+from idp.protocol.rules.terms import NO_TERMS, Terms, write_terms
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.lifetimes import Lifetimes
+from idp.protocol.services.request_origins import RequestOrigins, UnusableRequest, has_origin
+from idp.protocol.services.responding import Answer, Responding
 from idp.protocol.services.sealed_values import AuthorizationCode
 from idp.protocol.stores import subjects
 from idp.protocol.stores.standing import Presence, StandingReads
 from idp.sign_in.rules.session import Session, write_factors
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The browser goes to this address, at the client: with a code or with an error."""
+class NobodyRepresented(Refusal):
+    """The client wants somebody who acts for an organization; ``back_url`` tells it so."""
 
-    url: str
-    client: Client
+    code = "nobody_represented"
 
 
 @dataclass(frozen=True)
 class Unreachable:
-    """The person has to be told first; then the browser goes to this address, at the client, with the error."""
+    """The person has to be told first; then the browser goes to this address, which tells the client the error."""
 
     url: str
     client: Client
@@ -56,11 +65,12 @@ class Unreachable:
 
 @dataclass(frozen=True)
 class Undecided:
-    """A person has to do something first."""
+    """A person has to do something first. ``parameters`` are those that count, wherever the request had them from."""
 
     decision: SignInRequired | ProofRequired | ConsentRequired | LevelUnreachable
     request: AuthorizationRequest
     client: Client
+    parameters: Mapping[str, str]
 
 
 class Authorization:
@@ -75,7 +85,8 @@ class Authorization:
         standings: StandingReads,
         values: BearerValues,
         id_tokens: IdTokens,
-        issuer: str,
+        origins: RequestOrigins,
+        responding: Responding,
         usable: frozenset[str],
         lifetimes: Lifetimes,
         clock: Clock,
@@ -88,7 +99,8 @@ class Authorization:
         self._standings = standings
         self._values = values
         self._id_tokens = id_tokens
-        self._issuer = issuer
+        self._origins = origins
+        self._responding = responding
         self._usable = usable
         self._lifetimes = lifetimes
         self._idle = timedelta(seconds=lifetimes.session_idle)
@@ -106,29 +118,36 @@ class Authorization:
     ) -> Answer | Unreachable | Undecided:
         """Return where the browser goes, or what is missing; raise a Refusal when the client or its address is not known."""
         client = await self._directory.find(parameters.get("client_id"))
+        if client is not None and not progress.began and has_origin(parameters, client):
+            try:
+                parameters = await self._origins.resolve(parameters, client)
+            except ProtocolError as error:
+                return await self._refuse_origin(error, parameters, client, request_id, place)
         redirect_uri = find_return_address(parameters, client, self._usable)
         assert client is not None  # noqa: S101 - find_return_address refused it otherwise
+        refuse = partial(self._refuse, client, redirect_uri, parameters, request_id, place)
         try:
             request = read_authorization_request(parameters, client, redirect_uri)
             hinted = self._read_hint(request, client)
         except ProtocolError as error:
-            return await self._refuse(error, redirect_uri, parameters.get("state"), client, None, request_id, place)
+            return await refuse(error, None)
+        if requires_representation(request.terms.authorization_details):
+            return await self._refuse_person(request, client, refuse)
         now = self._clock()
         presence = await self._find_presence(session_hash, client, now)
         decision = decide(request, client, presence.standing if presence else None, hinted, progress, now)
         match decision:
             case Granted():
                 assert presence is not None  # noqa: S101 - nobody is granted anything without a session
-                return Answer(await self._grant(request, client, presence.session, decision, now, request_id, place), client)
+                code = await self._grant(request, client, presence.session, decision, now, request_id, place)
+                return await self._responding.answer(client, redirect_uri, request.response_mode, {"code": code, "state": request.state})
             case Denied():
-                person_id = presence.session.person_id if presence is not None else None
-                return await self._refuse(decision.error, redirect_uri, request.state, client, person_id, request_id, place)
+                return await refuse(decision.error, presence.session.person_id if presence is not None else None)
             case LevelUnreachable() if progress.began:
-                person_id = presence.session.person_id if presence is not None else None
-                told = await self._refuse(decision.error, redirect_uri, request.state, client, person_id, request_id, place)
-                return Unreachable(told.url, client)
+                told = await refuse(decision.error, presence.session.person_id if presence is not None else None)
+                return Unreachable(await self._responding.hold(told), client)
             case SignInRequired() | ProofRequired() | ConsentRequired() | LevelUnreachable():
-                return Undecided(decision, request, client)
+                return Undecided(decision, request, client, parameters)
             case _:
                 assert_never(decision)
 
@@ -152,11 +171,14 @@ class Authorization:
         return presence if presence is not None and presence.session.is_alive(now, self._idle) else None
 
     def _read_hint(self, request: AuthorizationRequest, client: Client) -> str | None:
+        """Return the one subject that may be answered: of the hint, or demanded by the claims parameter; None for anybody."""
         if request.id_token_hint is None:
-            return None
+            return request.subject
         hinted = self._id_tokens.read_hint(request.id_token_hint)
         if hinted is None or hinted.client_id != client.client_id:
             raise ProtocolError("invalid_request", "id_token_hint is not an ID Token that was issued to this client.")
+        if request.subject is not None and request.subject != hinted.subject:
+            raise ProtocolError("invalid_request", "id_token_hint and the claim sub name two people.")
         return hinted.subject
 
     async def _grant(
@@ -175,7 +197,7 @@ class Authorization:
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
             redirect_uri=request.redirect_uri,
-            expires_at=seconds + self._lifetimes.code,
+            expires_at=seconds + min(self._lifetimes.code, find_demands(client.profile).code_seconds or self._lifetimes.code),
             person_id=session.person_id,
             lineage=session.lineage,
             session_ends_at=int(session.expires_at.timestamp()),
@@ -186,6 +208,8 @@ class Authorization:
             auth_time=int(granted.auth_time.timestamp()),
             nonce=request.nonce,
             challenge=request.challenge,
+            confirmation=None if request.dpop_jkt is None else f"jkt:{request.dpop_jkt}",
+            terms=None if request.terms is NO_TERMS else _write_granted(request.terms),
         )
         event = AuditEvent(
             Kind.AUTHORIZED,
@@ -199,27 +223,51 @@ class Authorization:
         await self._ledger.record(self._audit.prepare(event))
         if session.wants_touch(now):
             self._ledger.touch(session.id_hash, now)
-        return build_response_url(request.redirect_uri, {"code": self._values.seal(code), "state": request.state, "iss": self._issuer})
+        return self._values.seal(code)
 
     async def _make_subject(self, person_id: UUID, sector_id: UUID, now: datetime) -> str:
         async with self._database.transaction() as tx:
             return await subjects.find_or_add(tx, person_id, sector_id, make_outward_id(self._random), now)
 
-    async def _refuse(
+    async def _refuse_origin(
         self,
         error: ProtocolError,
-        redirect_uri: str,
-        state: str | None,
+        parameters: Mapping[str, str],
         client: Client,
-        person_id: UUID | None,
         request_id: str,
         place: Callable[[], Place] | None,
     ) -> Answer:
-        address = build_response_url(
-            redirect_uri, {"error": error.error, "error_description": error.description, "state": state, "iss": self._issuer}
-        )
+        """Tell the client where its own words lead, when they lead to a registered address; otherwise the person by a page."""
+        try:
+            redirect_uri = find_return_address(parameters, client, self._usable)
+        except BadRedirectUri:
+            raise UnusableRequest(department=client.name, department_en=client.name_en) from error
+        return await self._refuse(client, redirect_uri, parameters, request_id, place, error, None)
+
+    async def _refuse_person(
+        self, request: AuthorizationRequest, client: Client, refuse: Callable[[ProtocolError, UUID | None], Awaitable[Answer]]
+    ) -> Answer:
+        """Refuse what only somebody who acts for an organization could be granted: with a page, unless none may be shown."""
+        told = await refuse(ProtocolError("access_denied", "The person acts for nobody else."), None)
+        if "none" in request.prompts:
+            return told
+        back_url = await self._responding.hold(told)
+        raise NobodyRepresented(department=client.name, department_en=client.name_en, back_url=back_url)
+
+    async def _refuse(
+        self,
+        client: Client,
+        redirect_uri: str,
+        parameters: Mapping[str, str],
+        request_id: str,
+        place: Callable[[], Place] | None,
+        error: ProtocolError,
+        person_id: UUID | None,
+    ) -> Answer:
+        told = {"error": error.error, "error_description": error.description, "state": parameters.get("state")}
+        answer = await self._responding.answer(client, redirect_uri, find_response_mode(parameters, client), told)
         if person_id is None and error.error == "login_required":
-            return Answer(address, client)  # a silent look by nobody: not worth a row that is kept for years
+            return answer  # a silent look by nobody: not worth a row that is kept for years
         event = AuditEvent(
             Kind.AUTHORIZATION_REFUSED,
             Result.REFUSED,
@@ -231,4 +279,9 @@ class Authorization:
             place=place() if place is not None else None,
         )
         await self._ledger.record(self._audit.prepare(event))
-        return Answer(address, client)
+        return answer
+
+
+def _write_granted(terms: Terms) -> str | None:
+    """Return what the grant keeps: of the authorization details, what was granted instead of what was asked."""
+    return write_terms(replace(terms, authorization_details=grant_details(terms.authorization_details)))

@@ -9,7 +9,8 @@ from idp.kernel.errors import Refusal
 from idp.people.rules.person import Standing as PersonStanding
 from idp.protocol.rules.authorization import ConsentRequired, LevelUnreachable, Progress, ProofRequired, SignInRequired
 from idp.protocol.rules.authorization_request import PARAMETERS
-from idp.protocol.services.authorization import Answer, Authorization, Unreachable
+from idp.protocol.services.authorization import Authorization, Unreachable
+from idp.protocol.services.responding import Answer
 from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step
 from idp.sign_in.rules.session import Session
 
@@ -59,11 +60,11 @@ class AuthorizeContinuation:
                 place=lambda: place,
             )
         except Refusal as refusal:
-            return Refused(refusal.code)
+            return Refused(refusal.code, str(refusal.facts.get("back_url", "")))
         if isinstance(outcome, Unreachable):
             return Refused("level_unreachable", outcome.url)
         if isinstance(outcome, Answer):
-            return Leave(outcome.url)
+            return Leave(outcome.url, outcome.fields)
         match outcome.decision:
             case SignInRequired():
                 return SignInNeeded()

@@ -55,8 +55,10 @@ def test_without_a_client_or_a_registered_address_nobody_is_redirected() -> None
         ("invalid_request", {"max_age": "-1"}),
         ("invalid_request", {"max_age": "ten"}),
         ("invalid_request", {"max_age": "9999999999"}),
-        ("request_not_supported", {"request": "e30.e30."}),
-        ("request_uri_not_supported", {"request_uri": "https://land.example/r"}),
+        ("invalid_request", {"dpop_jkt": "short"}),
+        ("invalid_request", {"claims": "[]"}),
+        ("invalid_target", {"resource": "https://other.example/api"}),
+        ("invalid_authorization_details", {"authorization_details": "[]"}),
     ],
 )
 def test_a_wrong_request_has_its_own_error(error: str, changes: dict[str, str | None]) -> None:

@@ -1,0 +1,62 @@
+"""Decides which resource servers the tokens of a grant are for (RFC 8707).
+
+The one parameter that may come several times is ``resource``; its values arrive joined by a space, which no URI contains.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.client import Client
+
+MAX_RESOURCES = 10
+
+
+def read_resources(parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the resources that are named, each once, in their order; raise ProtocolError ``invalid_target``."""
+    text = parameters.get("resource")
+    if text is None:
+        return ()
+    resources = tuple(dict.fromkeys(text.split(" ")))
+    if len(resources) > MAX_RESOURCES or not all(is_resource(resource) for resource in resources):
+        raise _refuse(f"A resource is an absolute URI without a fragment, and there are at most {MAX_RESOURCES} of them.")
+    return resources
+
+
+def is_resource(text: str) -> bool:
+    """Tell whether a text can name a resource: an absolute URI without a fragment (RFC 8707 §2)."""
+    if not (text.isascii() and text.isprintable()) or " " in text or "#" in text or len(text) > 500:
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.scheme and (parts.netloc or parts.path))
+
+
+def choose_resources(parameters: Mapping[str, str], client: Client) -> tuple[str, ...]:
+    """Return what an authorization request names; raise ProtocolError ``invalid_target`` for what this client may not ask for."""
+    resources = read_resources(parameters)
+    allowed = (*client.requests.allowed_resources, *client.resources)
+    if any(resource not in allowed for resource in resources):
+        raise _refuse("A resource is not known for this client.")
+    return resources
+
+
+def find_audience(granted: tuple[str, ...], parameters: Mapping[str, str]) -> str | None:
+    """Return the one resource that the access token of this token request is for, None for UserInfo alone.
+
+    Raises ProtocolError ``invalid_target`` for one that was not granted, for more than one, and when several were granted and none is
+    named (RFC 8707 §2.2).
+    """
+    named = read_resources(parameters)
+    if any(resource not in granted for resource in named):
+        raise _refuse("A resource was not part of the authorization request.")
+    wanted = named or granted
+    if len(wanted) > 1:
+        raise _refuse("Name exactly one resource: an access token is for one audience.")
+    return wanted[0] if wanted else None
+
+
+def _refuse(description: str) -> ProtocolError:
+    return ProtocolError("invalid_target", description)

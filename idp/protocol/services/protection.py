@@ -1,0 +1,79 @@
+"""Decides how answers to a client are signed and encrypted as it registered: JARM, UserInfo as a JWT, encrypted ID Tokens."""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from idp.kernel.clock import Clock
+from idp.kernel.errors import ProtocolError
+from idp.platform.current_ring import CurrentRing
+from idp.protocol.rules.client import Client
+from idp.protocol.rules.response_mode import find_jarm_algorithm
+from idp.protocol.services.client_keys import ClientKeySets, KeysUnreadable
+from keys import CannotEncrypt, NoSigningKey, encrypt_to
+
+RESPONSE_LIFE = 300
+"""Seconds of a signed authorization response; JARM §2.1 allows ten minutes."""
+
+JSON, JWT = b"application/json", b"application/jwt"
+DEFAULT_ENCRYPTION = "A128CBC-HS256"
+"""What content is encrypted with where a client names only how the key travels (OpenID Connect Registration §2)."""
+
+
+class Protection:
+    """Signs and encrypts for clients; never answers in clear what was to be encrypted."""
+
+    def __init__(self, ring: CurrentRing, keys: ClientKeySets, issuer: str, clock: Clock) -> None:
+        self._ring = ring
+        self._keys = keys
+        self._issuer = issuer
+        self._clock = clock
+        self._encode = msgspec.json.Encoder().encode
+
+    async def sign_response(self, client: Client, parameters: Mapping[str, str | None]) -> str:
+        """Return the ``response`` parameter of JARM §2.1; raise ProtocolError when the client's registration cannot be followed."""
+        now = int(self._clock().timestamp())
+        said = {name: value for name, value in parameters.items() if value is not None}
+        claims = {**said, "iss": self._issuer, "aud": client.client_id, "exp": now + RESPONSE_LIFE}
+        signed = await self._sign(find_jarm_algorithm(client), claims)
+        responses = client.responses
+        return await self._encrypt(
+            client, signed, responses.authorization_encrypted_response_alg, responses.authorization_encrypted_response_enc
+        )
+
+    async def protect_userinfo(self, client: Client, claims: Mapping[str, object]) -> tuple[bytes, bytes]:
+        """Return content type and body of a UserInfo answer (OpenID Connect Core §5.3.2); raise ProtocolError as above."""
+        responses = client.responses
+        if responses.userinfo_signed_response_alg is None and responses.userinfo_encrypted_response_alg is None:
+            return JSON, self._encode(claims)
+        if responses.userinfo_signed_response_alg is None:
+            body = self._encode(claims).decode()
+            text = await self._encrypt(
+                client, body, responses.userinfo_encrypted_response_alg, responses.userinfo_encrypted_response_enc, content_type=""
+            )
+            return JWT, text.encode()
+        whole = {**claims, "iss": self._issuer, "aud": client.client_id}
+        signed = await self._sign(responses.userinfo_signed_response_alg, whole)
+        text = await self._encrypt(client, signed, responses.userinfo_encrypted_response_alg, responses.userinfo_encrypted_response_enc)
+        return JWT, text.encode()
+
+    async def encrypt_id_token(self, client: Client, signed: str) -> str:
+        """Return an ID Token as the client registered to have it: nested in a JWE, or as it is (OpenID Connect Core §16.14)."""
+        responses = client.responses
+        return await self._encrypt(client, signed, responses.id_token_encrypted_response_alg, responses.id_token_encrypted_response_enc)
+
+    async def _sign(self, algorithm: str, claims: Mapping[str, object]) -> str:
+        try:
+            return await self._ring.sign_token(algorithm, self._encode(claims))
+        except NoSigningKey:
+            raise ProtocolError("server_error", "There is no key for the algorithm that this client is registered with.") from None
+
+    async def _encrypt(self, client: Client, text: str, algorithm: str | None, method: str | None, content_type: str = "JWT") -> str:
+        if algorithm is None:
+            return text
+        try:
+            keys = await self._keys.read(client)
+            return await asyncio.to_thread(encrypt_to, keys, text.encode(), algorithm, method or DEFAULT_ENCRYPTION, content_type)
+        except (CannotEncrypt, KeysUnreadable) as error:
+            raise ProtocolError("invalid_request", "This client has no key that its answers can be encrypted to.", str(error)) from None
