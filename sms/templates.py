@@ -101,13 +101,13 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
         ),
         MessageTemplate(
             "application_barred",
-            "SMS_100000014",
+            "SMS_100000016",
             "${name}，自${time}起，您的账号不能登录${department}。原因：${reason}。其他服务不受影响。如有异议，请拨打服务热线或到政务服务窗口。",
             ("name", "time", "department", "reason"),
         ),
         MessageTemplate(
             "application_unbarred",
-            "SMS_100000015",
+            "SMS_100000017",
             "${name}，自${time}起，您的账号又可以登录${department}。",
             ("name", "time", "department"),
         ),

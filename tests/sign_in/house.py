@@ -11,10 +11,12 @@ from uuid import UUID
 import httpx2
 from starlette.applications import Starlette
 
+from idp.authenticators.rules.passkey import find_relying_party
 from idp.authenticators.rules.sms_code import CodeLimits
 from idp.authenticators.rules.sms_limits import SmsLimits
 from idp.authenticators.rules.throttling import Limits as ThrottleLimits
 from idp.authenticators.services.codes import Codes
+from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle
 from idp.http.cookies import CookieNames
@@ -49,6 +51,7 @@ from idp.sign_in.rules.session import Session
 from idp.sign_in.services.dispatch import Dispatcher
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import Portal
+from idp.sign_in.services.session_links import SessionLinks
 from idp.sign_in.services.sessions import Limits as SessionLimits
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.ways_in import build_ways_in
@@ -158,12 +161,16 @@ class House:
         self.proofing = Proofing(
             database, self.transients, self.authorities, index, KEYS.mac("evidence"), self.audit, clock, random, CheckLimits()
         )
+        party = find_relying_party(ISSUER)
+        self.passkeys = Passkeys(database, self.transients, KEYS.mac("codes"), KEYS.sealer("people"), clock, random, party, "一证通")
         ways_in = build_ways_in(
             database=database,
             interactions=self.interactions,
             sessions=self.sessions,
             people=self.people,
             passwords=self.passwords,
+            passkeys=self.passkeys,
+            links=SessionLinks(self.transients, SessionLimits().total),
             throttle=self.throttle,
             codes=self.codes,
             proofing=self.proofing,
@@ -176,7 +183,7 @@ class House:
             random=random,
         )
         self.sign_in = ways_in.sign_in
-        self.portal = Portal(self.interactions, self.sessions, self.people)
+        self.portal = Portal(self.interactions, self.sessions, self.people, clock)
         self.department = Department(clock)
         self.dispatcher = Dispatcher(self.interactions, self.sessions, self.people, {"authorize": self.department, "portal": self.portal})
         static = StaticFiles()

@@ -7,6 +7,7 @@ from idp.http.forms import FieldError
 from idp.sign_in.rules.account_device import Device
 from idp.sign_in.rules.account_history import Happening
 from idp.sign_in.services.account_history import Entry
+from idp.sign_in.services.account_passkeys import ShownPasskey
 from idp.sign_in.services.account_profile import ProfileSheet, ShownPhone, Verified
 from idp.sign_in.services.account_sessions import SignedInBrowser
 from idp.sign_in.stores.account_profile import Accepted
@@ -14,6 +15,7 @@ from idp.sign_in.stores.account_profile import Accepted
 NOW = datetime(2026, 3, 2, 1, 5, tzinfo=UTC)
 PHONE = Device("harmony", "huawei")
 COMPUTER = Device("windows", "edge")
+PASSKEY_OPTIONS = '{"challenge": "c2FtcGxl", "user": {"id": "c2FtcGxl", "name": "*小明"}}'
 
 
 def _ago(**units: float) -> datetime:
@@ -35,6 +37,20 @@ def _list_history() -> list[list[Entry]]:
         ],
         [Entry(_ago(days=40), Happening("registered"), None, "", "gone")],
     ]
+
+
+def _list_passkeys(token: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    phone = ShownPasskey("sample-0", "我的手机", _ago(days=30), _ago(hours=2), True)
+    key = ShownPasskey("sample-1", "W" * 40, _ago(minutes=4), None, False)
+    none = {**token, "passkeys": [], "fresh": False, "full": False, "options": "", "name": "", "done": ""}
+    fresh = {**none, "fresh": True, "options": PASSKEY_OPTIONS, "name": "华为手机"}
+    return {
+        "account-passkeys-none": ("account_passkeys.html", none),
+        "account-passkeys": ("account_passkeys.html", {**none, "passkeys": [phone, key]}),
+        "account-passkeys-fresh": ("account_passkeys.html", {**fresh, "passkeys": [phone, key], "done": "added"}),
+        "account-passkeys-full": ("account_passkeys.html", {**fresh, "passkeys": [phone], "full": True}),
+        "account-passkeys-refused": ("account_passkeys.html", {**fresh, "errors": [FieldError("", "passkey_refused")]}),
+    }
 
 
 def list_account_samples(department: str, long_department: str, long_name: str) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -120,6 +136,7 @@ def list_account_samples(department: str, long_department: str, long_name: str) 
             "account_releases.html",
             {**token, "consents": [], "releases": [], "older": "", "newest": True, "done": False},
         ),
+        **_list_passkeys(token),
         "account-password": ("account_password.html", {**token, "step": "sample-step"}),
         "account-password-wrong": (
             "account_password.html",

@@ -209,7 +209,8 @@ async def run_provider(service_dsn: str, folder: Path, **environ: str) -> AsyncI
         services = build_services(platform)
         async with follow_changes(services):
             transport = httpx2.ASGITransport(build_app(services))
-            async with httpx2.AsyncClient(transport=transport, base_url=ISSUER, follow_redirects=False) as browser:
+            issuer = settings.server.issuer
+            async with httpx2.AsyncClient(transport=transport, base_url=issuer, follow_redirects=False) as browser:
                 yield Provider(services, clock, browser, authorities=authorities)
     finally:
         await platform.close()

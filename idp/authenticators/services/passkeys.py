@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import webauthn
@@ -251,7 +252,7 @@ class Passkeys:
     def _mark(self, said: bytes, purpose: bytes, binding: str) -> bytes:
         return self._mac.compute(b"passkey\0" + purpose + b"\0" + said + binding.encode())[:_MAC]
 
-    async def _take_challenge(self, purpose: bytes, binding: str, answer: dict[str, object]) -> bytes:
+    async def _take_challenge(self, purpose: bytes, binding: str, answer: dict[str, Any]) -> bytes:
         """Return the challenge that was signed, when we made it for this and nobody answered it before. Raises PasskeyRefused."""
         try:
             response = answer["response"]
@@ -293,7 +294,7 @@ def _describe(passkey: Passkey) -> PublicKeyCredentialDescriptor:
     )
 
 
-def _read_json(response: str) -> dict[str, object]:
+def _read_json(response: str) -> dict[str, Any]:
     try:
         answer = json.loads(response) if len(response) <= MAX_RESPONSE else None
     except (ValueError, RecursionError):
@@ -303,7 +304,7 @@ def _read_json(response: str) -> dict[str, object]:
     return answer
 
 
-def _require_plain_attestation(answer: dict[str, object]) -> None:
+def _require_plain_attestation(answer: dict[str, Any]) -> None:
     """Raise ValueError for a statement about the maker of the authenticator: nobody asked for one, and none would be believed."""
     response = answer["response"]
     assert isinstance(response, dict)  # noqa: S101 - whoever asked for the challenge looked

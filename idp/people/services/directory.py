@@ -48,6 +48,7 @@ class KnownPerson:
     phone_seen_at: datetime | None = None
     must_change: bool | None = False
     password_changed_at: datetime | None = None
+    passkeys: int = 0
 
     @property
     def has_own_phone(self) -> bool:
@@ -174,6 +175,10 @@ class People:
         """Make this number nobody's way in, in the caller's transaction, who audits it; False when it was not the person's any more."""
         return await identifiers.freeze_phone(tx, person_id, self._index_phone(phone))
 
+    async def note_passkeys(self, tx: Transaction, person_id: UUID, number: int) -> None:
+        """Note in the caller's transaction, which holds the person alone, how many passkeys the person has."""
+        await people.note_passkeys(tx, person_id, number)
+
     def is_held(self, standing: Standing) -> bool:
         """Tell whether the person came back by phone so recently that nothing counts as more than one factor."""
         return standing.recovered_at is not None and self._clock() - standing.recovered_at < RECOVERY_HOLD
@@ -222,7 +227,7 @@ class People:
         elif found.contact_index is not None and found.contact_sealed is not None:
             aad = row_aad("person_contacts", "sealed", found.standing.person_id.bytes + found.contact_index)
             phone = Phone(self._sealer.open(found.contact_sealed, aad).decode())
-        return KnownPerson(found.standing, phone, found.phone_seen_at, found.must_change, found.password_changed_at)
+        return KnownPerson(found.standing, phone, found.phone_seen_at, found.must_change, found.password_changed_at, found.passkeys)
 
     def _index_phone(self, phone: Phone) -> Sequence[bytes]:
         return self._index.index_all(IdentifierKind.PHONE.value, phone.value)

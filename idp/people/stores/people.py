@@ -25,7 +25,8 @@ FIND_PASSWORD_CHANGE = "SELECT changed_at FROM passwords WHERE person_id = $1"  
 PERSON = """
     p.id, p.status, p.ial, p.recovered_at, phone.index_value AS phone_index, phone.sealed AS phone_sealed, phone.matched_at,
            greatest(phone.created_at, phone.used_at, phone.matched_at) AS phone_seen_at,
-           contact.phone_index AS contact_index, contact.sealed AS contact_sealed, w.must_change, w.changed_at AS password_changed_at
+           contact.phone_index AS contact_index, contact.sealed AS contact_sealed, w.must_change, w.changed_at AS password_changed_at,
+           p.passkeys
 """
 
 REACHED = """
@@ -51,6 +52,8 @@ FIND_BY_IDENTIFIER = (
 
 FIND_BY_ID = "SELECT" + PERSON + "FROM people p" + REACHED + "WHERE p.id = $1"
 
+NOTE_PASSKEYS = "UPDATE people SET passkeys = $2 WHERE id = $1"
+
 NOTE_RECOVERY = "UPDATE people SET recovered_at = $2, updated_at = $2 WHERE id = $1"
 
 
@@ -70,6 +73,7 @@ class FoundPerson:
     contact_sealed: bytes | None = None
     must_change: bool | None = None
     password_changed_at: datetime | None = None
+    passkeys: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,11 @@ async def note_recovery(tx: Transaction, person_id: UUID, now: datetime) -> None
     await tx.execute(NOTE_RECOVERY, person_id, now)
 
 
+async def note_passkeys(tx: Transaction, person_id: UUID, number: int) -> None:
+    """Note how many passkeys the person has."""
+    await tx.execute(NOTE_PASSKEYS, person_id, number)
+
+
 async def find_profile(database: Database, person_id: UUID) -> bytes | None:
     """Return the sealed profile, None for an unknown person."""
     rows = await database.fetch(READ_PROFILE, person_id)
@@ -138,4 +147,5 @@ def _read(rows: Sequence[Row]) -> FoundPerson | None:
         row["contact_sealed"],
         row["must_change"],
         row["password_changed_at"],
+        row["passkeys"],
     )

@@ -27,6 +27,10 @@ class AccountDoor:
         owner = await self._account.find_owner(context.session_cookie)
         return owner if owner is not None else await begin_portal(context, self._interactions, self._portal, path)
 
+    async def confirm(self, context: RequestContext, path: str) -> Response:
+        """Return the answer that leads through two factors, proved anew, back to ``path``."""
+        return await begin_portal(context, self._interactions, self._portal, path, again=True)
+
     async def read(self, request: Request, context: RequestContext, path: str) -> tuple[Owner, Form] | Response:
         """Return the owner and the form they sent from ``path``; or the answer to a form that may not act. Raises BadForm."""
         form = await read_form(request)

@@ -33,12 +33,15 @@ class PortalPage:
         return await begin_portal(context, self._interactions, self._portal)
 
 
-async def begin_portal(context: RequestContext, interactions: Interactions, portal: Portal, towards: str = FRONT_PAGE) -> Response:
-    """Send the browser to sign in, and after that to the own page ``towards``. Raises TooManyFlows."""
+async def begin_portal(
+    context: RequestContext, interactions: Interactions, portal: Portal, towards: str = FRONT_PAGE, *, again: bool = False
+) -> Response:
+    """Send the browser to sign in, and after that to the own page ``towards``; ``again``: also who is signed in. Raises TooManyFlows."""
     names = context.cookie_names
     browser_cookie = context.browser_cookie
     if not browser_cookie:
         browser_cookie = interactions.make_browser_cookie()
         context.set_cookie(names.set(names.browser, browser_cookie))
-    interaction = await portal.begin(browser_cookie, context.address, towards)
+    begin = portal.begin_again if again else portal.begin
+    interaction = await begin(browser_cookie, context.address, towards)
     return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)

@@ -23,6 +23,7 @@ from idp.sign_in.services.visits import (
     AskCode,
     AskFirstCode,
     AskNewPassword,
+    AskPasskey,
     AskPassword,
     AskSecret,
     Continue,
@@ -36,12 +37,14 @@ MAX_PASSWORD = 300
 MAX_CODE = 20
 MAX_DOCUMENT_END = 20
 MAX_HIDDEN = 200
+MAX_PASSKEY = 20_000
 
 FORM_CODES = frozenset(
     {
         *("wrong_credentials", "sign_in_delayed", "sign_in_locked", "code_sign_in_locked", "busy"),
         *("code_wrong", "code_or_document_wrong", "code_dead", "code_gone"),
         *("password_length", "password_personal", "password_common"),
+        *("passkey_refused", "passkey_of_another"),
     }
 )
 """Refusals that are told beside the form, which stays; all others are a page of their own."""
@@ -54,7 +57,7 @@ class SignInPage:
         self._pages = pages
         self._interactions = interactions
         self._sign_in = sign_in
-        self._forms = SignInForms(pages, sign_in.code_minutes)
+        self._forms = SignInForms(pages, sign_in.code_minutes, sign_in.ask_passkey)
 
     def routes(self) -> list[Route]:
         """Return the page's routes."""
@@ -77,7 +80,7 @@ class SignInPage:
         return self._answer(context, answer, way)
 
     async def submit(self, request: Request) -> Response:
-        """Take one step: an identifier, a password, a code, another password, or the wish for another code."""
+        """Take one step: an identifier, a password, a code, a passkey, another password, or the wish for another code."""
         context = read_context(request)
         held: Held | None = None
         try:
@@ -95,6 +98,10 @@ class SignInPage:
                     return await self._ask_code(context, held, form)
                 case "secret":
                     return await self._submit_secret(context, held, form, visit)
+                case "passkey":
+                    return await self._submit_passkey(context, held, form, visit)
+                case "without":
+                    return self._go_on(context, await self._sign_in.go_without_passkey(held))
                 case "new":
                     return await self._submit_new_password(context, held, form, visit)
                 case _:
@@ -139,6 +146,15 @@ class SignInPage:
         except Refusal as refusal:
             return self._forms.show_secret(context, held, [_place(refusal, "password")], refusal)
         return self._go_on(context, answer) if not isinstance(answer, Malformed) else self._forms.show_secret(context, held, [])
+
+    async def _submit_passkey(self, context: RequestContext, held: Held, form: Form, visit: Visit) -> Response:
+        try:
+            return self._go_on(context, await self._sign_in.submit_passkey(held, form.get("passkey", MAX_PASSKEY), visit))
+        except Refusal as refusal:
+            error = _place(refusal, "by-passkey")
+            if held.interaction.resistant:
+                return self._forms.show_passkey(context, await self._sign_in.look_at_passkey(held, visit), [error], refusal)
+            return self._forms.show_password(context, held, held.interaction.login_hint or "", [error], refusal)
 
     async def _submit_new_password(self, context: RequestContext, held: Held, form: Form, visit: Visit) -> Response:
         password = form.get("password")
@@ -195,6 +211,8 @@ class SignInPage:
                 return self._forms.show_code(context, answer, errors, find_refusal_status(problem.code) if problem else 200, problem)
             case AskSecret(held=held):
                 return self._forms.show_secret(context, held, [])
+            case AskPasskey():
+                return self._forms.show_passkey(context, answer, [])
             case AskNewPassword():
                 return self._forms.show_new_password(context, answer, [])
             case Continue():

@@ -1,5 +1,6 @@
 """Decides how each form of a sign-in is drawn; a refusal that time heals also says when to come back."""
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext
 from idp.kernel.errors import Refusal
 from idp.sign_in.services.interactions import Held
-from idp.sign_in.services.visits import AskCode, AskFirstCode, AskNewPassword
+from idp.sign_in.services.visits import AskCode, AskFirstCode, AskNewPassword, AskPasskey
 
 CODE_WAY = "code"
 """What ``way`` says in the address of the form that asks for a code instead of a password."""
@@ -19,9 +20,10 @@ CODE_WAY = "code"
 class SignInForms:
     """Draws the forms."""
 
-    def __init__(self, pages: Pages, code_minutes: int) -> None:
+    def __init__(self, pages: Pages, code_minutes: int, ask_passkey: Callable[[Held], str]) -> None:
         self._pages = pages
         self._code_minutes = code_minutes
+        self._ask_passkey = ask_passkey
 
     def show_password(
         self,
@@ -33,17 +35,26 @@ class SignInForms:
         notice: str | None = None,
     ) -> Response:
         """Draw identifier and password."""
-        return self._draw(context, "sign_in.html", held, errors, refusal, identifier=identifier, notice=notice)
+        passkey = self._ask_passkey(held)
+        return self._draw(context, "sign_in.html", held, errors, refusal, identifier=identifier, notice=notice, passkey=passkey)
 
     def show_identifier(
         self, context: RequestContext, held: Held, identifier: str, errors: list[FieldError], notice: str | None = None
     ) -> Response:
         """Draw the identifier alone, to which a code is sent."""
-        return self._draw(context, "sign_in_code.html", held, errors, None, identifier=identifier, notice=notice)
+        passkey = self._ask_passkey(held)
+        return self._draw(context, "sign_in_code.html", held, errors, None, identifier=identifier, notice=notice, passkey=passkey)
 
     def show_secret(self, context: RequestContext, held: Held, errors: list[FieldError], refusal: Refusal | None = None) -> Response:
         """Draw the password alone."""
         return self._draw(context, "password.html", held, errors, refusal)
+
+    def show_passkey(
+        self, context: RequestContext, asked: AskPasskey, errors: list[FieldError], refusal: Refusal | None = None
+    ) -> Response:
+        """Draw the page on which nothing but a passkey leads on."""
+        known, essential = asked.known, asked.essential
+        return self._draw(context, "passkey.html", asked.held, errors, refusal, passkey=asked.options, known=known, essential=essential)
 
     def show_new_password(
         self, context: RequestContext, asked: AskNewPassword, errors: list[FieldError], refusal: Refusal | None = None

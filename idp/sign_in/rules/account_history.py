@@ -14,6 +14,7 @@ PASSWORD_CHANGE = "password_change"  # noqa: S105 - a purpose
 
 ELSEWHERE = "signed out elsewhere"
 PASSWORD_CHANGED = "password changed"  # noqa: S105 - a reason
+PASSKEY_REMOVED = "passkey removed"
 """Reasons of sessions that end from the account's pages."""
 
 PLAIN: Mapping[Kind, str] = {
@@ -22,6 +23,9 @@ PLAIN: Mapping[Kind, str] = {
     Kind.RESEND_LOCKED: "resend_locked",
     Kind.PASSWORD_CHANGED: "password_changed",
     Kind.PASSWORD_RECOVERED: "password_recovered",
+    Kind.PASSKEY_ADDED: "passkey_added",
+    Kind.PASSKEY_REMOVED: "passkey_removed",
+    Kind.APPLICATION_BAN_CHANGED: "application_ban_changed",
     Kind.RECOVERY_STARTED: "recovery_started",
     Kind.RECOVERY_REFUSED: "recovery_refused",
     Kind.ACCOUNT_FROZEN: "account_frozen",
@@ -38,6 +42,7 @@ ENDS: Mapping[str, str] = {
     "signed out": "signed_out",
     ELSEWHERE: "signed_out_elsewhere",
     PASSWORD_CHANGED: "signed_out_by_password",
+    PASSKEY_REMOVED: "signed_out_by_passkey",
     "replaced by another person": "signed_out_by_another",
     "frozen": "signed_out_by_standing",
     "banned": "signed_out_by_standing",
@@ -51,6 +56,7 @@ ALERTING = frozenset(
         "wrong_password",
         "wrong_current_password",
         "wrong_code",
+        "wrong_passkey",
         "turned_away",
         "refused",
         "locked",
@@ -100,6 +106,8 @@ def _describe_failure(details: Mapping[str, Detail]) -> str:
         return "turned_away"
     if way == "code":
         return "wrong_code"
+    if way == "passkey":
+        return "wrong_passkey"
     if reason == "wrong":
         return "wrong_current_password" if details.get("purpose") == PASSWORD_CHANGE else "wrong_password"
     return "refused"

@@ -91,8 +91,16 @@ class FlowStates:
         self, interaction: Interaction, known: KnownPerson | None, session: Session | None, in_flow: tuple[Proved, ...]
     ) -> FlowState:
         in_flow = _drop_outlived(interaction, known, in_flow) if known is not None else in_flow
-        proved = self._merge(known, session, in_flow)
-        step = steps.decide_next(interaction.wanted, self._describe(interaction, known), proved, interaction.fresh_after, self._clock())
+        proved = self._merge(interaction, known, session, in_flow)
+        step = steps.decide_next(
+            interaction.wanted,
+            self._describe(interaction, known),
+            proved,
+            interaction.fresh_after,
+            self._clock(),
+            aal=interaction.aal,
+            resistant=interaction.resistant,
+        )
         return FlowState(known, session, in_flow, step)
 
     def _wants_match(self, interaction: Interaction, state: FlowState) -> bool:
@@ -102,12 +110,12 @@ class FlowStates:
             return False
         matched_at = known.standing.phone_matched_at
         too_old = matched_at is not None and now - matched_at >= PHONE_MATCH_LIFE
-        if not too_old and not self._phone_matches.is_due(known):
+        if interaction.resistant or (not too_old and not self._phone_matches.is_due(known)):
             return False
         subject = self._describe(interaction, known)
         hopeful = replace(subject, has_phone=True) if subject is not None else None
-        proved = self._merge(known, state.session, state.in_flow)
-        return steps.wants_phone_match(interaction.wanted, hopeful, proved, interaction.fresh_after, now)
+        proved = self._merge(interaction, known, state.session, state.in_flow)
+        return steps.wants_phone_match(interaction.wanted, hopeful, proved, interaction.fresh_after, now, aal=interaction.aal)
 
     def _describe(self, interaction: Interaction, known: KnownPerson | None) -> steps.Subject | None:
         if known is None:
@@ -124,7 +132,11 @@ class FlowStates:
             recovered_at=standing.recovered_at,
         )
 
-    def _merge(self, known: KnownPerson | None, session: Session | None, in_flow: tuple[Proved, ...]) -> tuple[Proved, ...]:
+    def _merge(
+        self, interaction: Interaction, known: KnownPerson | None, session: Session | None, in_flow: tuple[Proved, ...]
+    ) -> tuple[Proved, ...]:
+        if interaction.isolated:
+            return in_flow  # what was proved for others does not count here (S33)
         if known is not None and session is not None and session.person_id == known.standing.person_id:
             return steps.merge_proved(session.proved, in_flow)
         return in_flow
@@ -136,7 +148,7 @@ def _is_good(known: KnownPerson, interaction: Interaction) -> bool:
 
 def forget_proofs(interaction: Interaction) -> Interaction:
     """Return the flow as if nobody had shown anything in it."""
-    return replace(interaction, person_id=None, proved=(), sends=0, claimed="", password_of=None)
+    return replace(interaction, person_id=None, proved=(), sends=0, claimed="", password_of=None, passkey_of=None)
 
 
 def _drop_outlived(interaction: Interaction, known: KnownPerson, in_flow: tuple[Proved, ...]) -> tuple[Proved, ...]:

@@ -70,6 +70,11 @@ class Interactions:
         language: str | None = None,
         fresh_after: datetime | None = None,
         login_hint: str | None = None,
+        aal: int = 1,
+        resistant: bool = False,
+        essential: bool = False,
+        isolated: bool = False,
+        confirms: bool = False,
         address: str | None = None,
     ) -> Interaction:
         """Begin a flow for this browser. ``request`` is the kind's own text, at most some kilobytes.
@@ -93,6 +98,11 @@ class Interactions:
             language=language,
             fresh_after=fresh_after,
             login_hint=login_hint,
+            aal=aal,
+            resistant=resistant,
+            essential=essential,
+            isolated=isolated,
+            confirms=confirms,
         )
         ttl = self._life.total_seconds() * REMEMBERED
         await self._transients.put(KIND, interaction.id, write_interaction(interaction), ttl)

@@ -2,20 +2,28 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from idp.kernel.audit_events import Place
+from idp.kernel.clock import Clock
+from idp.kernel.levels import find_aal
 from idp.people.rules.masking import mask_name
 from idp.people.rules.person import Standing, check_standing
 from idp.people.services.directory import People
-from idp.sign_in.rules.interaction import Interaction, Leave, SignInNeeded, Step
+from idp.sign_in.rules.interaction import Interaction, Leave, Refused, SignInNeeded, Step
+from idp.sign_in.rules.refusals import SecondFactorMissing
 from idp.sign_in.rules.session import Session
+from idp.sign_in.rules.steps import count_fresh
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL
 
 FRONT_PAGE = "/"
 ACCOUNT = "/account"
+
+CONFIRMED_FOR = timedelta(minutes=10)
+"""How long two factors count as proved just now, for what changes how one signs in."""
 
 _OWN_PAGE = re.compile(r"/account(?:/[a-z-]{1,30})?")
 
@@ -31,10 +39,11 @@ class SignedIn:
 class Portal:
     """The person's own page, and the continuation of its kind of flow."""
 
-    def __init__(self, interactions: Interactions, sessions: Sessions, people: People) -> None:
+    def __init__(self, interactions: Interactions, sessions: Sessions, people: People, clock: Clock) -> None:
         self._interactions = interactions
         self._sessions = sessions
         self._people = people
+        self._clock = clock
 
     async def find_person(self, session_cookie: str | None) -> SignedIn | None:
         """Return who is signed in, None when nobody is or the account may not sign in."""
@@ -53,11 +62,25 @@ class Portal:
         page = find_own_page(towards)
         return await self._interactions.begin(PORTAL, browser_cookie, request=page, home_url=page, address=address)
 
+    async def begin_again(self, browser_cookie: str, address: str, towards: str) -> Interaction:
+        """Begin the flow that ends on that page after two factors were proved anew. Raises TooManyFlows."""
+        page = find_own_page(towards)
+        # Half the time: whoever comes back has the other half left to do what it was for.
+        fresh_after = self._clock() - CONFIRMED_FOR / 2
+        return await self._interactions.begin(
+            PORTAL, browser_cookie, request=page, home_url=page, address=address, aal=2, fresh_after=fresh_after
+        )
+
     async def decide(
         self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
     ) -> Step:
-        """Return to the page that was asked for as soon as anybody is signed in."""
-        return SignInNeeded() if session is None else Leave(find_own_page(interaction.request))
+        """Return to the page that was asked for as soon as anybody is signed in, with as many factors as it asks for."""
+        if session is None or standing is None:
+            return SignInNeeded()
+        proved = count_fresh(session.proved, interaction.fresh_after)
+        if interaction.aal > 1 and find_aal(proved, standing.phone_matched_at, self._clock(), standing.recovered_at) < interaction.aal:
+            return Refused(SecondFactorMissing.code, find_own_page(interaction.request)) if interaction.unreachable else SignInNeeded()
+        return Leave(find_own_page(interaction.request))
 
 
 def find_own_page(path: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from uuid import UUID
 
+from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.stores import known_devices
 from idp.kernel.audit_events import Detail, Kind
 from idp.kernel.clock import Clock, Random
@@ -17,6 +18,7 @@ from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.attempts import Attempts
 from idp.sign_in.services.flow_states import FlowState, forget_proofs
 from idp.sign_in.services.interactions import Held, Interactions
+from idp.sign_in.services.session_links import SessionLinks
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in_records import SignInRecords
 from idp.sign_in.services.visits import Continue, Visit
@@ -33,6 +35,8 @@ class SessionOpening:
         people: People,
         attempts: Attempts,
         records: SignInRecords,
+        passkeys: Passkeys,
+        links: SessionLinks,
         clock: Clock,
         random: Random,
     ) -> None:
@@ -42,6 +46,8 @@ class SessionOpening:
         self._people = people
         self._attempts = attempts
         self._records = records
+        self._passkeys = passkeys
+        self._links = links
         self._clock = clock
         self._random = random
 
@@ -76,6 +82,9 @@ class SessionOpening:
                 raise StepRepeated
             if steps.drop_outlived(state.in_flow, interaction.password_of, now.password_changed_at, now.recovered_at) != state.in_flow:
                 raise StepRepeated  # the password was changed, or the account recovered, while this was on its way
+            passkey_of = interaction.passkey_of
+            if Factor.PASSKEY in in_flow and (passkey_of is None or not await self._passkeys.keep(tx, person_id, passkey_of)):
+                raise StepRepeated  # so was the passkey removed
             is_new = device_hash is not None and await known_devices.remember(tx, person_id, device_hash, self._clock())
             if Factor.SMS in in_flow and known.phone is not None:
                 await self._people.note_phone_use(tx, person_id, known.phone)
@@ -100,6 +109,8 @@ class SessionOpening:
             }
             kind = Kind.STEP_UP_SUCCEEDED if stepped_up else Kind.SIGN_IN_SUCCEEDED
             await self._records.record(tx, kind, person_id, interaction, visit, details)
+        if interaction.isolated or interaction.confirms:
+            await self._links.note(opened.session.lineage, interaction.client_id, state.in_flow)
         return Continue(held, opened.cookie, device_cookie)
 
     async def choose_device(self, person_id: UUID, visit: Visit) -> str:

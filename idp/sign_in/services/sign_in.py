@@ -26,6 +26,7 @@ from idp.sign_in.services.first_codes import FirstCodes, require_claim
 from idp.sign_in.services.flow_states import PURPOSE, FlowState, FlowStates, forget_proofs
 from idp.sign_in.services.forced_change import ForcedChange
 from idp.sign_in.services.interactions import Held, Interactions
+from idp.sign_in.services.passkey_steps import PasskeySteps
 from idp.sign_in.services.session_opening import SessionOpening
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in_records import SignInRecords
@@ -34,6 +35,7 @@ from idp.sign_in.services.visits import (
     AskCode,
     AskFirstCode,
     AskNewPassword,
+    AskPasskey,
     AskPassword,
     AskSecret,
     Continue,
@@ -62,6 +64,7 @@ class SignIn:
         opening: SessionOpening,
         first_codes: FirstCodes,
         forced_change: ForcedChange,
+        passkey_steps: PasskeySteps,
         records: SignInRecords,
         clock: Clock,
     ) -> None:
@@ -75,6 +78,7 @@ class SignIn:
         self._opening = opening
         self._first_codes = first_codes
         self._forced_change = forced_change
+        self._passkey_steps = passkey_steps
         self._records = records
         self._clock = clock
 
@@ -82,6 +86,10 @@ class SignIn:
     def code_minutes(self) -> int:
         """How long a code is valid, in minutes."""
         return int(self._codes.life.total_seconds() // 60)
+
+    def ask_passkey(self, held: Held) -> str:
+        """Return what the passkey button beside other ways asks the browser, as JSON; "" where there are no passkeys."""
+        return self._passkey_steps.ask(held.interaction)
 
     async def look(self, held: Held, visit: Visit) -> Answer:
         """Return the step that the flow stands at; the first code of a flow is sent when its page is first shown."""
@@ -99,6 +107,8 @@ class SignIn:
                 return AskSecret(held)
             case steps.AskCode():
                 return await self._look_at_code(held, state, visit)
+            case steps.AskPasskey():
+                return await self._passkey_steps.look(held, state)
             case steps.AskNewPassword():
                 return AskNewPassword(held, await self._forced_change.read_name(state))
             case steps.Enough() | steps.CannotReach():
@@ -111,6 +121,7 @@ class SignIn:
 
     async def ask_first_code(self, held: Held, text: str) -> AskFirstCode | Malformed:
         """Let the flow wait for a code of whoever is named, if anybody is."""
+        _require_weaker_ways(held)
         identifier = self._people.recognize(text)
         if identifier is None:
             return self._explain_identifier(held, text)
@@ -140,6 +151,24 @@ class SignIn:
         if not isinstance(state.step, steps.AskPassword) or state.known is None:
             raise StepRepeated
         return await self._check_password(held, None, state.known, password, visit)
+
+    async def submit_passkey(self, held: Held, response: str, visit: Visit) -> Answer:
+        """Check what a browser answered. Raises PasskeyRefused, PasskeyOfAnother; the account's own refusal for one that is right."""
+        asked_at = self._clock()
+        state = await self._states.load(held.interaction, visit)
+        held, known = await self._passkey_steps.prove(held, state, response, visit)
+        return await self._prove(held, known, Proved(Factor.PASSKEY, asked_at), visit)
+
+    async def look_at_passkey(self, held: Held, visit: Visit) -> AskPasskey:
+        """Return the page of the passkey, to show it with what was wrong."""
+        return await self._passkey_steps.look(held, await self._states.load(held.interaction, visit))
+
+    async def go_without_passkey(self, held: Held) -> Continue:
+        """Go on without the passkey that was asked for: to a lower class, or back with an error where nothing else is accepted."""
+        if not held.interaction.resistant:
+            raise StepRepeated
+        without = replace(forget_proofs(held.interaction), without_passkey=True, resistant=held.interaction.essential)
+        return Continue(await self._interactions.replace(held, without))
 
     async def submit_new_password(self, held: Held, password: str, visit: Visit) -> Answer:
         """Replace a password that everybody knows. Raises PasswordLength, PasswordPersonal, PasswordCommon; Overloaded."""
@@ -231,6 +260,7 @@ class SignIn:
         self, held: Held, identifier: Identifier | None, known: KnownPerson | None, password: str, visit: Visit
     ) -> Answer:
         person_id = known.standing.person_id if known else None
+        _require_weaker_ways(held)
         device_hash = await self._attempts.find_known_device(person_id, visit)
         asked_at = self._clock()
         subject = identifier.value if identifier is not None else person_id.hex if person_id else ""
@@ -264,15 +294,22 @@ class SignIn:
             raise StepRepeated
         if isinstance(state.step, steps.Enough | steps.CannotReach):
             return await self._opening.finish(held, state, visit)
-        password_of = held.interaction.password_of
-        person_id = state.known.standing.person_id
-        moved = replace(forget_proofs(held.interaction), person_id=person_id, proved=state.in_flow, password_of=password_of)
+        kept = held.interaction
+        moved = replace(
+            forget_proofs(kept),
+            person_id=state.known.standing.person_id,
+            proved=state.in_flow,
+            password_of=kept.password_of,
+            passkey_of=kept.passkey_of,
+        )
         held = await self._interactions.replace(held, moved)
         match state.step:
             case steps.AskCode():
                 return AskCode(held, state.require_code_step()[1])
             case steps.AskPassword():
                 return AskSecret(held)
+            case steps.AskPasskey():
+                return await self._passkey_steps.look(held, state)
             case steps.AskNewPassword():
                 return AskNewPassword(held, "")
         assert_never(state.step)
@@ -291,6 +328,12 @@ class SignIn:
             client_id=interaction.client_id or None,
             request_id=visit.request_id,
         )
+
+
+def _require_weaker_ways(held: Held) -> None:
+    """Raise StepRepeated where only a passkey leads on: its page offers no other form (S12)."""
+    if held.interaction.resistant:
+        raise StepRepeated
 
 
 _CODE_REASONS: Mapping[type, str] = {CodeWrong: "wrong", CodeDead: "dead", CodeGone: "gone"}

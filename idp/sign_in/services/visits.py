@@ -80,6 +80,19 @@ class AskSecret:
 
 
 @dataclass(frozen=True)
+class AskPasskey:
+    """Show the page on which nothing but a passkey leads on. ``options`` is what the browser is asked, as JSON, "" where it cannot be.
+
+    ``known``: the flow is about somebody, whose passkeys alone it takes. ``essential``: the department accepts nothing else.
+    """
+
+    held: Held
+    options: str
+    known: bool
+    essential: bool
+
+
+@dataclass(frozen=True)
 class AskNewPassword:
     """Show the form for another password; ``name`` is the person's, masked."""
 
@@ -108,4 +121,4 @@ class Continue:
     device_cookie: str | None = None
 
 
-Answer = AskPassword | AskFirstCode | AskSecret | AskCode | AskNewPassword | Continue
+Answer = AskPassword | AskFirstCode | AskSecret | AskCode | AskPasskey | AskNewPassword | Continue

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from idp.authenticators.services.codes import Codes
+from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle
 from idp.kernel.clock import Clock, Random
@@ -22,9 +23,11 @@ from idp.sign_in.services.first_codes import FirstCodes
 from idp.sign_in.services.flow_states import FlowStates
 from idp.sign_in.services.forced_change import ForcedChange
 from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.passkey_steps import PasskeySteps
 from idp.sign_in.services.recovery import RecoveryEnd
 from idp.sign_in.services.recovery_codes import RecoveryCodes
 from idp.sign_in.services.recovery_states import Recoveries
+from idp.sign_in.services.session_links import SessionLinks
 from idp.sign_in.services.session_opening import SessionOpening
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import SignIn
@@ -48,6 +51,8 @@ def build_ways_in(
     sessions: Sessions,
     people: People,
     passwords: Passwords,
+    passkeys: Passkeys,
+    links: SessionLinks,
     throttle: Throttle,
     codes: Codes,
     proofing: Proofing,
@@ -64,7 +69,7 @@ def build_ways_in(
     attempts = Attempts(database, throttle, records, clock)
     phone_matches = PhoneMatches(database, people, proofing, audit, clock, random)
     states = FlowStates(sessions, people, phone_matches, records, clock)
-    opening = SessionOpening(database, interactions, sessions, people, attempts, records, clock, random)
+    opening = SessionOpening(database, interactions, sessions, people, attempts, records, passkeys, links, clock, random)
     notices = AccountNotices(outbox, clock)
     recoveries = Recoveries(transients, clock)
     person_recovery = PersonRecovery(database, people, passwords, proofing, audit, clock)
@@ -80,6 +85,7 @@ def build_ways_in(
             opening,
             FirstCodes(interactions, people, codes, phone_matches, attempts, afterwards, clock),
             ForcedChange(database, interactions, sessions, people, passwords, notices, records, end_grants, clock),
+            PasskeySteps(passkeys, people, records),
             records,
             clock,
         ),
