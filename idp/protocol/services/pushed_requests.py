@@ -35,6 +35,8 @@ class PushedRequests:
     async def push(self, parameters: Mapping[str, str], caller: Caller) -> dict[str, object]:
         """Return ``request_uri`` and ``expires_in`` of a request that could be answered; raise ProtocolError for any other."""
         client = caller.client
+        if parameters.get("client_id", client.client_id) != client.client_id:
+            raise ProtocolError("invalid_request", "client_id is not the client that authenticated.")
         if "request_uri" in parameters:
             raise ProtocolError("invalid_request", "A pushed request holds no request_uri.")
         if "request" in parameters:
@@ -93,10 +95,3 @@ def _bind(parameters: dict[str, str], caller: Caller) -> dict[str, str]:
 def is_pushed(request_uri: str) -> bool:
     """Tell whether a ``request_uri`` is one of ours."""
     return request_uri.startswith(PREFIX)
-
-
-def read_client_of(parameters: Mapping[str, str], caller: Caller) -> Client:
-    """Return the caller's client; raise ProtocolError when the request names another."""
-    if parameters.get("client_id", caller.client.client_id) != caller.client.client_id:
-        raise ProtocolError("invalid_request", "client_id is not the client that authenticated.")
-    return caller.client
