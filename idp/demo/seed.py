@@ -14,6 +14,7 @@ from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
 from idp.platform.child_processes import write_private
 from idp.protocol.rules.client import Basis, Client, Entitlement
+from idp.protocol.rules.client_metadata import LogoutAddresses
 from idp.settings import Settings
 
 ACTOR = "demo"
@@ -77,6 +78,7 @@ class SecretLost(Exception):
 def make_registration(department: SampleDepartment, port: int) -> Client:
     """Return how a sample department is registered when the provider listens on ``port``."""
     address = f"http://127.0.0.1:{port + department.place}"
+    has_website = next(d for d in DEPARTMENTS if d.place == department.place) is department
     return Client(
         client_id=department.client_id,
         name=department.title,
@@ -84,6 +86,7 @@ def make_registration(department: SampleDepartment, port: int) -> Client:
         sector=department.sector,
         redirect_uris=(f"{address}/callback",),
         post_logout_redirect_uris=(f"{address}/",),
+        logout=LogoutAddresses(backchannel_logout_uri=f"{address}/backchannel-logout" if has_website else None),
         scopes=department.scopes,
         entitlements=department.entitlements,
         minimum_acr=Acr.SUBSTANTIAL,
@@ -114,7 +117,12 @@ async def _seed_client(services: Services, department: SampleDepartment, port: i
             return
         if not os.path.exists(secret_file):  # noqa: ASYNC240 - one look at a local file, once at the start
             raise SecretLost(f"The secret of {department.client_id} is gone; begin anew with --reset.")
-        moved = replace(known, redirect_uris=registration.redirect_uris, post_logout_redirect_uris=registration.post_logout_redirect_uris)
+        moved = replace(
+            known,
+            redirect_uris=registration.redirect_uris,
+            post_logout_redirect_uris=registration.post_logout_redirect_uris,
+            logout=registration.logout,
+        )
         if moved != known:
             await services.clients.replace(tx, moved, actor=ACTOR)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import urllib.request
 
 import pytest
@@ -27,6 +28,20 @@ def test_http_and_forms_are_enough(demo: RunningDemo) -> None:
     assert page.url == demo.departments[1] + "/"
     assert page.texts["sub"].strip() != first["sub"]
     assert [hop for hop in browser.hops if demo.issuer in hop] == [f"GET {demo.issuer}/authorize"], "no page of the provider was shown"
+
+
+def test_signing_out_at_one_department_ends_the_sign_in_at_the_other_without_the_browser(demo: RunningDemo) -> None:
+    browser = FormsBrowser()
+    enter_department(browser, demo.departments[0])
+    sign_in(browser, demo.issuer, demo.identifier, demo.password, demo.phone)
+    enter_department(browser, demo.departments[1])
+    assert "sub" in browser.get(demo.departments[0] + "/").texts
+    page = browser.get(demo.departments[1] + "/")
+    browser.submit(page.forms[0])
+    end = time.monotonic() + 20
+    while "sub" in browser.get(demo.departments[0] + "/").texts:
+        assert time.monotonic() < end, "the first department was never told"
+        time.sleep(0.1)
 
 
 def fill_in(page: Page, demo: RunningDemo, *, keyboard: bool = False) -> None:

@@ -53,6 +53,10 @@ def describe_provider(issuer: str, algorithms: tuple[str, ...], *, registration:
         prompt_values_supported=list(PROMPTS),
         display_values_supported=list(DISPLAYS),
         ui_locales_supported=["zh-CN", "en"],
+        backchannel_logout_supported=True,
+        backchannel_logout_session_supported=True,
+        frontchannel_logout_supported=True,
+        frontchannel_logout_session_supported=True,
         authorization_response_iss_parameter_supported=True,
     )
     return document
