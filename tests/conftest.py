@@ -14,6 +14,7 @@ from keys import DATA_KEY_PURPOSES, DataKey, DataKeys
 from tests.support.clocks import ManualClock
 from tests.support.clusters import SharedCluster
 from tests.support.redis_server import RedisServer
+from tests.support.softhsm import SoftToken, make_token
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("suite", parent=settings.default, deadline=None)
@@ -26,6 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+@pytest.fixture(scope="session")
+def soft_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftToken]:
+    """A PKCS #11 token for the process; its library reads the variable once."""
+    token = make_token(tmp_path_factory.mktemp("softhsm"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTHSM2_CONF", str(token.configuration))
+        yield token
 
 
 @pytest.fixture(scope="session")
