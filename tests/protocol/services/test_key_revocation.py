@@ -8,7 +8,7 @@ from tests.support.provider import Provider
 
 UNSIGNED = """
     INSERT INTO grants (id, client_id, scope, factors, created_at, expires_at)
-    VALUES (gen_random_uuid(), $1, '', '', $2, $2 + interval '1 hour')
+    VALUES (gen_random_uuid(), $1, '', '', $2::timestamptz, $2::timestamptz + interval '1 hour')
 """
 
 
