@@ -176,6 +176,7 @@ class ProtocolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     refresh_idle_seconds: Positive = 28_800
     offline_seconds: Positive = 2_592_000
     interaction_seconds: Positive = 3_600
+    dpop_nonces: Literal["nobody", "fapi2", "everybody"] = "fapi2"
     logout_retry_seconds: Positive = 43_200
 
 
@@ -198,6 +199,14 @@ class FetchingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     allowed_networks: list[str] = msgspec.field(default_factory=list)
     ca_file: str = ""
     loopback: bool = False
+
+
+class MtlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How clients with TLS certificates come: a proxy at ``origin`` tells their certificates on the unix socket ``socket``."""
+
+    origin: str = ""
+    socket: str = ""
+    certificate_format: Literal["rfc9440", "escaped_pem"] = "rfc9440"
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -223,6 +232,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     protocol: ProtocolSettings = ProtocolSettings()
     client_registration: ClientRegistrationSettings = ClientRegistrationSettings()
     fetching: FetchingSettings = FetchingSettings()
+    mtls: MtlsSettings = MtlsSettings()
     log: LogSettings = LogSettings()
 
 
@@ -348,6 +358,20 @@ def _check_sense(settings: Settings) -> None:
         _check_aliyun(settings.sms, settings.environment)
     _check_authorities(settings.sources, settings.environment)
     _check_fetching(settings.fetching, settings.environment)
+    _check_mtls(settings.mtls, settings.server.issuer)
+
+
+def _check_mtls(mtls: MtlsSettings, issuer: str) -> None:
+    if bool(mtls.origin) is not bool(mtls.socket):
+        raise SettingsError("mtls.origin and mtls.socket go together: the proxy's address, and the socket on which it tells certificates.")
+    if mtls.socket and (not mtls.socket.startswith("/") or len(mtls.socket.encode()) > 100):
+        raise SettingsError("mtls.socket must be an absolute path of at most 100 bytes.")
+    if mtls.origin:
+        parts = _split_address(mtls.origin)
+        if parts is None or parts.scheme != "https" or mtls.origin != f"https://{parts.netloc}":
+            raise SettingsError("mtls.origin must be https://HOST or https://HOST:PORT, with nothing after it.")
+        if mtls.origin == issuer:
+            raise SettingsError("mtls.origin must be another name or port than server.issuer: only there are certificates asked for.")
 
 
 def _check_fetching(fetching: FetchingSettings, environment: str) -> None:

@@ -3,6 +3,7 @@
 from keys.algorithms import ALGORITHMS, STANDARD_ALGORITHMS
 from keys.bearer import MAX_BEARER, BearerSealer
 from keys.blind_index import BlindIndex
+from keys.certificates import Certificate, read_certificate
 from keys.data_keys import DATA_KEY_PURPOSES, DATA_KEY_SIZE, NAMING_PURPOSES, DataKey, DataKeys
 from keys.encryption import ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, encrypt_to
 from keys.envelope import MAX_PLAINTEXT, Sealer, SealerRandom, row_aad
@@ -17,6 +18,7 @@ from keys.errors import (
     UnknownKey,
     Unsealable,
     UntrustedKeyRecord,
+    UnusableCertificate,
     UnusableKeyFile,
     UnusableKeySet,
     UnusableToken,
@@ -62,6 +64,7 @@ __all__ = [
     "BearerSealer",
     "BlindIndex",
     "CannotEncrypt",
+    "Certificate",
     "DataKey",
     "DataKeys",
     "ForeignKey",
@@ -93,6 +96,7 @@ __all__ = [
     "UnknownKey",
     "Unsealable",
     "UntrustedKeyRecord",
+    "UnusableCertificate",
     "UnusableKeyFile",
     "UnusableKeySet",
     "UnusableToken",
@@ -104,6 +108,7 @@ __all__ = [
     "hash_bytes",
     "make_key_encryption_key",
     "plan_rotation",
+    "read_certificate",
     "read_foreign_token",
     "read_key",
     "read_key_set",

@@ -17,6 +17,10 @@ class UnusableKeySet(Exception):
     """A client's key set cannot be used as a whole; the text is a reason that its owner may read."""
 
 
+class UnusableCertificate(Exception):
+    """The bytes are no certificate that we read; the text is a reason."""
+
+
 class CannotEncrypt(Exception):
     """There is no key, or no offered algorithm, to encrypt to somebody with; the text is a reason that its owner may read."""
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from idp.http.client_certificate import CertificateListener, ToldCertificate, read_told_certificate
 from idp.http.cookies import CookieNames, read_cookies
 from idp.http.languages import Language, choose_language, is_supported
 from idp.http.responses import Header
@@ -18,10 +19,11 @@ YEAR = 365 * 86_400
 
 @dataclass(frozen=True)
 class ContextRules:
-    """What is equal for all requests of this process: cookie names and how many trusted proxies stand in front."""
+    """What is equal for all requests of this process: cookie names, how many trusted proxies stand in front, who tells certificates."""
 
     cookies: CookieNames
     proxy_hops: int = 0
+    certificates: CertificateListener | None = None
 
 
 class RequestContext:
@@ -115,6 +117,16 @@ class RequestContext:
             if key == name:
                 return value
         return None
+
+    def list_headers(self, name: bytes) -> list[bytes]:
+        """Return every header of this lower-case name."""
+        return [value for key, value in self._headers if key == name]
+
+    @property
+    def certificate(self) -> ToldCertificate | None:
+        """Return the TLS client certificate that the proxy on its own socket told, None without one; ValueError for one that is none."""
+        listener = self._rules.certificates
+        return None if listener is None else read_told_certificate(self._headers, listener.escaped_pem)
 
     @property
     def language(self) -> Language:

@@ -1,4 +1,4 @@
-"""Decides how ``/token`` and ``/introspect`` speak HTTP: a form in, JSON out, never stored (RFC 6749 §5, RFC 7662 §2)."""
+"""Decides how endpoints for clients speak HTTP: a form in, JSON out, never stored (RFC 6749 §5, RFC 7662 §2, RFC 7009 §2)."""
 
 from starlette.types import Receive, Scope, Send
 
@@ -12,6 +12,7 @@ from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.services.client_authentication import Caller, ClientAuthentication, ClientRequest
 from idp.protocol.services.resources import Resources
+from idp.protocol.services.revocation import Revocation
 from idp.protocol.services.tokens import Tokens
 
 MAX_BODY = 32_768
@@ -35,11 +36,23 @@ async def read_client_form(context: RequestContext, receive: Receive) -> dict[st
 
 async def authenticate_client(authentication: ClientAuthentication, context: RequestContext, parameters: dict[str, str]) -> Caller:
     """Return the client that proves to ask. Raises ProtocolError ``invalid_client``."""
+    proofs = context.list_headers(b"dpop")
+    if len(proofs) > 1:
+        raise ProtocolError("invalid_dpop_proof", "There are several DPoP proofs.", redirectable=False)
+    if proofs:
+        context.response_headers.append((b"dpop-nonce", authentication.make_nonce().encode()))
+    try:
+        told = context.certificate
+    except ValueError:
+        raise ProtocolError("invalid_client", "Client authentication failed.", "unreadable certificate", redirectable=False) from None
     request = ClientRequest(
         parameters=parameters,
         method=context.method,
         path=context.path,
         authorization=context.header(b"authorization"),
+        dpop=proofs[0] if proofs else None,
+        certificate=None if told is None else told.der,
+        certificate_verified=told is not None and told.verified,
         request_id=context.request_id,
         place=lambda: Place(context.address, context.device),
     )
@@ -92,3 +105,23 @@ class IntrospectionEndpoint:
             await send_protocol_error(send, error)
             return
         await send_json(send, 200, body, NOT_CACHED)
+
+
+class RevocationEndpoint:
+    """``POST /revoke``, for every client, of its own tokens."""
+
+    def __init__(self, authentication: ClientAuthentication, revocation: Revocation) -> None:
+        self._authentication = authentication
+        self._revocation = revocation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        context = read_context(scope)
+        try:
+            parameters = await read_client_form(context, receive)
+            caller = await authenticate_client(self._authentication, context, parameters)
+            await self._revocation.revoke(parameters, caller.client, context.request_id)
+        except ProtocolError as error:
+            await send_protocol_error(send, error)
+            return
+        await send_json(send, 200, b"{}", NOT_CACHED)

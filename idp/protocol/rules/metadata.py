@@ -1,9 +1,11 @@
 """Decides what the provider says of itself, derived from the tables the code runs on (OpenID Connect Discovery §3, RFC 8414 §2)."""
 
 from idp.kernel.levels import Acr
+from idp.protocol.rules.algorithms import CLIENT_SIGNING, SECRET_SIGNING
 from idp.protocol.rules.authorization_request import DISPLAYS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from idp.protocol.rules.client import AuthMethod, GrantType
 from idp.protocol.rules.client_metadata import DeliveryMode
+from idp.protocol.rules.dpop import DPOP_ALGORITHMS
 from idp.protocol.rules.pkce import METHODS
 from idp.protocol.rules.scopes import SCOPES, list_claims
 
@@ -14,6 +16,7 @@ PATHS = {
     "token_endpoint": "/token",
     "userinfo_endpoint": "/userinfo",
     "introspection_endpoint": "/introspect",
+    "revocation_endpoint": "/revoke",
     "jwks_uri": "/jwks.json",
     "end_session_endpoint": "/sign-out",
     "device_authorization_endpoint": "/device_authorization",
@@ -25,13 +28,37 @@ REGISTRATION_PATH = "/connect/register"
 """Announced where clients may register themselves; ``/register`` is where people open an account."""
 
 
-def describe_provider(issuer: str, algorithms: tuple[str, ...], *, registration: bool = False) -> dict[str, object]:
+ALIASED_ENDPOINTS = frozenset(
+    {
+        "token_endpoint",
+        "userinfo_endpoint",
+        "introspection_endpoint",
+        "revocation_endpoint",
+        "pushed_authorization_request_endpoint",
+        "device_authorization_endpoint",
+        "backchannel_authentication_endpoint",
+    }
+)
+"""What is also asked at the address for clients with certificates (RFC 8705 §5)."""
+
+ALIASED = frozenset(path for name, path in PATHS.items() if name in ALIASED_ENDPOINTS)
+
+
+def list_auth_methods(*, mtls: bool) -> list[str]:
+    """Return the methods of client authentication that this installation offers: certificates only where somebody tells them."""
+    return [m.value for m in AuthMethod if mtls or m not in (AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS)]
+
+
+def describe_provider(issuer: str, algorithms: tuple[str, ...], *, registration: bool = False, mtls_origin: str = "") -> dict[str, object]:
     """Return the metadata document of an issuer; every list is the table itself."""
     document: dict[str, object] = {"issuer": issuer}
     document.update({name: issuer + path for name, path in PATHS.items()})
     if registration:
         document["registration_endpoint"] = issuer + REGISTRATION_PATH
-    confidential = [m.value for m in AuthMethod if m is not AuthMethod.NONE]
+    if mtls_origin:
+        document["mtls_endpoint_aliases"] = {name: mtls_origin + path for name, path in PATHS.items() if name in ALIASED_ENDPOINTS}
+    methods = list_auth_methods(mtls=bool(mtls_origin))
+    confidential = [method for method in methods if method != AuthMethod.NONE]
     document.update(
         scopes_supported=list(SCOPES),
         response_types_supported=list(RESPONSE_TYPES),
@@ -39,8 +66,15 @@ def describe_provider(issuer: str, algorithms: tuple[str, ...], *, registration:
         grant_types_supported=[g.value for g in GrantType],
         subject_types_supported=["pairwise"],
         id_token_signing_alg_values_supported=list(algorithms),
-        token_endpoint_auth_methods_supported=[m.value for m in AuthMethod],
+        token_endpoint_auth_methods_supported=methods,
+        token_endpoint_auth_signing_alg_values_supported=[*CLIENT_SIGNING, *SECRET_SIGNING],
         introspection_endpoint_auth_methods_supported=confidential,
+        introspection_endpoint_auth_signing_alg_values_supported=[*CLIENT_SIGNING, *SECRET_SIGNING],
+        revocation_endpoint_auth_methods_supported=methods,
+        revocation_endpoint_auth_signing_alg_values_supported=[*CLIENT_SIGNING, *SECRET_SIGNING],
+        introspection_signing_alg_values_supported=list(algorithms),
+        dpop_signing_alg_values_supported=list(DPOP_ALGORITHMS),
+        tls_client_certificate_bound_access_tokens=bool(mtls_origin),
         code_challenge_methods_supported=list(METHODS),
         acr_values_supported=[Acr.LOW.value, Acr.SUBSTANTIAL.value],
         claim_types_supported=["normal"],

@@ -1,19 +1,38 @@
-"""Decides which client speaks: exactly one method, the registered one, compared in constant time (RFC 6749 §2.3)."""
+"""Decides which client speaks, by the one method it registered, and which key it holds (RFC 6749 §2.3, RFC 7523, RFC 8705)."""
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
-from idp.kernel.errors import ProtocolError
+from idp.kernel.clock import Clock
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import Ledger
+from idp.platform.transients import Transients
+from idp.protocol.rules.algorithms import CLIENT_SIGNING
 from idp.protocol.rules.client import AuthMethod, Client
+from idp.protocol.rules.client_assertion import Assertion, read_assertion
+from idp.protocol.rules.client_credentials import Presented, make_invalid_client, read_presented
+from idp.protocol.rules.profile import choose_algorithms, find_demands
+from idp.protocol.services.client_keys import ClientKeySets, KeysUnreadable
 from idp.protocol.services.clients import ClientDirectory, Clients
+from idp.protocol.services.possession import Possession, confirm_certificate
+from keys import (
+    Certificate,
+    ForeignToken,
+    InvalidSignature,
+    UnusableCertificate,
+    read_certificate,
+    read_foreign_token,
+    verify_with_secret,
+)
 
-MAX_AUTHORIZATION = 4_096
+USED = "assertion"
+TLS_NAMES = {
+    "dns": "tls_client_auth_san_dns",
+    "uri": "tls_client_auth_san_uri",
+    "ip": "tls_client_auth_san_ip",
+    "email": "tls_client_auth_san_email",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +40,7 @@ class ClientRequest:
     """What a request at an endpoint for clients shows of who speaks.
 
     ``method`` and ``path`` are those of the request; ``authorization`` and ``dpop`` the headers, ``certificate`` the DER of the client's
-    TLS certificate as a trusted proxy told it.
+    TLS certificate as a trusted proxy told it, ``certificate_verified`` whether that proxy knows who issued it.
     """
 
     parameters: Mapping[str, str]
@@ -30,6 +49,7 @@ class ClientRequest:
     authorization: bytes | None = None
     dpop: bytes | None = None
     certificate: bytes | None = None
+    certificate_verified: bool = False
     request_id: str = ""
     place: Callable[[], Place] | None = None
 
@@ -43,81 +63,168 @@ class Caller:
 
 
 class ClientAuthentication:
-    """Authenticates the client of a request at the token and introspection endpoints."""
+    """Authenticates the client of a request at the endpoints for clients.
 
-    def __init__(self, directory: ClientDirectory, clients: Clients, usable: frozenset[str], ledger: Ledger, audit: AuditLog) -> None:
+    ``audiences`` are the names of the token endpoint, which assertions of legacy clients may be made out to.
+    """
+
+    def __init__(
+        self,
+        directory: ClientDirectory,
+        clients: Clients,
+        usable: frozenset[str],
+        ledger: Ledger,
+        audit: AuditLog,
+        client_keys: ClientKeySets,
+        possession: Possession,
+        transients: Transients,
+        issuer: str,
+        audiences: frozenset[str],
+        clock: Clock,
+    ) -> None:
         self._directory = directory
         self._usable = usable
         self._clients = clients
         self._ledger = ledger
         self._audit = audit
+        self._client_keys = client_keys
+        self._possession = possession
+        self._transients = transients
+        self._issuer = issuer
+        self._audiences = audiences | {issuer}
+        self._clock = clock
+
+    def make_nonce(self) -> str:
+        """Return the nonce that the client's next DPoP proof should carry."""
+        return self._possession.make_nonce()
 
     async def authenticate(self, request: ClientRequest) -> Caller:
-        """Return the client that the request proves to come from; raise ProtocolError ``invalid_client`` for anything else.
+        """Return the client that the request proves to come from, and the key it proves; raise ProtocolError.
 
-        Whoever fails to be a client that exists is recorded, with the place they asked from.
+        ``invalid_client`` for whoever is not who they say, recorded with the place they asked from; ``invalid_dpop_proof`` and
+        ``use_dpop_nonce`` for a proof that is not good.
         """
-        method, client_id, secret = _read_credentials(request.authorization, request.parameters)
+        presented = read_presented(request.authorization, request.parameters)
+        token = _read_token(presented) if presented.assertion else None
+        client_id = presented.client_id or (str(token.claims.get("sub", "")) if token is not None else "")
         client = await self._directory.find(client_id)
         if client is None:
-            raise _refuse("unknown client")
-        fault = self._find_fault(client, method, secret)
+            raise make_invalid_client("unknown client")
+        certificate = _read_certificate(request.certificate)
+        fault = await self._find_fault(client, presented, token, certificate, request)
         if fault is not None:
-            event = AuditEvent(
-                Kind.CLIENT_REFUSED,
-                Result.REFUSED,
-                actor="visitor",
-                client_id=client.client_id,
-                request_id=request.request_id,
-                details={"reason": fault},
-                place=request.place() if request.place is not None else None,
-            )
-            await self._ledger.record(self._audit.prepare(event))
-            raise _refuse(fault)
+            await self._record_refusal(client, fault, request)
+            raise make_invalid_client(fault)
+        if request.dpop is not None:
+            return Caller(client, await self._possession.prove(request.dpop, request.method, request.path, client.profile))
+        if client.tls.tls_client_certificate_bound_access_tokens and certificate is not None:
+            return Caller(client, confirm_certificate(certificate))
         return Caller(client)
 
-    def _find_fault(self, client: Client, method: AuthMethod, secret: str) -> str | None:
-        if client.auth_method is not method:
-            return f"registered for {client.auth_method.value}, not {method.value}"
-        if method is not AuthMethod.NONE and not self._clients.is_secret(client, secret):
-            return "wrong secret"
-        return None if client.status in self._usable else f"status {client.status}"
+    async def _find_fault(
+        self, client: Client, presented: Presented, token: ForeignToken | None, certificate: Certificate | None, request: ClientRequest
+    ) -> str | None:
+        method = client.auth_method
+        if method not in presented.methods:
+            shown = " or ".join(sorted(shown.value for shown in presented.methods))
+            return f"registered for {method.value}, not {shown}"
+        if client.status not in self._usable:
+            return f"status {client.status}"
+        demanded = find_demands(client.profile).auth_methods
+        if demanded is not None and method not in demanded:
+            return f"{method.value} does not fit the profile"
+        match method:
+            case AuthMethod.NONE:
+                return None
+            case AuthMethod.SECRET_BASIC | AuthMethod.SECRET_POST:
+                return None if self._clients.is_secret(client, presented.secret) else "wrong secret"
+            case AuthMethod.PRIVATE_KEY_JWT | AuthMethod.SECRET_JWT:
+                return "no assertion" if token is None else await self._find_assertion_fault(client, token)
+            case AuthMethod.TLS | AuthMethod.SELF_SIGNED_TLS:
+                return await self._find_certificate_fault(client, certificate, request.certificate_verified)
+
+    async def _find_assertion_fault(self, client: Client, token: ForeignToken) -> str | None:
+        try:
+            if client.auth_method is AuthMethod.SECRET_JWT:
+                self._check_secret_signature(client, token)
+            else:
+                algorithms = choose_algorithms(client, CLIENT_SIGNING, client.requests.token_endpoint_auth_signing_alg)
+                await self._client_keys.verify(client, token, algorithms, None)
+        except InvalidSignature as invalid:
+            return f"assertion: {invalid}"
+        except KeysUnreadable as unreadable:
+            return f"the client's keys cannot be read: {unreadable.reason}"
+        legacy = client.requests.accepts_endpoint_audience and not find_demands(client.profile).issuer_audience_only
+        audiences = self._audiences if legacy else frozenset({self._issuer})
+        read = read_assertion(token.claims, client.client_id, audiences, lists=legacy, now=self._clock().timestamp())
+        return f"assertion: {read}" if isinstance(read, str) else await self._spend(client, read)
+
+    def _check_secret_signature(self, client: Client, token: ForeignToken) -> None:
+        for secret in self._clients.list_secrets(client):
+            try:
+                return verify_with_secret(token, secret.encode())
+            except InvalidSignature:
+                continue
+        raise InvalidSignature("no secret of the client made the signature")
+
+    async def _spend(self, client: Client, assertion: Assertion) -> str | None:
+        # What the store may have forgotten cannot be told from what it never heard of (architecture decision 10).
+        if assertion.made_at < (await self._transients.born_at()).timestamp() - 1:
+            return "assertion: older than our memory"
+        fresh = await self._transients.add_once(USED, f"{client.client_id} {assertion.jti}", assertion.remembered_for)
+        return None if fresh else "assertion: used before"
+
+    async def _find_certificate_fault(self, client: Client, certificate: Certificate | None, verified: bool) -> str | None:
+        if certificate is None:
+            return "no certificate"
+        if not certificate.is_current(self._clock()):
+            return "the certificate is not within its time"
+        if client.auth_method is AuthMethod.SELF_SIGNED_TLS:
+            try:
+                keys = await self._client_keys.read(client)
+            except KeysUnreadable as unreadable:
+                return f"the client's keys cannot be read: {unreadable.reason}"
+            known = any(certificate.thumbprint in key.certificates for key in keys.keys)
+            return None if known else "the certificate is none of the client's keys"
+        if not verified:
+            return "the certificate's issuer is not known"
+        return None if _is_named(client, certificate) else "the certificate has another name"
+
+    async def _record_refusal(self, client: Client, fault: str, request: ClientRequest) -> None:
+        event = AuditEvent(
+            Kind.CLIENT_REFUSED,
+            Result.REFUSED,
+            actor="visitor",
+            client_id=client.client_id,
+            request_id=request.request_id,
+            details={"reason": fault},
+            place=request.place() if request.place is not None else None,
+        )
+        await self._ledger.record(self._audit.prepare(event))
 
 
-def _refuse(hint: str) -> ProtocolError:
-    return ProtocolError("invalid_client", "Client authentication failed.", hint, redirectable=False)
-
-
-def _read_credentials(authorization: bytes | None, parameters: Mapping[str, str]) -> tuple[AuthMethod, str, str]:
-    posted_id, posted_secret = parameters.get("client_id"), parameters.get("client_secret")
-    if authorization is not None:
-        if posted_secret is not None:
-            raise ProtocolError("invalid_request", "The client authenticated in two ways at once.")
-        client_id, secret = _read_basic(authorization)
-        if posted_id is not None and posted_id != client_id:
-            raise ProtocolError("invalid_request", "Two different client_id values were sent.")
-        return AuthMethod.SECRET_BASIC, client_id, secret
-    if posted_id is None:
-        raise _refuse("no credentials")
-    if posted_secret is None:
-        return AuthMethod.NONE, posted_id, ""
-    return AuthMethod.SECRET_POST, posted_id, posted_secret
-
-
-def _read_basic(authorization: bytes) -> tuple[str, str]:
-    """Return id and secret of a Basic header; both are form-urlencoded inside (RFC 6749 §2.3.1)."""
-    scheme, _, value = authorization.partition(b" ")
-    if scheme.lower() != b"basic" or len(value) > MAX_AUTHORIZATION:
-        raise _refuse("not Basic")
+def _read_token(presented: Presented) -> ForeignToken:
     try:
-        client_id, colon, secret = base64.b64decode(value.strip(), validate=True).partition(b":")
-        if not colon:
-            raise _refuse("no colon")
-        return _unquote(client_id), _unquote(secret)
-    except (binascii.Error, UnicodeDecodeError):
-        raise _refuse("malformed Basic") from None
+        return read_foreign_token(presented.assertion)
+    except InvalidSignature as invalid:
+        raise make_invalid_client(f"assertion: {invalid}") from None
 
 
-def _unquote(raw: bytes) -> str:
-    text = unquote_to_bytes(raw.replace(b"+", b" ")) if b"%" in raw or b"+" in raw else raw
-    return text.decode("utf-8")
+def _read_certificate(der: bytes | None) -> Certificate | None:
+    if der is None:
+        return None
+    try:
+        return read_certificate(der)
+    except UnusableCertificate:
+        return None
+
+
+def _is_named(client: Client, certificate: Certificate) -> bool:
+    """Tell whether the certificate has the name that the client registered, exactly one (RFC 8705 §2.1.2)."""
+    subject = client.tls.tls_client_auth_subject_dn
+    if subject is not None and not certificate.has_subject(subject):
+        return False
+    named = {kind: getattr(client.tls, field) for kind, field in TLS_NAMES.items() if getattr(client.tls, field) is not None}
+    if not all(certificate.has_alternative(kind, name) for kind, name in named.items()):
+        return False
+    return subject is not None or bool(named)

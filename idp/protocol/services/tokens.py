@@ -9,6 +9,7 @@ import msgspec
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import GrantType
+from idp.protocol.rules.confirmation import check_constraint
 from idp.protocol.rules.token_request import find_grant_type
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.issuing import TokenResponse
@@ -36,4 +37,5 @@ class Tokens:
         handler = self._handlers.get(find_grant_type(parameters, caller.client))
         if handler is None:
             raise ProtocolError("unsupported_grant_type", "This grant type is not offered.")
+        check_constraint(caller.client, caller.confirmation)
         return _encode(await handler.answer(parameters, caller, self._clock(), request_id))

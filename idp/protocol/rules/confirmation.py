@@ -1,0 +1,57 @@
+"""Decides how the key that tokens are bound to is written, shown and compared (RFC 7800, RFC 8705 §3, RFC 9449 §6)."""
+
+from enum import StrEnum
+
+from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.client import Client
+from idp.protocol.rules.profile import find_demands
+
+
+class Holding(StrEnum):
+    """How a key is proved: by a signed proof, or by the TLS connection."""
+
+    DPOP = "jkt"
+    CERTIFICATE = "x5t#S256"
+
+
+def write_confirmation(holding: Holding, thumbprint: str) -> str:
+    """Return what grants, codes and tokens keep of a proved key."""
+    return f"{holding.value}:{thumbprint}"
+
+
+def read_holding(confirmation: str) -> Holding:
+    """Return how a kept key is proved."""
+    return Holding(confirmation.partition(":")[0])
+
+
+def describe_confirmation(confirmation: str) -> dict[str, str]:
+    """Return ``cnf`` as access tokens and introspection show it."""
+    method, _, thumbprint = confirmation.partition(":")
+    return {method: thumbprint}
+
+
+def find_token_type(confirmation: str | None) -> str:
+    """Return ``token_type``: a certificate-bound token is still sent as Bearer (RFC 8705 §3)."""
+    return "DPoP" if confirmation is not None and read_holding(confirmation) is Holding.DPOP else "Bearer"
+
+
+def may_continue(bound: str | None, proved: str | None, authenticated: bool) -> bool:
+    """Tell whether a refresh that proved ``proved`` may continue what is bound to ``bound``.
+
+    A client that authenticated may change its key, not give up proving one (RFC 8705 §4, RFC 9449 §5); a public one has only its key.
+    """
+    if bound is None:
+        return True
+    if proved is None or not authenticated:
+        return proved == bound
+    return read_holding(proved) is read_holding(bound)
+
+
+def check_constraint(client: Client, proved: str | None) -> None:
+    """Raise ProtocolError when tokens of this client must be bound to a key and the request proved none of that kind."""
+    if client.requests.dpop_bound_access_tokens and (proved is None or read_holding(proved) is not Holding.DPOP):
+        raise ProtocolError("invalid_dpop_proof", "This client's tokens are bound to a DPoP proof; there is none.", redirectable=False)
+    if client.tls.tls_client_certificate_bound_access_tokens and proved is None:
+        raise ProtocolError("invalid_request", "This client's tokens are bound to a certificate; there is none.", redirectable=False)
+    if find_demands(client.profile).sender_constraint and proved is None:
+        raise ProtocolError("invalid_request", "This client's profile binds tokens to a key; none was proved.", redirectable=False)

@@ -1,0 +1,83 @@
+"""Decides which key a request proves to hold: by a DPoP proof that is good once, or by the certificate of its TLS connection."""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from idp.kernel.clock import Clock
+from idp.kernel.errors import ProtocolError
+from idp.platform.transients import Transients
+from idp.protocol.rules.client_metadata import Profile
+from idp.protocol.rules.confirmation import Holding, write_confirmation
+from idp.protocol.rules.dpop import AHEAD, DPOP_ALGORITHMS, MAX_PROOF, PROOF_TYPE, REMEMBERED, Proof, read_proof
+from idp.protocol.rules.profile import find_demands
+from idp.protocol.services.dpop_nonces import DpopNonces
+from keys import Certificate, ForeignKey, InvalidSignature, read_foreign_token, verify_with_own_key
+
+USED = "dpop"
+
+
+class NonceDemand(StrEnum):
+    """From whom a nonce of ours is demanded in each proof; offered, it is to everybody."""
+
+    NOBODY = "nobody"
+    FAPI2 = "fapi2"
+    EVERYBODY = "everybody"
+
+
+class Possession:
+    """Checks proofs of possession. ``origins`` are the names under which our endpoints are asked."""
+
+    def __init__(self, origins: Collection[str], nonces: DpopNonces, demand: NonceDemand, transients: Transients, clock: Clock) -> None:
+        self._origins = tuple(origins)
+        self._nonces = nonces
+        self._demand = demand
+        self._transients = transients
+        self._clock = clock
+
+    def make_nonce(self) -> str:
+        """Return the nonce that the next proof should carry."""
+        return self._nonces.make()
+
+    async def prove(
+        self, proof: bytes, method: str, path: str, profile: Profile = Profile.STANDARD, access_token: str | None = None
+    ) -> str:
+        """Return the confirmation (``jkt:…``) of a DPoP proof for this request.
+
+        ``access_token`` is the one that the request shows at a protected resource. Raise ProtocolError ``invalid_dpop_proof``, or
+        ``use_dpop_nonce`` when the client must repeat with a nonce of ours.
+        """
+        allowed = find_demands(profile).signing_algorithms
+        algorithms = [a for a in DPOP_ALGORITHMS if allowed is None or a in allowed]
+        try:
+            token = read_foreign_token(proof.decode("ascii"), own_key=True, max_size=MAX_PROOF)
+            key = verify_with_own_key(token, algorithms, (PROOF_TYPE,))
+        except (InvalidSignature, UnicodeDecodeError) as fault:
+            raise _refuse(str(fault) if isinstance(fault, InvalidSignature) else "not ASCII") from None
+        now = self._clock().timestamp()
+        read = read_proof(token.claims, method, [origin + path for origin in self._origins], now, access_token)
+        if isinstance(read, str):
+            raise _refuse(read)
+        self._check_nonce(read, profile)
+        await self._spend(read, key)
+        return write_confirmation(Holding.DPOP, key.thumbprint)
+
+    def _check_nonce(self, proof: Proof, profile: Profile) -> None:
+        demanded = self._demand is NonceDemand.EVERYBODY or (self._demand is NonceDemand.FAPI2 and profile is not Profile.STANDARD)
+        if (demanded and proof.nonce is None) or (proof.nonce is not None and not self._nonces.is_good(proof.nonce)):
+            raise ProtocolError("use_dpop_nonce", "The DPoP proof needs the nonce of the DPoP-Nonce header.", redirectable=False)
+
+    async def _spend(self, proof: Proof, key: ForeignKey) -> None:
+        # What the store may have forgotten cannot be told from what it never heard of (architecture decision 10).
+        if proof.made_at + AHEAD < (await self._transients.born_at()).timestamp():
+            raise _refuse("older than our memory")
+        if not await self._transients.add_once(USED, f"{key.thumbprint} {proof.jti}", REMEMBERED):
+            raise _refuse("used before")
+
+
+def confirm_certificate(certificate: Certificate) -> str:
+    """Return the confirmation (``x5t#S256:…``) of the certificate of a connection (RFC 8705 §3.1)."""
+    return write_confirmation(Holding.CERTIFICATE, certificate.thumbprint)
+
+
+def _refuse(reason: str) -> ProtocolError:
+    return ProtocolError("invalid_dpop_proof", f"The DPoP proof is not valid: {reason}.", reason, redirectable=False)
