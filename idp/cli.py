@@ -24,6 +24,7 @@ from idp.platform.key_rotation import RotationUnderWay, UnknownKey
 from idp.platform.logging import configure_logging
 from idp.platform.migrations import MigrationFailed, migrate
 from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Basis, Client, Entitlement
+from idp.protocol.rules.client_metadata import LogoutAddresses
 from idp.protocol.services.clients import Clients
 from idp.protocol.services.key_revocation import KeyRevocation
 from idp.settings import Settings, SettingsError, describe_settings, read_settings
@@ -43,6 +44,8 @@ OPTIONS = {
     "sector": "--sector",
     "redirect_uris": "--redirect-uri",
     "post_logout_redirect_uris": "--post-logout-redirect-uri",
+    "backchannel_logout_uri": "--backchannel-logout-uri",
+    "frontchannel_logout_uri": "--frontchannel-logout-uri",
     "grant_types": "--grant-type",
     "requires_pkce": "--legacy-no-pkce",
     "scope": "--scope",
@@ -265,6 +268,8 @@ def _make_registry(platform: Platform) -> Clients:
 @click.option("--sector", required=True, help="Clients of one sector know a person by the same sub.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True)
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
+@click.option("--backchannel-logout-uri", help="Where its server is told that a sign-in ended.")
+@click.option("--frontchannel-logout-uri", help="Where a browser tells it, when its server cannot be told.")
 @click.option("--grant-type", "grant_types", multiple=True, default=("authorization_code",), show_default=True)
 @click.option("--scope", "scopes", multiple=True, help="Beside openid.")
 @click.option("--entitlement", "entitlements", multiple=True, metavar="PURPOSE:BASIS:CLAIM,CLAIM[:PURPOSE IN ENGLISH]")
@@ -285,6 +290,9 @@ def add_client(context: click.Context, client_id: str, **given: Any) -> None:
         sector=given["sector"],
         redirect_uris=given["redirect_uris"],
         post_logout_redirect_uris=given["post_logout_redirect_uris"],
+        logout=LogoutAddresses(
+            backchannel_logout_uri=given["backchannel_logout_uri"], frontchannel_logout_uri=given["frontchannel_logout_uri"]
+        ),
         grant_types=frozenset(given["grant_types"]),
         scopes=given["scopes"],
         entitlements=tuple(_parse_entitlement(text) for text in given["entitlements"]),

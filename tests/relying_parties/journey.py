@@ -51,15 +51,17 @@ class Told:
 
 
 @contextmanager
-def run_site(provider: RealProvider, name: str) -> Iterator[Site]:
+def run_site(provider: RealProvider, name: str, client_id: str = "", *further: str) -> Iterator[Site]:
     """Register a relying party by the operator's command, start it, and end it by its process."""
     program = PROGRAMS[name]
     home = f"http://127.0.0.1:{find_free_port()}"
-    client_id = f"sample-{name.replace('_', '-')}"
+    client_id = client_id or f"sample-{name.replace('_', '-')}"
     command = ["clients", "add", client_id, "--name", f"样例部门 {name}", "--sector", client_id, "--live"]
     command += ["--redirect-uri", home + program.callback, "--post-logout-redirect-uri", home + "/"]
     command += ["--scope", "profile", "--scope", "real_name", "--minimum-acr", "substantial"]
     command += ["--entitlement", "样例业务:consent:name:Sample business", *program.registered]
+    command += ["--backchannel-logout-uri", home + program.backchannel] if program.backchannel else []
+    command += further
     added = provider.run(*command)
     assert added.returncode == 0, added.stderr
     secret = dict(line.split(": ", 1) for line in added.stdout.splitlines())["client_secret"]
@@ -130,6 +132,41 @@ def walk(provider: RealProvider, site: Site, citizen: Citizen) -> Told:
         assert page.url.startswith(provider.issuer + "/sign-in"), "after the sign-out the person must sign in again"
         assert page.find_form("password").fields["identifier"] == ""
     return Told(site.program.read_version(), id_token, userinfo, hops, declined, silent)
+
+
+def enter(provider: RealProvider, site: Site, citizen: Citizen, browser: FormsBrowser) -> None:
+    """Sign a person in at a site with whatever the province asks for."""
+    browser.get(site.home + "/")
+    page = browser.follow("sign-in")
+    if page.url.startswith(provider.issuer + "/sign-in"):
+        page = browser.submit(page.find_form("identifier"), identifier=citizen.document, password=PASSWORD)
+        page = browser.submit(page.find_form("code"), code=read_code(provider, citizen.phone))
+    if page.url.startswith(provider.issuer + "/consent"):
+        page = browser.submit(page.find_form("shown"), decision="allow")
+    assert page.url.startswith(site.home), f"{page.url}: {page.text[:2000]}\n{site.read_log()}"
+    assert "id-token" in page.texts, f"{page.text}\n{site.read_log()}"
+
+
+def leave_elsewhere(provider: RealProvider, told: Site, left: Site, citizen: Citizen, seconds: float = 20) -> float:
+    """Sign a person in at both sites, and out at ``left``; return after how many seconds ``told`` had forgotten the person.
+
+    Nothing carries the news there but the provider: the browser that asks has the session cookie of ``told`` and knows nothing else.
+    """
+    browser = FormsBrowser()
+    enter(provider, told, citizen, browser)
+    copied = FormsBrowser()
+    for cookie in browser.jar:
+        if cookie.name not in (provider.cookie_names.session, provider.cookie_names.browser):
+            copied.jar.set_cookie(cookie)
+    enter(provider, left, citizen, browser)
+    assert "id-token" in copied.get(told.home + told.program.entrance).texts, "the copy is signed in as well"
+    browser.get(left.home + "/")
+    sign_out(browser, left)
+    began = time.monotonic()
+    while "id-token" in copied.get(told.home + told.program.entrance).texts:
+        assert time.monotonic() - began < seconds, f"nobody told {told.program.name}\n{told.read_log()}\n{provider.read_log('worker')}"
+        time.sleep(0.1)
+    return time.monotonic() - began
 
 
 def check_claims(provider: RealProvider, site: Site, citizen: Citizen, id_token: dict[str, Any], userinfo: dict[str, Any]) -> None:

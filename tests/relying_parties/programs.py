@@ -53,6 +53,8 @@ class Program:
     read_version: Callable[[], str]
     refusal: str = "login_required"
     declined: str = "access_denied"
+    backchannel: str = ""
+    """Where its server is told of sign-outs, empty: nowhere."""
     registered: tuple[str, ...] = ()
     """What the operator types besides the name, the addresses and the claims."""
 
@@ -123,7 +125,15 @@ PROGRAMS = {
     program.name: program
     for program in (
         Program(
-            "apache", "/app/callback", "/app/", "/app/silent/", start_apache, read_apache_version, "Invalid Request", "Invalid Request"
+            "apache",
+            "/app/callback",
+            "/app/",
+            "/app/silent/",
+            start_apache,
+            read_apache_version,
+            "Invalid Request",
+            "Invalid Request",
+            backchannel="/app/callback?logout=backchannel",
         ),
         Program("openid_client", "/callback", "/sign-in", "/silent", start_node("openid_client"), read_node_version("openid-client")),
         Program(
