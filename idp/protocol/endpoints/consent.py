@@ -58,6 +58,8 @@ class ConsentPage:
             department=client.name if chinese else client.name_en,
             shown=question.mark,
             also=question.also,
+            verified=question.verified,
+            details=[detail["type"] for detail in question.details],
             purposes=[{"purpose": e.purpose if chinese else e.purpose_en or e.purpose, "claims": e.claims} for e in question.entitlements],
         )
 

@@ -9,7 +9,6 @@ from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, list_counted, meets
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
-from idp.protocol.rules.scopes import list_claims
 
 UNMET = ProtocolError("unmet_authentication_requirements", "The person cannot reach the level this client needs.")
 OFFERED = (Factor.PASSWORD, Factor.SMS)
@@ -195,8 +194,8 @@ def _find_freshness(request: AuthorizationRequest, standing: Standing | None, pr
 
 
 def list_consent_entitlements(request: AuthorizationRequest, client: Client) -> tuple[Entitlement, ...]:
-    """Return the entitlements that rest on consent and would release something for the requested scopes."""
-    asked = set(list_claims(request.scope))
+    """Return the entitlements that rest on consent and would release something of what is asked for."""
+    asked = set(request.asked_claims)
     return tuple(e for e in client.entitlements if e.basis is Basis.CONSENT and asked.intersection(e.claims))
 
 

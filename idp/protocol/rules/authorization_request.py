@@ -45,6 +45,8 @@ PARAMETERS = frozenset(
 """The parameters that are read; all others are ignored (RFC 6749 §3.1) and not kept."""
 DISPLAYS = ("page", "popup", "touch", "wap")
 ACR_CLAIM, SUB_CLAIM = "acr", "sub"
+TOKEN_CLAIMS = frozenset({ACR_CLAIM, SUB_CLAIM, "auth_time"})
+"""Claims that may be asked for by name and that every ID Token holds anyway."""
 _ACRS = {acr.value: acr for acr in Acr}
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -97,7 +99,13 @@ class AuthorizationRequest:
     def asked_claims(self) -> tuple[str, ...]:
         """Return what the scopes and the ``claims`` parameter ask for, each once."""
         named = list_claims(self.scope)
-        return named if self.terms.claims is None else tuple(dict.fromkeys((*named, *sorted(self.terms.claims.names))))
+        return named if self.terms.claims is None else tuple(dict.fromkeys((*named, *sorted(self.terms.claims.names - TOKEN_CLAIMS))))
+
+    @property
+    def asks_verification(self) -> bool:
+        """Tell whether the client wants to know how claims were verified."""
+        claims = self.terms.claims
+        return claims is not None and bool(claims.userinfo.verified or claims.id_token.verified)
 
 
 def find_return_address(parameters: Mapping[str, str], client: Client | None, usable: frozenset[str]) -> str:
@@ -154,9 +162,7 @@ def read_authorization_request(parameters: Mapping[str, str], client: Client, re
 
 def list_requestable(client: Client) -> frozenset[str]:
     """Return the claims that a client may name: those of the scopes it is registered for, and what every ID Token says."""
-    return frozenset(
-        (ACR_CLAIM, SUB_CLAIM, "auth_time", *list_claims(name for name in SCOPES if name == "openid" or name in client.scopes))
-    )
+    return TOKEN_CLAIMS.union(list_claims(name for name in SCOPES if name == "openid" or name in client.scopes))
 
 
 def _read_further(parameters: Mapping[str, str], client: Client) -> tuple[Terms, tuple[Acr, ...], str | None]:

@@ -4,10 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from idp.kernel.levels import Factor, Proved
+from idp.protocol.rules.claims_request import Asked, ClaimAsk
 from idp.protocol.rules.client import Basis, Client, Entitlement
 from idp.protocol.rules.scopes import SCOPES, list_claims
 
 ClaimValue = str | int | bool | dict[str, str]
+
+GUARDED = frozenset(claim for scope in SCOPES.values() for claim in scope.needs_entitlement)
+"""The claims that a client receives only when an entitlement of its own lists them."""
+
+NO_ASKS: Mapping[str, ClaimAsk] = {}
 
 
 @dataclass(frozen=True)
@@ -24,22 +30,40 @@ def find_allowed(client: Client, consents: frozenset[tuple[str, int]]) -> tuple[
     return tuple(e for e in client.entitlements if e.basis is Basis.STATUTORY_DUTY or (e.purpose, e.version) in consents)
 
 
-def select_claims(scope: Iterable[str], allowed: Iterable[Entitlement], known: Mapping[str, ClaimValue]) -> dict[str, ClaimValue]:
-    """Return the claims of ``known`` that the scopes ask for and that need no entitlement, or have one."""
-    names = [name for name in scope if name in SCOPES]
-    guarded = {claim for name in names for claim in SCOPES[name].needs_entitlement}
+def select_claims(
+    scope: Iterable[str], allowed: Iterable[Entitlement], known: Mapping[str, ClaimValue], asks: Mapping[str, ClaimAsk] = NO_ASKS
+) -> dict[str, ClaimValue]:
+    """Return the claims of ``known`` that the scopes, or ``asks``, ask for and that need no entitlement, or have one.
+
+    What is asked for with a value that it does not have is left out (OpenID Connect Core §5.5.1).
+    """
+    by_scope = list_claims(scope)
     entitled = {claim for e in allowed for claim in e.claims}
-    return {claim: known[claim] for claim in list_claims(names) if claim in known and (claim not in guarded or claim in entitled)}
+    return {
+        claim: known[claim]
+        for claim in dict.fromkeys((*by_scope, *asks))
+        if claim in known and (claim not in GUARDED or claim in entitled) and (claim in by_scope or asks[claim].accepts(known[claim]))
+    }
 
 
-def list_unasked(scope: Iterable[str], client: Client, asked: Iterable[Entitlement]) -> tuple[str, ...]:
-    """Return what the scopes also release while ``asked`` is the consent question: ungated, by duty, or agreed to before."""
+def list_unasked(scope: Iterable[str], client: Client, asked: Iterable[Entitlement], named: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return what is also released while ``asked`` is the consent question: ungated, by duty, or agreed to before.
+
+    ``named`` are the claims that the client asks for by name, besides those of its scopes.
+    """
     asked = tuple(asked)
     shown = {claim for e in asked for claim in e.claims}
-    names = [name for name in scope if name in SCOPES]
-    guarded = {claim for name in names for claim in SCOPES[name].needs_entitlement}
     entitled = {claim for e in client.entitlements if e not in asked for claim in e.claims}
-    return tuple(c for c in list_claims(names) if c not in shown and (c not in guarded or c in entitled))
+    claims = dict.fromkeys((*list_claims(scope), *named))
+    return tuple(c for c in claims if c not in shown and (c not in GUARDED or c in entitled))
+
+
+def limit_to_plain(asked: Asked) -> Asked:
+    """Return what of a request for the ID Token an unencrypted one may say: nothing that needs an entitlement.
+
+    ID Tokens travel on: a client sends them back in addresses, as hints.
+    """
+    return Asked({name: ask for name, ask in asked.claims.items() if name not in GUARDED})
 
 
 def list_releases(released: Iterable[str], allowed: Iterable[Entitlement]) -> tuple[Release, ...]:

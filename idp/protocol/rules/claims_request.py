@@ -28,7 +28,7 @@ class ClaimAsk:
     essential: bool = False
     values: tuple[Json, ...] = ()
 
-    def accepts(self, value: Json) -> bool:
+    def accepts(self, value: object) -> bool:
         """Tell whether a value is one of those asked for."""
         return not self.values or value in self.values
 

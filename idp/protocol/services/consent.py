@@ -11,6 +11,7 @@ from idp.kernel.ids import encode_base64url
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.protocol.rules.authorization import ConsentRequired
+from idp.protocol.rules.authorization_details import Detail
 from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Client, Entitlement
 from idp.protocol.services.authorization import Authorization
@@ -24,19 +25,26 @@ from idp.sign_in.rules.session import Session
 class Question:
     """What one person is asked. ``mark`` names exactly this: person, purposes, versions and claims.
 
-    ``also`` are the claims that go to the client with it and that nobody is asked about.
+    ``also`` are the claims that go to the client with it and that nobody is asked about, ``details`` what else the client wants to do;
+    ``verified``: it also learns how the claims were verified.
     """
 
     entitlements: tuple[Entitlement, ...]
     client: Client
     mark: str
     also: tuple[str, ...] = ()
+    details: tuple[Detail, ...] = ()
+    verified: bool = False
 
 
-def make_question(person_id: UUID, entitlements: tuple[Entitlement, ...], client: Client) -> Question:
+def make_question(
+    person_id: UUID, entitlements: tuple[Entitlement, ...], client: Client, details: tuple[Detail, ...] = (), verified: bool = False
+) -> Question:
     """Return the question with its mark, which the form carries back: what was not shown is not agreed to."""
-    shown = json.dumps([str(person_id), client.client_id, [[e.purpose, e.version, e.claims] for e in entitlements]])
-    return Question(entitlements, client, encode_base64url(hashlib.sha256(shown.encode()).digest()))
+    asked = [[e.purpose, e.version, e.claims] for e in entitlements]
+    shown = json.dumps([str(person_id), client.client_id, asked, [dict(detail) for detail in details], verified])
+    mark = encode_base64url(hashlib.sha256(shown.encode()).digest())
+    return Question(entitlements, client, mark, details=details, verified=verified)
 
 
 class Consent:
@@ -55,8 +63,10 @@ class Consent:
         )
         if not isinstance(decision, ConsentRequired):
             return None
-        question = make_question(session.person_id, decision.entitlements, client)
-        return replace(question, also=list_unasked(request.scope, client, decision.entitlements))
+        details = request.terms.authorization_details
+        question = make_question(session.person_id, decision.entitlements, client, details, request.asks_verification)
+        also = list_unasked(request.scope, client, decision.entitlements, request.asked_claims)
+        return replace(question, also=also)
 
     async def answer(
         self,
