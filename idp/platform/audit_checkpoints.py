@@ -49,7 +49,7 @@ class Verifier(Protocol):
 
 class _Ring(Protocol):
     def sign(self, algorithm: str, claims: bytes, typ: str = ...) -> str: ...
-    def verify(self, token: str, typ: str | None = ...) -> dict[str, Any]: ...
+    def verify_past(self, token: str, typ: str | None = ...) -> dict[str, Any]: ...
 
 
 class RingSigner:
@@ -63,8 +63,8 @@ class RingSigner:
         return self._ring.sign("ES256", claims, TYPE)
 
     def verify(self, token: str) -> dict[str, Any]:
-        """Return the claims of a checkpoint of ours; InvalidSignature otherwise."""
-        return self._ring.verify(token, TYPE)
+        """Return the claims of a checkpoint of ours, its key possibly retired lately; InvalidSignature otherwise."""
+        return self._ring.verify_past(token, TYPE)
 
 
 class _Claims(msgspec.Struct, frozen=True):

@@ -62,6 +62,14 @@ def test_settings_are_checked_and_secrets_not_shown(operator: Operator) -> None:
     assert "sign_in.code_tries = 5" in result.output
 
 
+DEVICE = {
+    "IDP_KEYS__PROVIDER": "pkcs11",
+    "IDP_KEYS__PKCS11_MODULE": "/nowhere/lib.so",
+    "IDP_KEYS__PKCS11_TOKEN": "synthetic",
+    "IDP_KEYS__PKCS11_PIN_FILE": "/nowhere/pin",
+}
+
+
 @pytest.mark.parametrize(
     ("environ", "parts"),
     [
@@ -81,6 +89,16 @@ def test_settings_are_checked_and_secrets_not_shown(operator: Operator) -> None:
         ({"IDP_COOKIE_SUFFIX": "a;b"}, ("cookie_suffix", "letters")),
         ({"IDP_ENVIRONMENT": "production", "IDP_KEYS__PENDING_SECONDS": "599"}, ("keys.pending_seconds", "600")),
         ({"IDP_SERVER__METRICS_TOKEN": "short"}, ("server.metrics_token", "32")),
+        ({"IDP_KEYS__ALGORITHMS": "ES256,HS256"}, ("keys.algorithms", "HS256", "SGD_SM3_SM2")),
+        ({"IDP_KEYS__ALGORITHMS": "RS256"}, ("keys.algorithms", "ES256")),
+        ({"IDP_KEYS__ROTATE_AFTER_DAYS": "-1"}, ("rotate_after_days",)),
+        ({"IDP_KEYS__RETIRING_SECONDS": "299"}, ("keys.retiring_seconds", "300")),
+        ({"IDP_KEYS__RETIRING_SECONDS": "600", "IDP_PROTOCOL__ID_TOKEN_SECONDS": "601"}, ("keys.retiring_seconds", "601")),
+        ({"IDP_KEYS__PROVIDER": "pkcs12"}, ("provider",)),
+        ({"IDP_KEYS__PROVIDER": "pkcs11"}, ("keys.pkcs11_module",)),
+        ({"IDP_KEYS__PKCS11_MODULE": "/lib.so"}, ("keys.pkcs11_token",)),
+        ({"IDP_KEYS__PKCS11_MODULE": "/lib.so", "IDP_KEYS__PKCS11_TOKEN": "t"}, ("keys.pkcs11_pin_file",)),
+        ({**DEVICE, "IDP_KEYS__ALGORITHMS": "ES256,EdDSA"}, ("keys.algorithms", "EdDSA", "PS256")),
     ],
 )
 def test_wrong_settings_are_named_in_one_sentence(operator: Operator, environ: dict[str, str], parts: Sequence[str]) -> None:
@@ -122,6 +140,7 @@ def test_what_is_wrong_with_a_setting_at_the_start_ends_with_2(operator: Operato
         ({"IDP_DATABASE__DSN": ""}, "database.dsn"),
         ({"IDP_KEYS__KEY_ENCRYPTION_KEY_FILE": str(public)}, "keys.key_encryption_key_file"),
         ({"IDP_TRANSIENTS__STORE": "redis", "IDP_TRANSIENTS__REDIS_URL": "foo"}, "transients.redis_url"),
+        (DEVICE, "keys.pkcs11_module"),
         ({**ALIYUN, "IDP_SMS__ACCESS_KEY_SECRET_FILE": str(tmp_path / "absent")}, "sms.access_key_secret_file"),
         ({**ALIYUN, "IDP_SMS__ACCESS_KEY_SECRET_FILE": str(empty)}, "sms.access_key_secret_file"),
     ):
@@ -228,7 +247,9 @@ def test_wrong_arguments_end_with_2(operator: Operator, words: tuple[str, ...]) 
     assert "Traceback" not in result.output
 
 
-def test_keys_are_listed_rotated_and_revoked(operator: Operator) -> None:
+def test_keys_are_listed_rotated_and_revoked(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idp.cli.GIVEN_UP", 0.0)
+
     def list_states() -> dict[str, str]:
         lines = [line.split() for line in operator.type("keys", "list").output.splitlines()]
         return {kid: f"{algorithm} {state}" for kid, algorithm, state, *_ in lines}
@@ -239,7 +260,11 @@ def test_keys_are_listed_rotated_and_revoked(operator: Operator) -> None:
     assert list_states()[pending] == "ES256 pending"
     assert_one_sentence(operator.type("keys", "rotate"), 1, pending)
     old = next(kid for kid, what in before.items() if what == "ES256 active")
-    assert operator.type("keys", "revoke", old, "--reason", "a test").exit_code == 0
+    revoked = operator.type("keys", "revoke", old, "--reason", "a test")
+    assert (revoked.exit_code, revoked.output.splitlines()) == (0, [f"revoked: {old}", "grants ended: 0"])
+    again = operator.type("keys", "revoke", old, "--reason", "a test")
+    assert (again.exit_code, again.output.splitlines()) == (0, [f"revoked before: {old}", "grants ended: 0"])
+    assert_one_sentence(operator.type("keys", "rotate", "--algorithm", "PS256"), 2, "keys.algorithms", "PS256")
     after = list_states()
     assert (after[old], after[pending]) == ("ES256 revoked", "ES256 active")
     assert_one_sentence(operator.type("keys", "revoke", "nobody", "--reason", "x"), 1, "nobody")
