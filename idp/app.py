@@ -44,6 +44,7 @@ from idp.platform.password_hashing import PasswordHashing
 from idp.protocol.endpoints.authorize import AuthorizeEndpoint, RespondPage
 from idp.protocol.endpoints.consent import ConsentPage
 from idp.protocol.endpoints.discovery import SM2_JWKS_PATH, DiscoveryEndpoint, JwksEndpoint
+from idp.protocol.endpoints.front_ticket import FrontTicketPage
 from idp.protocol.endpoints.pushed_requests import PushedRequestEndpoint
 from idp.protocol.endpoints.registration import PREFIX as REGISTRATION_PREFIX
 from idp.protocol.endpoints.releases import ReleasesPage
@@ -52,6 +53,8 @@ from idp.protocol.endpoints.token import IntrospectionEndpoint, RevocationEndpoi
 from idp.protocol.endpoints.userinfo import UserInfoEndpoint
 from idp.protocol.rules.client import GrantType, find_usable_statuses
 from idp.protocol.rules.metadata import ALIASED
+from idp.protocol.services.access_tokens import AccessTokens
+from idp.protocol.services.app_sessions import AppSessions
 from idp.protocol.services.authorization import Authorization
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.client_credentials_grant import ClientCredentialsGrant
@@ -62,6 +65,7 @@ from idp.protocol.services.consent import Consent
 from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.protocol.services.continuation import AuthorizeContinuation
 from idp.protocol.services.decoupled_approval import KIND as DECOUPLED
+from idp.protocol.services.front_tickets import FrontTickets
 from idp.protocol.services.grant_endings import GrantEndings
 from idp.protocol.services.issuing import Issuing
 from idp.protocol.services.lifetimes import Lifetimes
@@ -78,6 +82,7 @@ from idp.protocol.services.responding import Responding
 from idp.protocol.services.revocation import Revocation
 from idp.protocol.services.sign_out import SignOut
 from idp.protocol.services.standing_loss import StandingLoss
+from idp.protocol.services.token_exchange_grant import TokenExchangeGrant
 from idp.protocol.services.tokens import GrantHandler, Tokens
 from idp.protocol.stores.grants import GrantReads
 from idp.protocol.stores.standing import make_standing_reads
@@ -296,9 +301,10 @@ def build_app(
     client_access = build_client_access(platform, services.directory, services.clients, client_keys, usable, ledger)
     authentication = client_access.authentication
     issuing = Issuing(values, id_tokens, lifetimes)
+    apps = AppSessions(database, services.sessions, audit, values, clock, timedelta(seconds=settings.protocol.offline_seconds))
     endings = GrantEndings(database, ledger, audit)
     grants: dict[GrantType, GrantHandler] = {
-        GrantType.AUTHORIZATION_CODE: CodeGrant(ledger, audit, values, issuing, endings, lifetimes),
+        GrantType.AUTHORIZATION_CODE: CodeGrant(ledger, audit, values, issuing, endings, lifetimes, apps),
         GrantType.REFRESH_TOKEN: RefreshGrant(database, ledger, audit, grant_reads, values, issuing, endings),
         GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(ledger, audit, issuing, lifetimes, random),
     }
@@ -318,6 +324,33 @@ def build_app(
         endings=endings,
         ledger=ledger,
         afterwards=services.afterwards,
+    )
+    tickets = FrontTickets(
+        database,
+        platform.transients,
+        values,
+        grant_reads,
+        services.directory,
+        services.sessions,
+        services.people,
+        audit,
+        issuer,
+        clock,
+        random,
+    )
+    grants[GrantType.TOKEN_EXCHANGE] = TokenExchangeGrant(
+        database=database,
+        ledger=ledger,
+        audit=audit,
+        access_tokens=AccessTokens(values, grant_reads),
+        id_tokens=id_tokens,
+        apps=apps,
+        tickets=tickets,
+        directory=services.directory,
+        issuing=issuing,
+        endings=endings,
+        issuer=issuer,
+        random=random,
     )
     tokens = Tokens({**grants, **other_devices.grants}, clock)
     resources = Resources(database, ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
@@ -359,6 +392,7 @@ def build_app(
         *SignOutPage(pages, interactions, sign_out, random).routes(),
         *_build_account_routes(services, pages, interactions, portal, throttle, passkeys),
         *other_devices.routes,
+        *FrontTicketPage(pages, tickets).routes(),
         Route("/help", information.show_help, methods=["GET"]),
         Route("/accessibility", information.show_accessibility, methods=["GET"]),
         Route("/privacy", information.show_privacy, methods=["GET"]),

@@ -84,7 +84,7 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
         MessageTemplate(
             "request_waiting",
             "SMS_100000014",
-            "${name}，${time}有部门请您确认业务。请登录统一身份认证，在“我的账户—等待确认的请求”中查看。没有在办理请选“不同意”。",
+            "${name}，${time}有部门请您确认业务。请登录统一身份认证，在“我的账号—等待确认的请求”中查看。没有在办理请选“不同意”。",
             ("name", "time"),
         ),
         MessageTemplate(

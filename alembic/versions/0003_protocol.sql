@@ -146,3 +146,7 @@ SELECT kid, state_since, coalesce(reason, '') FROM signing_keys WHERE state = 'r
 
 GRANT SELECT, INSERT ON revoked_signing_keys TO idp_app;
 GRANT SELECT ON revoked_signing_keys TO idp_audit_reader;
+
+-- sign-ins of apps -------------------------------------------------------------------------------------------------
+-- An app's own sign-in has no cookie: the device's lock stands before it. app_client_id names the app; NULL is a browser.
+ALTER TABLE sessions ADD COLUMN app_client_id text;

@@ -68,6 +68,8 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "request_of_another": 403,
     "request_refused_here": 403,
     "device_tries_limited": 429,
+    "ticket_refused": 403,
+    "another_person_here": 409,
     # what was posted
     "bad_form": 400,
     "form_too_large": 413,

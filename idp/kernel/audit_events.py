@@ -23,6 +23,9 @@ class Kind(StrEnum):
     GRANT_ENDED = "grant_ended"
     LOGOUT_TOLD = "logout_told"
     LOGOUT_UNTOLD = "logout_untold"
+    APP_SIGNED_IN = "app_signed_in"
+    TICKET_ISSUED = "ticket_issued"
+    TICKET_USED = "ticket_used"
     REQUEST_BEGUN = "request_begun"
     REQUEST_REACHED = "request_reached"
     REQUEST_APPROVED = "request_approved"
@@ -62,6 +65,7 @@ class Kind(StrEnum):
     KEY_CREATED = "key_created"
     KEY_ROTATED = "key_rotated"
     KEY_REVOKED = "key_revoked"
+    KEY_REMOVED = "key_removed"
 
 
 class Result(StrEnum):

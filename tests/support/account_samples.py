@@ -81,6 +81,7 @@ def list_account_samples(department: str, long_department: str, long_name: str) 
     )
     here = SignedInBrowser("sample-0", True, False, PHONE, "203.0.113.*", _ago(hours=2), NOW)
     there = SignedInBrowser("sample-1", False, False, COMPUTER, "2001:db8:7:*", _ago(hours=5), _ago(minutes=8))
+    app = SignedInBrowser("sample-3", False, False, Device(), "203.0.113.*", _ago(days=2), _ago(days=2), "sample-app")
     idle = SignedInBrowser("sample-2", False, True, Device(), "", _ago(hours=9), _ago(hours=4))
     consent = {
         "client_id": "reading-card",
@@ -114,8 +115,8 @@ def list_account_samples(department: str, long_department: str, long_name: str) 
         "account-closing": ("account.html", {"name": long_name, "ial": 1, "closing": True}),
         "account-profile": ("account_profile.html", {"sheet": sheet}),
         "account-profile-odd": ("account_profile.html", {"sheet": odd}),
-        "account-sessions": ("account_sessions.html", {**token, "sessions": [here, there, idle], "done": "one"}),
-        "account-sessions-alone": ("account_sessions.html", {**token, "sessions": [here], "done": ""}),
+        "account-sessions": ("account_sessions.html", {**token, "sessions": [here, there, app, idle], "apps": {"sample-app": department}, "done": "one"}),
+        "account-sessions-alone": ("account_sessions.html", {**token, "sessions": [here], "apps": {}, "done": ""}),
         "account-history": (
             "account_history.html",
             {"days": _list_history(), "names": {"benefits": long_department, "gone": ""}, "older": "sample-key", "newest": True},

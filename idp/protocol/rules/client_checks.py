@@ -9,6 +9,7 @@ from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import SECRET_SIGNING
 from idp.protocol.rules.client import LOOPBACK_HOSTS, ApplicationType, AuthMethod, BadRegistration, Client, GrantType
 from idp.protocol.rules.client_metadata import DeliveryMode
+from idp.protocol.rules.profile import find_profile_fault
 from idp.protocol.rules.registration_metadata import MAX_ADDRESS, METADATA, Kind
 from idp.protocol.rules.resources import is_resource
 from idp.protocol.rules.scopes import SCOPES
@@ -28,6 +29,16 @@ def check_client(client: Client) -> None:
     """Raise BadRegistration for the first value that may not be registered."""
     for check in _CHECKS:
         check(client)
+
+
+def list_response_algorithms(client: Client) -> dict[str, str | None]:
+    """Return metadata name → the algorithm that we sign by for this client, None where it chose none."""
+    return {
+        "id_token_signed_response_alg": client.id_token_algorithm,
+        "userinfo_signed_response_alg": client.responses.userinfo_signed_response_alg,
+        "authorization_signed_response_alg": client.responses.authorization_signed_response_alg,
+        "introspection_signed_response_alg": client.responses.introspection_signed_response_alg,
+    }
 
 
 def _check_names(client: Client) -> None:
@@ -57,11 +68,11 @@ def _check_grants(client: Client) -> None:
     grants, public = client.grant_types, client.auth_method is AuthMethod.NONE
     if not grants:
         raise BadRegistration("grant_types", "at least one")
-    # Device and back-channel requests end in refresh tokens too.
-    first = {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE, GrantType.CIBA}
-    if GrantType.REFRESH_TOKEN in grants and not grants & first:
+    # What another device answered is never refreshed; what an app's device secret is exchanged for is.
+    if GrantType.REFRESH_TOKEN in grants and not grants & {GrantType.AUTHORIZATION_CODE, GrantType.TOKEN_EXCHANGE}:
         raise BadRegistration("grant_types", "refresh_token goes with authorization_code")
-    for grant in (GrantType.CLIENT_CREDENTIALS, GrantType.CIBA, GrantType.TOKEN_EXCHANGE):
+    # A public app exchanges its device secret (Native SSO): what it may ask for is in its other metadata.
+    for grant in (GrantType.CLIENT_CREDENTIALS, GrantType.CIBA, GrantType.DEVICE_CODE):
         if public and grant in grants:
             raise BadRegistration("grant_types", f"a public client has no {grant.value}")
     if not client.requires_pkce and (public or client.application_type is ApplicationType.NATIVE):
@@ -79,8 +90,9 @@ def _check_addresses(client: Client) -> None:
         held = getattr(client if row.part is None else getattr(client, row.part), row.field)
         for uri in (held,) if isinstance(held, str) else held or ():
             _check_address(row.name, uri, client.application_type)
-    if not all(is_resource(resource) for resource in client.resources):
-        raise BadRegistration("resources", "absolute URIs without a fragment")
+    for name, resources in (("resources", client.resources), ("allowed_resources", client.requests.allowed_resources)):
+        if not all(is_resource(resource) for resource in resources):
+            raise BadRegistration(name, "absolute URIs without a fragment")
     origins = {_find_origin(uri) for uri in client.redirect_uris}
     there = client.logout.frontchannel_logout_uri
     if there is not None and _find_origin(there) not in origins:
@@ -186,6 +198,12 @@ def _check_answers(client: Client) -> None:
         raise BadRegistration("backchannel_client_notification_endpoint", "goes with the delivery mode ping")
 
 
+def _check_profile(client: Client) -> None:
+    fault = find_profile_fault(client)
+    if fault is not None:
+        raise BadRegistration(*fault)
+
+
 def _check_entitlements(client: Client) -> None:
     known = {claim for scope in SCOPES.values() for claim in scope.needs_entitlement}
     for entitlement in client.entitlements:
@@ -208,5 +226,6 @@ _CHECKS: Final[Iterable[Callable[[Client], None]]] = (
     _check_keys,
     _check_authentication,
     _check_answers,
+    _check_profile,
     _check_entitlements,
 )

@@ -23,6 +23,7 @@ SCOPES = {
         Scope("real_name", ("real_name_verified", "ial")),
         Scope("identity", ("id_document", "name"), ("id_document", "name")),
         Scope("offline_access", ()),
+        Scope("device_sso", ()),
     )
 }
 """The scopes that have data behind them; unknown ones in a request are ignored (RFC 6749 §3.3)."""

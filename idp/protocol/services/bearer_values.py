@@ -4,23 +4,29 @@ from typing import TypeVar
 
 import msgspec
 
-from idp.protocol.services.sealed_values import AccessToken, AuthorizationCode, RefreshToken
+from idp.protocol.services.sealed_values import AccessToken, AuthorizationCode, DeviceSecret, FrontTicket, RefreshToken
 from keys import BearerSealer, Unsealable
 
-Value = TypeVar("Value", AuthorizationCode, AccessToken, RefreshToken)
+Value = TypeVar("Value", AuthorizationCode, AccessToken, RefreshToken, DeviceSecret, FrontTicket)
 
-_KINDS: dict[type[msgspec.Struct], str] = {AuthorizationCode: "code/1", AccessToken: "access/1", RefreshToken: "refresh/1"}
+_KINDS: dict[type[msgspec.Struct], str] = {
+    AuthorizationCode: "code/1",
+    AccessToken: "access/1",
+    RefreshToken: "refresh/1",
+    DeviceSecret: "device/1",
+    FrontTicket: "ticket/1",
+}
 
 
 class BearerValues:
-    """Seals and opens the three kinds of bearer values; a text opens only as the kind it was sealed as."""
+    """Seals and opens every kind of bearer value; a text opens only as the kind it was sealed as."""
 
     def __init__(self, sealer: BearerSealer) -> None:
         self._sealer = sealer
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in _KINDS}
 
-    def seal(self, value: AuthorizationCode | AccessToken | RefreshToken) -> str:
+    def seal(self, value: Value) -> str:
         """Return the text that is handed out."""
         return self._sealer.seal(_KINDS[type(value)], self._encode(value))
 

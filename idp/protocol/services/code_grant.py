@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.audit_events import AuditEvent, Kind, Place
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import GrantRow, Ledger
 from idp.protocol.rules.client import Client, GrantType
+from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.pkce import proves
 from idp.protocol.rules.token_request import RedeemCode, read_redemption
+from idp.protocol.services.app_sessions import AppSessions
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
@@ -25,7 +27,14 @@ class CodeGrant:
     """``grant_type=authorization_code``."""
 
     def __init__(
-        self, ledger: Ledger, audit: AuditLog, values: BearerValues, issuing: Issuing, endings: GrantEndings, lifetimes: Lifetimes
+        self,
+        ledger: Ledger,
+        audit: AuditLog,
+        values: BearerValues,
+        issuing: Issuing,
+        endings: GrantEndings,
+        lifetimes: Lifetimes,
+        apps: AppSessions,
     ) -> None:
         self._ledger = ledger
         self._audit = audit
@@ -33,6 +42,7 @@ class CodeGrant:
         self._issuing = issuing
         self._endings = endings
         self._lifetimes = lifetimes
+        self._apps = apps
 
     async def answer(self, parameters: Mapping[str, str], caller: Caller, now: datetime, request_id: str) -> TokenResponse:
         """Redeem the code in one flush with its audit row; raise ProtocolError ``invalid_grant``."""
@@ -52,12 +62,19 @@ class CodeGrant:
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
         offline = "offline_access" in code.scope.split()
         ends_at = seconds + self._lifetimes.offline if keeps and offline else code.session_ends_at
+        lineage, app = code.lineage, None
+        if keeps and APP_SCOPE in code.scope.split():
+            app = await self._apps.open(code, client, request_id, Place())
+            if app is None:
+                await self._endings.record_refusal(client, code.person_id, "the session ended", request_id)
+                raise make_invalid_grant(NOT_VALID, "the session ended")
+            lineage, ends_at = app.lineage, int(app.expires_at.timestamp())
         signers = self._issuing.choose_signers(client)
         grant = GrantRow(
             id=code.id,
             client_id=client.client_id,
             person_id=code.person_id,
-            lineage=code.lineage,
+            lineage=lineage,
             scope=code.scope,
             subject=code.subject,
             audience=None,
@@ -78,6 +95,8 @@ class CodeGrant:
             details={"grant": GrantType.AUTHORIZATION_CODE.value},
         )
         if not await self._ledger.redeem(grant, self._audit.prepare(event)):
+            if app is not None:
+                await self._apps.close(app, client, request_id)
             await self._end_replayed(code, client, now, request_id)
             await self._endings.record_refusal(client, code.person_id, "code used twice or no longer covered", request_id)
             raise make_invalid_grant(NOT_VALID, "used twice, or the session ended")
@@ -86,7 +105,7 @@ class CodeGrant:
             ends_at=ends_at,
             scope=code.scope,
             subject=code.subject,
-            lineage=code.lineage,
+            lineage=lineage,
             proved=read_factors(code.factors),
             acr=code.acr,
             auth_time=code.auth_time,
@@ -94,7 +113,15 @@ class CodeGrant:
             confirmation=caller.confirmation,
             terms=code.terms,
         )
-        return await self._issuing.issue(client, basis, seconds, generation=0 if keeps else None, nonce=code.nonce, signers=signers)
+        return await self._issuing.issue(
+            client,
+            basis,
+            seconds,
+            generation=0 if keeps else None,
+            nonce=code.nonce,
+            signers=signers,
+            device_secret=None if app is None else self._apps.make_device_secret(lineage, client, app.expires_at),
+        )
 
     async def _end_replayed(self, code: AuthorizationCode, client: Client, now: datetime, request_id: str) -> None:
         """End the grant of a code that was used before, whenever it comes again (RFC 6749 §4.1.2); nothing when it never was."""

@@ -16,6 +16,7 @@ class HintedToken:
     client_id: str
     subject: str
     sid: str | None
+    device_secret_hash: str | None = None
 
 
 class IdTokens:
@@ -44,6 +45,7 @@ class IdTokens:
         acr: str | None,
         amr: list[str],
         nonce: str | None,
+        device_secret_hash: str | None = None,
     ) -> str:
         """Return a signed ID Token; instants are epoch seconds."""
         claims: dict[str, object] = {
@@ -59,6 +61,8 @@ class IdTokens:
         }
         if nonce is not None:
             claims["nonce"] = nonce
+        if device_secret_hash is not None:
+            claims["ds_hash"] = device_secret_hash
         body = self._encode(claims)
         return await self._ring.sign_token(signer, body)
 
@@ -80,4 +84,5 @@ class IdTokens:
         client_id, subject, sid = claims.get("aud"), claims.get("sub"), claims.get("sid")
         if claims.get("iss") != self._issuer or not isinstance(client_id, str) or not isinstance(subject, str):
             return None
-        return HintedToken(client_id, subject, sid if isinstance(sid, str) else None)
+        ds_hash = claims.get("ds_hash")
+        return HintedToken(client_id, subject, sid if isinstance(sid, str) else None, ds_hash if isinstance(ds_hash, str) else None)

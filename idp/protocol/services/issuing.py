@@ -9,6 +9,7 @@ import msgspec
 from idp.kernel.levels import Proved
 from idp.protocol.rules.claims import list_amr
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.device_secret import hash_device_secret
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.lifetimes import Lifetimes
@@ -25,6 +26,8 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     refresh_token: str | None = None
     id_token: str | None = None
     token_type: str = msgspec.field(default_factory=lambda: "Bearer")
+    issued_token_type: str | None = None
+    device_secret: str | None = None
 
 
 class Basis(NamedTuple):
@@ -80,11 +83,14 @@ class Issuing:
         nonce: str | None = None,
         life: int | None = None,
         signers: Signers | None = None,
+        device_secret: str | None = None,
+        issued_token_type: str | None = None,
     ) -> TokenResponse:
         """Return the answer of the token endpoint.
 
         ``narrowed`` is the scope when a refresh asks for less than was granted; ``generation`` that of the refresh token, None for none;
         ``life`` the seconds of an access token that does not live as long as the others; ``signers`` those that the grant names.
+        ``device_secret`` is named in the ID Token (Native SSO 1.0 §3.3); ``issued_token_type`` is what an exchange says (RFC 8693 §2.2.1).
         """
         lifetimes, ends_at = self._lifetimes, basis.ends_at
         life = lifetimes.access_token if life is None else life
@@ -94,11 +100,20 @@ class Issuing:
             scope=(basis.scope if narrowed is None else narrowed) or None,
             refresh_token=None
             if generation is None
-            else self._values.seal(RefreshToken(basis.grant_id, generation, min(now + lifetimes.refresh_idle, ends_at))),
-            id_token=await self._sign_id_token(client, basis, now, nonce, signers),
+            else self._values.seal(RefreshToken(basis.grant_id, generation, min(now + self._find_idle(basis), ends_at))),
+            id_token=await self._sign_id_token(client, basis, now, nonce, signers, device_secret),
+            issued_token_type=issued_token_type,
+            device_secret=device_secret,
         )
 
-    async def _sign_id_token(self, client: Client, basis: Basis, now: int, nonce: str | None, signers: Signers | None) -> str | None:
+    def _find_idle(self, basis: Basis) -> int:
+        """Return how long a refresh token may lie unused: what goes on without a browser session may be forgotten for days."""
+        lasting = not {"offline_access", "device_sso"}.isdisjoint(basis.scope.split())
+        return self._lifetimes.offline if lasting else self._lifetimes.refresh_idle
+
+    async def _sign_id_token(
+        self, client: Client, basis: Basis, now: int, nonce: str | None, signers: Signers | None, device_secret: str | None
+    ) -> str | None:
         if basis.subject is None or basis.lineage is None or basis.auth_time is None:
             return None
         return await self._id_tokens.sign(
@@ -111,4 +126,5 @@ class Issuing:
             acr=basis.acr,
             amr=list_amr(basis.proved),
             nonce=nonce,
+            device_secret_hash=None if device_secret is None else hash_device_secret(device_secret),
         )

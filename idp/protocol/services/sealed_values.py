@@ -39,6 +39,24 @@ class AccessToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     scope: str | None = None
 
 
+class DeviceSecret(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Names the sign-in of an app, for the other apps of the same sector on the same device (Native SSO 1.0 §3)."""
+
+    lineage: bytes
+    sector_id: UUID
+    expires_at: int
+
+
+class FrontTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Lets a web view enter once under an app's grant, at one target; ``challenge`` is the device's (S256)."""
+
+    id: str
+    grant_id: UUID
+    target: str
+    challenge: str
+    expires_at: int
+
+
 class RefreshToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Names a grant and the generation it may be used in."""
 

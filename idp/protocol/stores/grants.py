@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from idp.kernel.levels import Proved
 from idp.platform.database import Database, Row, Transaction
 from idp.platform.reads import BatchedRead
 from idp.protocol.rules.grant import Grant
@@ -50,6 +51,13 @@ GRACE_GRANT = """
 """
 
 NOTE_USE = "UPDATE grants SET used_at = $2 WHERE id = $1 AND ended_at IS NULL AND (used_at IS NULL OR used_at < $2)"
+
+READ_APP_SIGN_IN = """
+    SELECT s.person_id, s.factors, s.expires_at,
+           (SELECT g.acr FROM grants g WHERE g.lineage = s.lineage AND g.acr IS NOT NULL ORDER BY g.created_at LIMIT 1) AS acr
+    FROM sessions s JOIN people p ON p.id = s.person_id
+    WHERE s.lineage = $1 AND s.app_client_id IS NOT NULL AND s.ended_at IS NULL AND s.expires_at > $2 AND p.status = 'active'
+"""
 
 
 def make_grant(row: Row, usable: frozenset[str]) -> Grant:
@@ -95,6 +103,17 @@ def make_grant_of_person(row: Row, usable: frozenset[str]) -> GrantOfPerson:
     return GrantOfPerson(make_grant(row, usable), row["ial"], row["profile"], read_consents(row["consents"]))
 
 
+@dataclass(frozen=True)
+class AppSignIn:
+    """The sign-in of an app that goes on, with what it proved and the class of its first grant."""
+
+    lineage: bytes
+    person_id: UUID
+    proved: tuple[Proved, ...]
+    acr: str | None
+    expires_at: datetime
+
+
 class GrantReads:
     """The two batched reads of grants by id."""
 
@@ -111,6 +130,15 @@ class GrantReads:
     async def read_with_person(self, grant_id: UUID, now: datetime) -> GrantOfPerson | None:
         """Return a grant with its present standing, its person's level and consents."""
         return await self._with_person.read(grant_id, now)
+
+
+async def read_app_sign_in(database: Database, lineage: bytes, now: datetime) -> AppSignIn | None:
+    """Return the sign-in of an app, None when it ended or its person may not sign in."""
+    rows = await database.fetch(READ_APP_SIGN_IN, lineage, now)
+    if not rows:
+        return None
+    row = rows[0]
+    return AppSignIn(lineage, row["person_id"], read_factors(row["factors"]), row["acr"], row["expires_at"])
 
 
 async def note_use(database: Database, grant_id: UUID, now: datetime) -> None:

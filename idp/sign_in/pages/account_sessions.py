@@ -7,6 +7,7 @@ from starlette.routing import Route
 from idp.http.rendering import Pages
 from idp.http.request_context import read_context
 from idp.sign_in.pages.account_door import AccountDoor
+from idp.sign_in.pages.account import NameClient
 from idp.sign_in.pages.visits import read_visit
 from idp.sign_in.services.account_sessions import AccountSessions
 
@@ -17,10 +18,11 @@ MAX_HANDLE = 64
 class AccountSessionsPage:
     """``GET`` and ``POST /account/sessions``."""
 
-    def __init__(self, pages: Pages, door: AccountDoor, sessions: AccountSessions) -> None:
+    def __init__(self, pages: Pages, door: AccountDoor, sessions: AccountSessions, name_client: NameClient) -> None:
         self._pages = pages
         self._door = door
         self._sessions = sessions
+        self._name_client = name_client
 
     def routes(self) -> list[Route]:
         """Return the routes of this page."""
@@ -33,11 +35,14 @@ class AccountSessionsPage:
         if isinstance(owner, Response):
             return owner
         done = request.query_params.get("done", "")
+        sessions = await self._sessions.list(owner)
+        apps = {one.app_client_id for one in sessions if one.app_client_id is not None}
         return self._pages.render(
             context,
             "account_sessions.html",
             csrf=owner.csrf,
-            sessions=await self._sessions.list(owner),
+            sessions=sessions,
+            apps={one: await self._name_client(one, context.language) for one in apps},
             done=next((what for what in ("one", "others") if done == self._door.mark_done(owner, what)), ""),
         )
 

@@ -40,7 +40,8 @@ class EndGrants(Protocol):
 class SignedInBrowser:
     """One sign-in as its owner sees it. ``handle`` names it in a form of this very sign-in; ``network`` is masked.
 
-    ``idle``: nothing more can be done with it here, but departments may still know it.
+    ``idle``: nothing more can be done with it here, but departments may still know it. ``app_client_id``: it is an app's sign-in, which
+    the device's lock protects.
     """
 
     handle: str
@@ -50,6 +51,7 @@ class SignedInBrowser:
     network: str
     since: datetime
     last_used: datetime
+    app_client_id: str | None = None
 
 
 class AccountSessions:
@@ -125,11 +127,12 @@ class AccountSessions:
         return SignedInBrowser(
             handle=self._name(owner, one),
             is_this=one.lineage == owner.session.lineage,
-            idle=now - one.last_seen_at >= self._idle,
+            idle=one.app_client_id is None and now - one.last_seen_at >= self._idle,
             device=recognize_device(place.device),
             network=mask_address(place.address),
             since=one.created_at,
             last_used=one.last_seen_at,
+            app_client_id=one.app_client_id,
         )
 
     def _name(self, owner: Owner, one: store.StoredSession) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -112,6 +112,35 @@ class Sessions:
                 await self._record_end(tx, replaces.person_id, reason, 1, request_id, place=place, actor=actor)
                 await self._tell_departments(tx, replaces.person_id, [replaces.lineage], request_id)
         await sessions.add(tx, session, device_hash, self._seal_place(id_hash, place))
+        return Opened(cookie, session)
+
+    async def open_for_app(
+        self, tx: Transaction, person_id: UUID, proved: tuple[Proved, ...], begun_in: bytes, client_id: str, place: Place, life: timedelta
+    ) -> Session | None:
+        """Open the sign-in of an app, in the caller's transaction: no cookie leads to it, only what the app is granted from it.
+
+        ``begun_in`` is the lineage in which the person let the app in; None when that has ended meanwhile.
+        """
+        now = self._clock()
+        if not await sessions.goes_on(tx, begun_in, now):
+            return None
+        id_hash = hash_session_id(encode_base64url(self._random(COOKIE_BYTES)))
+        session = Session(id_hash, id_hash, person_id, proved, now, now, now + life)
+        await sessions.add(tx, session, None, self._seal_place(id_hash, place), client_id)
+        return session
+
+    async def enter(
+        self, tx: Transaction, person_id: UUID, proved: tuple[Proved, ...], lineage: bytes, place: Place, until: datetime
+    ) -> Opened:
+        """Open a browser session within a sign-in that goes on elsewhere on this device, in the caller's transaction.
+
+        It proves what that sign-in proved, as long ago, and ends with it, at the latest ``until``.
+        """
+        now = self._clock()
+        cookie = encode_base64url(self._random(COOKIE_BYTES))
+        id_hash = hash_session_id(cookie)
+        session = Session(id_hash, lineage, person_id, proved, now, now, min(now + self._limits.total, until))
+        await sessions.add(tx, session, None, self._seal_place(id_hash, place))
         return Opened(cookie, session)
 
     async def read(self, cookie: str | None) -> Session | None:

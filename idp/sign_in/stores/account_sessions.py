@@ -7,7 +7,7 @@ from uuid import UUID
 from idp.platform.database import Database
 
 LIST_SESSIONS = """
-    SELECT id_hash, lineage, sealed_place, created_at, last_seen_at FROM sessions
+    SELECT id_hash, lineage, sealed_place, created_at, last_seen_at, app_client_id FROM sessions
     WHERE person_id = $1 AND ended_at IS NULL AND expires_at > $2
     ORDER BY last_seen_at DESC, id_hash LIMIT $3
 """
@@ -24,12 +24,15 @@ class StoredSession:
     sealed_place: bytes | None
     created_at: datetime
     last_seen_at: datetime
+    app_client_id: str | None
 
 
 async def list_of_person(database: Database, person_id: UUID, now: datetime, limit: int) -> list[StoredSession]:
     """Return at most ``limit`` sessions of a person that have not ended, the last used first."""
     rows = await database.fetch(LIST_SESSIONS, person_id, now, limit)
-    return [StoredSession(r["id_hash"], r["lineage"], r["sealed_place"], r["created_at"], r["last_seen_at"]) for r in rows]
+    return [
+        StoredSession(r["id_hash"], r["lineage"], r["sealed_place"], r["created_at"], r["last_seen_at"], r["app_client_id"]) for r in rows
+    ]
 
 
 async def find_ended_reason(database: Database, id_hash: bytes) -> str | None:

@@ -7,8 +7,9 @@ from idp.platform.database import Database, Row, Transaction
 from idp.sign_in.rules.session import Session, read_factors, write_factors
 
 ADD_SESSION = """
-    INSERT INTO sessions (id_hash, lineage, person_id, factors, device_hash, sealed_place, created_at, last_seen_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO sessions
+        (id_hash, lineage, person_id, factors, device_hash, sealed_place, created_at, last_seen_at, expires_at, app_client_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 FIND_SESSION = """
@@ -18,9 +19,11 @@ FIND_SESSION = """
 FIND_SUCCESSOR = """
     SELECT s.id_hash, s.lineage, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, s.ended_at
     FROM sessions o JOIN sessions s ON s.lineage = o.lineage
-    WHERE o.id_hash = $1 AND o.ended_at IS NOT NULL AND s.ended_at IS NULL AND s.expires_at > $2
+    WHERE o.id_hash = $1 AND o.ended_at IS NOT NULL AND s.ended_at IS NULL AND s.expires_at > $2 AND s.app_client_id IS NULL
     ORDER BY s.last_seen_at DESC LIMIT 1
 """
+
+LINEAGE_GOES_ON = "SELECT true FROM sessions WHERE lineage = $1 AND ended_at IS NULL AND expires_at > $2 LIMIT 1 FOR SHARE"
 
 END_SESSION = """
     UPDATE sessions SET ended_at = $2, ended_reason = $3 WHERE id_hash = $1 AND ended_at IS NULL RETURNING person_id
@@ -45,8 +48,10 @@ HAS_ENDED = """
 """
 
 
-async def add(tx: Transaction, session: Session, device_hash: bytes | None, sealed_place: bytes | None) -> None:
-    """Add a session."""
+async def add(
+    tx: Transaction, session: Session, device_hash: bytes | None, sealed_place: bytes | None, app_client_id: str | None = None
+) -> None:
+    """Add a session; ``app_client_id`` names the app that it is of, None for a browser's."""
     await tx.execute(
         ADD_SESSION,
         session.id_hash,
@@ -58,7 +63,13 @@ async def add(tx: Transaction, session: Session, device_hash: bytes | None, seal
         session.created_at,
         session.last_seen_at,
         session.expires_at,
+        app_client_id,
     )
+
+
+async def goes_on(tx: Transaction, lineage: bytes, now: datetime) -> bool:
+    """Tell whether a sign-in has not ended; it cannot end before the caller's transaction does."""
+    return bool(await tx.fetchval(LINEAGE_GOES_ON, lineage, now))
 
 
 async def find(database: Database, id_hash: bytes) -> Session | None:

@@ -1,0 +1,133 @@
+"""Decides what a token exchange asks for and how much it may get: never more than the subject token has (RFC 8693, Native SSO 1.0 §4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from idp.kernel.errors import ProtocolError
+from idp.kernel.json_text import Json
+from idp.protocol.rules.client import Client
+from idp.protocol.rules.pkce import METHODS, is_challenge
+from idp.protocol.rules.resources import read_resources
+from idp.protocol.rules.scopes import choose_scope, read_scope
+from idp.protocol.rules.token_request import need
+
+MAX_ACTORS = 3
+"""Actors within actors: beyond it nobody can tell any more who acts for whom."""
+
+
+class TokenType(StrEnum):
+    """What tokens are called here (RFC 8693 §3); the device secret as in Native SSO 1.0 §4.3, the front ticket is ours."""
+
+    ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
+    ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105
+    DEVICE_SECRET = "urn:openid:params:token-type:device-secret"  # noqa: S105
+    FRONT_TICKET = "urn:yizheng:params:oauth:token-type:front-ticket"
+
+
+@dataclass(frozen=True)
+class ExchangeAccess:
+    """A resource server's or a client's own access token becomes one for another resource server."""
+
+    subject_token: str
+    resource: str
+    scope: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class ExchangeDeviceSecret:
+    """Another app of the same device signs in without a page: its ID Token's sign-in, and the secret that only this device has."""
+
+    id_token: str
+    device_secret: str
+    scope: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ExchangeForTicket:
+    """An app's access token becomes a ticket with which its web view enters at ``target``; ``challenge`` is the device's (S256)."""
+
+    subject_token: str
+    target: str
+    challenge: str
+
+
+Exchange = ExchangeAccess | ExchangeDeviceSecret | ExchangeForTicket
+
+
+def read_exchange(parameters: Mapping[str, str], issuer: str) -> Exchange:
+    """Return what is asked; raise ProtocolError (RFC 8693 §2.2.2)."""
+    subject_token = need(parameters, "subject_token")
+    subject_type = need(parameters, "subject_token_type")
+    requested = parameters.get("requested_token_type")
+    if subject_type == TokenType.ID_TOKEN:
+        return _read_device_secret(parameters, subject_token, requested, issuer)
+    if subject_type != TokenType.ACCESS_TOKEN:
+        raise _refuse("invalid_request", "subject_token_type is an access token, or an ID Token with a device secret.")
+    if "actor_token" in parameters or "actor_token_type" in parameters:
+        raise _refuse("invalid_request", "The actor is the client that asks; actor_token is not offered here.")
+    if requested == TokenType.FRONT_TICKET:
+        return _read_ticket(parameters, subject_token)
+    if requested not in (None, TokenType.ACCESS_TOKEN):
+        raise _refuse("invalid_request", "Only an access token or a front ticket can be requested.")
+    if "audience" in parameters:
+        raise _refuse("invalid_target", "Name the resource server by resource.")
+    resources = read_resources(parameters)
+    if len(resources) != 1:
+        raise _refuse("invalid_target", "Name exactly one resource.")
+    scope = parameters.get("scope")
+    return ExchangeAccess(subject_token, resources[0], None if scope is None else read_scope(scope))
+
+
+def _read_device_secret(parameters: Mapping[str, str], id_token: str, requested: str | None, issuer: str) -> ExchangeDeviceSecret:
+    if parameters.get("actor_token_type") != TokenType.DEVICE_SECRET:
+        raise _refuse("invalid_request", "An ID Token is exchanged together with a device secret as the actor_token.")
+    if parameters.get("audience", issuer) != issuer:
+        raise _refuse("invalid_target", "audience is this issuer.")
+    if requested not in (None, TokenType.ACCESS_TOKEN):
+        raise _refuse("invalid_request", "Only an access token can be requested.")
+    requested_scope = read_scope(parameters.get("scope", "openid"))
+    if "openid" not in requested_scope:
+        raise _refuse("invalid_scope", "The scope openid is required.")
+    return ExchangeDeviceSecret(id_token, need(parameters, "actor_token"), requested_scope)
+
+
+def _read_ticket(parameters: Mapping[str, str], subject_token: str) -> ExchangeForTicket:
+    challenge = need(parameters, "code_challenge")
+    if parameters.get("code_challenge_method") not in METHODS or not is_challenge(challenge):
+        raise _refuse("invalid_request", "code_challenge with code_challenge_method=S256 is required: it binds the ticket to the device.")
+    return ExchangeForTicket(subject_token, need(parameters, "audience"), challenge)
+
+
+def may_exchange(caller: Client, owner: str, audience: str | None) -> bool:
+    """Tell whether ``caller`` may exchange a token of the client ``owner``: its own, or one that it is the resource server of."""
+    return owner == caller.client_id or (audience is not None and audience in caller.resources)
+
+
+def narrow_exchange(granted: tuple[str, ...], asked: frozenset[str] | None) -> tuple[str, ...]:
+    """Return the scope of the new token: what was granted, or less; raise ProtocolError ``invalid_scope`` for more.
+
+    ``openid`` and ``offline_access`` stay behind: the new token opens no UserInfo and is never refreshed.
+    """
+    left = tuple(scope for scope in granted if scope not in ("openid", "offline_access", "device_sso"))
+    if asked is None:
+        return left
+    if not asked <= frozenset(left):
+        raise _refuse("invalid_scope", "The subject token does not have this scope.")
+    return choose_scope(asked, left)
+
+
+def add_actor(client_id: str, before: Mapping[str, Json] | None) -> dict[str, Json]:
+    """Return the ``act`` of the new token: who asks, with who asked before inside (RFC 8693 §4.1); raise ProtocolError beyond."""
+    depth, inner = 1, before
+    while inner is not None:
+        depth += 1
+        nested = inner.get("act")
+        inner = nested if isinstance(nested, dict) else None
+    if depth > MAX_ACTORS:
+        raise _refuse("invalid_request", "The token was exchanged too often.")
+    return {"sub": client_id} if before is None else {"sub": client_id, "act": dict(before)}
+
+
+def _refuse(error: str, description: str) -> ProtocolError:
+    return ProtocolError(error, description, redirectable=False)

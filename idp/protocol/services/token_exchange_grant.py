@@ -1,0 +1,269 @@
+"""Decides what one token is exchanged for another: never more than the first has, and always with who acts written inside (RFC 8693)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from idp.kernel.audit_events import AuditEvent, Detail, Kind
+from idp.kernel.clock import Random
+from idp.kernel.errors import ProtocolError
+from idp.kernel.ids import make_outward_id, make_uuid7
+from idp.platform.audit_log import AuditLog
+from idp.platform.database import Database
+from idp.platform.ledger import GrantRow, Ledger
+from idp.protocol.rules.client import Client, GrantType
+from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
+from idp.protocol.rules.device_secret import is_named
+from idp.protocol.rules.grant import Grant
+from idp.protocol.rules.scopes import choose_scope
+from idp.protocol.rules.terms import NO_TERMS, read_terms, write_terms
+from idp.protocol.rules.token_exchange import (
+    ExchangeAccess,
+    ExchangeDeviceSecret,
+    ExchangeForTicket,
+    TokenType,
+    add_actor,
+    may_exchange,
+    narrow_exchange,
+    read_exchange,
+)
+from idp.protocol.services.access_tokens import AccessTokens, ReadToken
+from idp.protocol.services.app_sessions import AppSessions
+from idp.protocol.services.client_authentication import Caller
+from idp.protocol.services.clients import ClientDirectory
+from idp.protocol.services.front_tickets import FrontTickets
+from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
+from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.issuing import Basis, Issuing, TokenResponse
+from idp.protocol.stores import clients as client_store
+from idp.protocol.stores import grants as grant_store
+from idp.protocol.stores import subjects
+from idp.protocol.stores.grants import AppSignIn
+from idp.sign_in.rules.session import write_factors
+
+NOT_VALID = "The subject token is not valid for this request."
+
+
+class TokenExchangeGrant:
+    """``grant_type=urn:ietf:params:oauth:grant-type:token-exchange``."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        ledger: Ledger,
+        audit: AuditLog,
+        access_tokens: AccessTokens,
+        id_tokens: IdTokens,
+        apps: AppSessions,
+        tickets: FrontTickets,
+        directory: ClientDirectory,
+        issuing: Issuing,
+        endings: GrantEndings,
+        issuer: str,
+        random: Random,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._audit = audit
+        self._access_tokens = access_tokens
+        self._id_tokens = id_tokens
+        self._apps = apps
+        self._tickets = tickets
+        self._directory = directory
+        self._issuing = issuing
+        self._endings = endings
+        self._issuer = issuer
+        self._random = random
+
+    async def answer(self, parameters: Mapping[str, str], caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+        """Return the new token; raise ProtocolError."""
+        exchange = read_exchange(parameters, self._issuer)
+        match exchange:
+            case ExchangeAccess():
+                return await self._exchange_access(exchange, caller, now, request_id)
+            case ExchangeForTicket():
+                return await self._exchange_for_ticket(exchange, caller, now, request_id)
+            case ExchangeDeviceSecret():
+                return await self._exchange_device_secret(exchange, caller, now, request_id)
+
+    async def _exchange_access(self, exchange: ExchangeAccess, caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+        client = caller.client
+        read = await self._read_subject_token(exchange.subject_token, caller, now, request_id)
+        if exchange.resource not in client.requests.allowed_resources:
+            raise ProtocolError("invalid_target", "This resource is not known for this client.", redirectable=False)
+        scope = narrow_exchange(read.scope, exchange.scope)
+        grant = read.grant
+        terms = read_terms(grant.terms)
+        act = add_actor(client.client_id, terms.actor)
+        # What was asked for another audience, or for UserInfo, does not travel on.
+        kept = replace(NO_TERMS, actor=act, kind="exchange", authorization_details=terms.authorization_details)
+        subject = await self._find_subject(grant, exchange.resource, now)
+        signers = self._issuing.choose_signers(client)
+        row = GrantRow(
+            id=make_uuid7(lambda: now, self._random),
+            client_id=client.client_id,
+            person_id=grant.person_id,
+            lineage=grant.lineage,
+            scope=" ".join(scope),
+            subject=subject,
+            audience=exchange.resource,
+            factors=write_factors(grant.proved),
+            acr=grant.acr,
+            created_at=now,
+            expires_at=min(read.expires_at, grant.expires_at),
+            confirmation=caller.confirmation,
+            terms=write_terms(kept),
+            idle_limit=grant.idle_limit,
+        )
+        await self._write(row, caller, request_id, {"grant": GrantType.TOKEN_EXCHANGE.value, "of": grant.client_id})
+        basis = _make_basis(row, grant)._replace(lineage=None)  # no ID Token: it is for a resource server
+        return await self._issuing.issue(
+            client, basis, int(now.timestamp()), signers=signers, issued_token_type=TokenType.ACCESS_TOKEN.value
+        )
+
+    async def _exchange_for_ticket(self, exchange: ExchangeForTicket, caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+        read = await self._read_subject_token(exchange.subject_token, caller, now, request_id)
+        client, grant = caller.client, read.grant
+        if grant.client_id != client.client_id or grant.person_id is None or grant.lineage is None:
+            raise await self._refuse(client, grant, "not this app's own sign-in", request_id)
+        target = await self._directory.find(exchange.target)
+        if exchange.target not in client.requests.front_ticket_targets or target is None:
+            raise ProtocolError("invalid_target", "This app may not enter there.", redirectable=False)
+        ticket = self._tickets.make(grant, target, exchange.challenge, now)
+        event = AuditEvent(
+            Kind.TICKET_ISSUED,
+            actor="client",
+            person_id=grant.person_id,
+            client_id=client.client_id,
+            request_id=request_id,
+            details={"target": target.client_id},
+        )
+        await self._ledger.record(self._audit.prepare(event))
+        return TokenResponse(
+            access_token=ticket,
+            expires_in=self._tickets.life,
+            token_type="N_A",
+            issued_token_type=TokenType.FRONT_TICKET.value,
+        )
+
+    async def _exchange_device_secret(
+        self, exchange: ExchangeDeviceSecret, caller: Caller, now: datetime, request_id: str
+    ) -> TokenResponse:
+        client = caller.client
+        secret = self._apps.open_device_secret(exchange.device_secret, now)
+        hinted = self._id_tokens.read_hint(exchange.id_token)
+        if secret is None or hinted is None or not is_named(exchange.device_secret, hinted.device_secret_hash):
+            raise await self._refuse(client, None, "the device secret is not the ID Token's", request_id)
+        if APP_SCOPE not in client.scopes or client.sector_id != secret.sector_id:
+            raise ProtocolError("unauthorized_client", "This app does not share sign-ins with that one.", redirectable=False)
+        sign_in = await grant_store.read_app_sign_in(self._database, secret.lineage, now)
+        if sign_in is None or hinted.sid != self._id_tokens.make_sid(secret.lineage, hinted.client_id):
+            raise await self._refuse(client, None, "the app's sign-in ended", request_id)
+        return await self._sign_in_app(exchange, sign_in, caller, now, request_id)
+
+    async def _sign_in_app(
+        self, exchange: ExchangeDeviceSecret, sign_in: AppSignIn, caller: Caller, now: datetime, request_id: str
+    ) -> TokenResponse:
+        client = caller.client
+        keeps = GrantType.REFRESH_TOKEN in client.grant_types
+        subject = await self._make_subject(sign_in.person_id, client, now)
+        signers = self._issuing.choose_signers(client)
+        row = GrantRow(
+            id=make_uuid7(lambda: now, self._random),
+            client_id=client.client_id,
+            person_id=sign_in.person_id,
+            lineage=sign_in.lineage,
+            scope=" ".join(choose_scope(exchange.scope, ("openid", *client.scopes))),
+            subject=subject,
+            audience=None,
+            factors=write_factors(sign_in.proved),
+            acr=sign_in.acr,
+            created_at=now,
+            expires_at=sign_in.expires_at,
+            confirmation=caller.confirmation,
+            signed_by=signers.kids,
+        )
+        await self._write(row, caller, request_id, {"grant": GrantType.TOKEN_EXCHANGE.value, "of": "device secret"})
+        auth_time = int(min(p.at for p in sign_in.proved).timestamp())
+        basis = Basis(
+            grant_id=row.id,
+            ends_at=int(row.expires_at.timestamp()),
+            scope=row.scope,
+            subject=subject,
+            lineage=row.lineage,
+            proved=sign_in.proved,
+            acr=row.acr,
+            auth_time=auth_time,
+            audience=None,
+            confirmation=row.confirmation,
+            terms=None,
+        )
+        return await self._issuing.issue(
+            client,
+            basis,
+            int(now.timestamp()),
+            generation=0 if keeps else None,
+            signers=signers,
+            device_secret=exchange.device_secret,
+            issued_token_type=TokenType.ACCESS_TOKEN.value,
+        )
+
+    async def _read_subject_token(self, text: str, caller: Caller, now: datetime, request_id: str) -> ReadToken:
+        read = await self._access_tokens.read(text, now)
+        if read is None:
+            raise await self._refuse(caller.client, None, "not an access token that counts", request_id)
+        grant = read.grant
+        if not may_exchange(caller.client, grant.client_id, read.audience):
+            raise await self._refuse(caller.client, grant, "of another client", request_id)
+        # Whoever holds a bound token must prove its key here as well; a resource server proves its own.
+        own = grant.client_id == caller.client.client_id
+        if own and grant.confirmation is not None and grant.confirmation != caller.confirmation:
+            raise await self._refuse(caller.client, grant, "bound to another key", request_id)
+        return read
+
+    async def _find_subject(self, grant: Grant, resource: str, now: datetime) -> str | None:
+        """Return the person's subject in the sector of the resource server: it must not learn the one of another sector."""
+        if grant.person_id is None:
+            return None
+        async with self._database.transaction() as tx:
+            sector_id = await client_store.find_sector_of_resource(tx, resource)
+            if sector_id is None:
+                raise ProtocolError("invalid_target", "No resource server has this address.", redirectable=False)
+            return await subjects.find_or_add(tx, grant.person_id, sector_id, make_outward_id(self._random), now)
+
+    async def _make_subject(self, person_id: object, client: Client, now: datetime) -> str:
+        async with self._database.transaction() as tx:
+            return await subjects.find_or_add(tx, person_id, client.sector_id, make_outward_id(self._random), now)  # type: ignore[arg-type]
+
+    async def _write(self, row: GrantRow, caller: Caller, request_id: str, details: dict[str, Detail]) -> None:
+        event = AuditEvent(
+            Kind.TOKEN_ISSUED,
+            actor="client",
+            person_id=row.person_id,
+            client_id=caller.client.client_id,
+            request_id=request_id,
+            details=details,
+        )
+        if not await self._ledger.redeem(row, self._audit.prepare(event)):
+            raise make_invalid_grant(NOT_VALID, "the sign-in ended meanwhile")
+
+    async def _refuse(self, client: Client, grant: Grant | None, reason: str, request_id: str) -> ProtocolError:
+        await self._endings.record_refusal(client, grant.person_id if grant is not None else None, reason, request_id)
+        return make_invalid_grant(NOT_VALID, reason)
+
+
+def _make_basis(row: GrantRow, grant: Grant) -> Basis:
+    return Basis(
+        grant_id=row.id,
+        ends_at=int(row.expires_at.astimezone(UTC).timestamp()),
+        scope=row.scope,
+        subject=row.subject,
+        lineage=row.lineage,
+        proved=grant.proved,
+        acr=row.acr,
+        auth_time=int(min(p.at for p in grant.proved).timestamp()) if grant.proved else None,
+        audience=row.audience,
+        confirmation=row.confirmation,
+        terms=row.terms,
+    )
