@@ -1,18 +1,21 @@
 """Decides what the provider says of itself, derived from the tables the code runs on (OpenID Connect Discovery §3, RFC 8414 §2)."""
 
 from idp.kernel.levels import Acr
-from idp.protocol.rules.algorithms import CLIENT_SIGNING, SECRET_SIGNING
+from idp.protocol.rules.algorithms import CLIENT_SIGNING, CONTENT_ENCRYPTION, ENCRYPTION, SECRET_SIGNING
+from idp.protocol.rules.authorization_details import TYPES
 from idp.protocol.rules.authorization_request import DISPLAYS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from idp.protocol.rules.client import AuthMethod, GrantType
 from idp.protocol.rules.client_metadata import DeliveryMode
 from idp.protocol.rules.dpop import DPOP_ALGORITHMS
 from idp.protocol.rules.pkce import METHODS
 from idp.protocol.rules.scopes import SCOPES, list_claims
+from idp.protocol.rules.verified_claims import EVIDENCE_TYPE, RECORDS, TRUST_FRAMEWORK, VERIFIABLE
 
 TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid")
 
 PATHS = {
     "authorization_endpoint": "/authorize",
+    "pushed_authorization_request_endpoint": "/par",
     "token_endpoint": "/token",
     "userinfo_endpoint": "/userinfo",
     "introspection_endpoint": "/introspect",
@@ -81,9 +84,25 @@ def describe_provider(issuer: str, algorithms: tuple[str, ...], *, registration:
         claims_supported=list(dict.fromkeys([*TOKEN_CLAIMS, *list_claims(SCOPES)])),
         backchannel_token_delivery_modes_supported=[mode.value for mode in DeliveryMode],
         backchannel_user_code_parameter_supported=False,
-        claims_parameter_supported=False,
-        request_parameter_supported=False,
-        request_uri_parameter_supported=False,
+        claims_parameter_supported=True,
+        request_parameter_supported=True,
+        request_uri_parameter_supported=True,
+        require_request_uri_registration=True,
+        require_pushed_authorization_requests=False,
+        request_object_signing_alg_values_supported=list(CLIENT_SIGNING),
+        authorization_details_types_supported=list(TYPES),
+        authorization_signing_alg_values_supported=list(algorithms),
+        userinfo_signing_alg_values_supported=list(algorithms),
+        **{
+            f"{answer}_encryption_{part}_values_supported": list(values)
+            for answer in ("id_token", "userinfo", "authorization")
+            for part, values in (("alg", ENCRYPTION), ("enc", CONTENT_ENCRYPTION))
+        },
+        verified_claims_supported=True,
+        trust_frameworks_supported=[TRUST_FRAMEWORK],
+        evidence_supported=[EVIDENCE_TYPE],
+        electronic_records_supported=[record.type for record in RECORDS.values()],
+        claims_in_verified_claims_supported=list(VERIFIABLE),
         prompt_values_supported=list(PROMPTS),
         display_values_supported=list(DISPLAYS),
         ui_locales_supported=["zh-CN", "en"],

@@ -71,7 +71,7 @@ async def test_unreadable_parameters_are_a_page(provider: Provider, query: str) 
         ("unsupported_response_type", {"response_type": "token"}),
         ("invalid_scope", {"scope": "profile"}),
         ("invalid_request", {"code_challenge_method": "plain"}),
-        ("request_not_supported", {"request": "e30.e30."}),
+        ("invalid_request_object", {"request": "e30.e30."}),
         ("login_required", {"prompt": "none"}),
         ("invalid_request", {"id_token_hint": "e30.e30.e30"}),
     ],

@@ -8,7 +8,8 @@ import pytest
 
 from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import Factor, Proved
-from idp.protocol.rules.authorization_request import PROMPTS
+from idp.protocol.rules.algorithms import CONTENT_ENCRYPTION
+from idp.protocol.rules.authorization_request import PROMPTS, RESPONSE_MODES
 from idp.protocol.rules.claims import ClaimValue, find_allowed, list_amr, list_releases, list_unasked, select_claims
 from idp.protocol.rules.client import Basis, Entitlement, GrantType
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
@@ -237,4 +238,6 @@ def test_metadata_is_the_tables() -> None:
     assert document["scopes_supported"] == list(SCOPES)
     assert document["prompt_values_supported"] == list(PROMPTS)
     assert document["code_challenge_methods_supported"] == ["S256"]
-    assert document["request_uri_parameter_supported"] is False
+    assert document["require_request_uri_registration"] is True
+    assert document["response_modes_supported"] == list(RESPONSE_MODES)
+    assert document["authorization_encryption_enc_values_supported"] == list(CONTENT_ENCRYPTION)
