@@ -92,6 +92,7 @@ from idp.sign_in.pages.account_freeze import AccountFreezePage
 from idp.sign_in.pages.account_passkeys import AccountPasskeysPage
 from idp.sign_in.pages.account_password import AccountPasswordPage
 from idp.sign_in.pages.account_sessions import AccountSessionsPage
+from idp.sign_in.pages.confirm import ConfirmPage
 from idp.sign_in.pages.dispatch import DispatchPage
 from idp.sign_in.pages.portal import PortalPage
 from idp.sign_in.pages.raising import RaisingPage
@@ -108,6 +109,7 @@ from idp.sign_in.services.account_password import AccountPassword
 from idp.sign_in.services.account_profile import AccountProfile
 from idp.sign_in.services.account_sessions import AccountSessions
 from idp.sign_in.services.arrival import Arrival
+from idp.sign_in.services.confirming import Confirming
 from idp.sign_in.services.dispatch import Continuation, Dispatcher
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import Portal
@@ -289,6 +291,7 @@ def build_app(
         audit,
         services.directory,
         standings,
+        links,
         values,
         id_tokens,
         RequestOrigins(pushed, objects),
@@ -386,6 +389,7 @@ def build_app(
         *SignInPage(pages, interactions, ways_in.sign_in).routes(),
         *RecoveryPage(pages, interactions, portal, ways_in, clock).routes(),
         *DispatchPage(pages, dispatcher).routes(),
+        *ConfirmPage(pages, interactions, Confirming(interactions, services.sessions, services.people, links)).routes(),
         *_build_registration_routes(services, pages, interactions, portal, arrival),
         *RespondPage(responding, pages).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),

@@ -19,6 +19,7 @@ from idp.kernel.errors import Refusal
 from idp.kernel.ids import make_outward_id
 from idp.protocol.rules.authorization import ProofRequired, SignInRequired
 from idp.protocol.rules.client import find_home
+from idp.protocol.rules.demand import place as place_acr
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.services.authorization import Authorization, Undecided
 from idp.protocol.services.continuation import KIND, write_request
@@ -122,6 +123,7 @@ class AuthorizeEndpoint:
             names = context.cookie_names
             context.set_cookie(names.set(names.browser, browser, BROWSER_LIFE))
         decision, client = undecided.decision, undecided.client
+        needed = decision if isinstance(decision, SignInRequired) else None
         interaction = await self._interactions.begin(
             kind=KIND,
             browser_cookie=browser,
@@ -130,15 +132,19 @@ class AuthorizeEndpoint:
             department=client.name,
             department_en=client.name_en,
             home_url=find_home(client),
-            wanted=decision.wanted if isinstance(decision, SignInRequired | ProofRequired) else client.minimum_acr,
+            wanted=decision.wanted if isinstance(decision, SignInRequired | ProofRequired) else place_acr(client.minimum_acr),
             language=context.language,
-            fresh_after=decision.fresh_after if isinstance(decision, SignInRequired) else None,
+            fresh_after=needed.fresh_after if needed else None,
             login_hint=undecided.request.login_hint,
+            resistant=needed is not None and needed.resistant,
+            essential=needed is not None and needed.insists,
+            isolated=client.isolated,
+            confirms=client.confirms_sign_on,
             address=context.address,
         )
         if "request_uri" in parameters:
             await self._pushed.remember_flow(parameters["request_uri"], interaction.id)
-        return f"/continue?i={interaction.id}"
+        return f"/register?i={interaction.id}" if needed is not None and needed.creates else f"/continue?i={interaction.id}"
 
 
 class RespondPage:

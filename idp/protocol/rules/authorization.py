@@ -6,21 +6,22 @@ from typing import assert_never
 from uuid import UUID
 
 from idp.kernel.errors import ProtocolError
-from idp.kernel.levels import ACR_ORDER, Acr, Factor, Proved, find_aal, find_acr, list_counted, meets
+from idp.kernel.levels import ACR_ORDER, Acr, Proved, list_counted, meets
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
+from idp.protocol.rules.demand import Demand, Person, find_attainable, find_demand, find_level, find_raised, name_reached
 
 UNMET = ProtocolError("unmet_authentication_requirements", "The person cannot reach the level this client needs.")
-OFFERED = (Factor.PASSWORD, Factor.SMS)
-"""The ways of signing in that exist: what a person could still prove."""
-
-RAISED_IAL = 3
-"""What items lead to (domain.md "Levels")."""
+BARRED = ProtocolError("access_denied", "The person may not sign in to this client.")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Who is here: what the live session proved, and what the database says of its person and consents at this moment."""
+    """Who is here: what the live session proved, and what the database says of its person and consents at this moment.
+
+    ``barred``: the person may not sign in at this client. ``own`` are the factors proved in flows of this client, ``confirmed``: the person
+    said in one which account it shall be; both are read for clients alone that ask for it.
+    """
 
     person_id: UUID
     proved: tuple[Proved, ...]
@@ -30,6 +31,10 @@ class Standing:
     subject: str | None
     consents: frozenset[tuple[str, int]]
     recovered_at: datetime | None = None
+    has_passkey: bool = False
+    barred: bool = False
+    own: tuple[Proved, ...] = ()
+    confirmed: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,17 @@ class Granted:
 
 @dataclass(frozen=True)
 class SignInRequired:
-    """The person must sign in or prove more; ``fresh_after`` asks for every factor anew."""
+    """The person must sign in or prove more; ``fresh_after`` asks for every factor anew.
+
+    ``resistant``: by a passkey, and nothing weaker is offered; ``insists``: without one the client gets an error. ``creates``: the client
+    would like the person to register (Initiating User Registration via OpenID Connect 1.0).
+    """
 
     wanted: Acr
     fresh_after: datetime | None
+    resistant: bool = False
+    insists: bool = False
+    creates: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +83,25 @@ class ProofRequired:
 
 @dataclass(frozen=True)
 class LevelUnreachable:
-    """No factor of this person leads to the client's minimum: the person is told by a page, then the client by ``error``."""
+    """No factor of this person leads to the client's minimum: the person is told by a page, then the client by ``error``.
+
+    ``without_passkey``: a passkey would lead there.
+    """
 
     error: ProtocolError
+    without_passkey: bool = False
+
+
+@dataclass(frozen=True)
+class Barred:
+    """The person may not sign in at this one client: the person is told by a page, then the client by ``error`` (S10)."""
+
+    error: ProtocolError
+
+
+@dataclass(frozen=True)
+class AccountChoiceRequired:
+    """Who is signed in already says first whether to go on with this account (S13, ``prompt=select_account``)."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +111,15 @@ class Denied:
     error: ProtocolError
 
 
-Decision = Granted | SignInRequired | ProofRequired | ConsentRequired | LevelUnreachable | Denied
+Decision = Granted | SignInRequired | ProofRequired | AccountChoiceRequired | ConsentRequired | LevelUnreachable | Barred | Denied
 
 
 @dataclass(frozen=True)
 class Progress:
     """What already happened in this flow: nothing on a first visit (``began`` is False); later its own time and answers.
 
-    ``declined``: the person does not want to, or cannot, prove more of the identity now.
+    ``declined``: the person does not want to, or cannot, prove more of the identity now; ``without_passkey``: nor use a passkey;
+    ``confirmed``: the person said to go on with this account.
     """
 
     began: bool = True
@@ -99,6 +128,8 @@ class Progress:
     consented: bool = False
     denied: bool = False
     declined: bool = False
+    without_passkey: bool = False
+    confirmed: bool = False
 
 
 FIRST_VISIT = Progress(began=False)
@@ -126,7 +157,9 @@ def decide(
             return Denied(ProtocolError("login_required", "The person has to prove more of the identity."))
         case ConsentRequired():
             return Denied(ProtocolError("consent_required", "The person has to be asked first."))
-        case LevelUnreachable():
+        case AccountChoiceRequired():
+            return Denied(ProtocolError("interaction_required", "The person has to say first whether to go on with this account."))
+        case LevelUnreachable() | Barred():
             return Denied(step.error)
         case _:
             assert_never(step)
@@ -135,62 +168,107 @@ def decide(
 def _find_step(
     request: AuthorizationRequest, client: Client, standing: Standing | None, hinted: str | None, progress: Progress, now: datetime
 ) -> Decision:
-    wanted = max(client.minimum_acr, request.wanted or client.minimum_acr, key=ACR_ORDER.index)
-    fresh_after = _find_freshness(request, standing, progress, now)
-    if standing is None or standing.person_status != "active":
-        return SignInRequired(wanted, fresh_after)
+    here = standing is not None and standing.person_status == "active"
+    person = _describe(standing) if standing is not None and here else None
+    demand = find_demand(request, client, person, now)
+    proved = _list_proved(standing, client) if standing is not None else ()
+    fresh_after = _find_freshness(request, proved if standing is not None else None, progress, now)
+    if "create" in request.prompts and not progress.began:
+        return SignInRequired(demand.wanted, fresh_after, creates=True)
+    if standing is None or person is None:
+        if demand.insists and progress.without_passkey:
+            return LevelUnreachable(UNMET, without_passkey=True)
+        return SignInRequired(demand.wanted, fresh_after, demand.resistant and not progress.without_passkey, demand.insists)
+    if standing.barred:
+        return Barred(BARRED)
+    resists = _could_resist(demand, person, progress, now)
     if hinted is not None and hinted != standing.subject:
         waits = fresh_after is not None and all(p.at < fresh_after for p in standing.proved)
         if not progress.began or waits:
-            return SignInRequired(wanted, fresh_after or now)
+            return SignInRequired(demand.wanted, fresh_after or now, resists, demand.insists)
         return Denied(ProtocolError("login_required", "Another person is signed in than the id_token_hint names."))
-    proved = standing.proved
+    if fresh_after is None and _asks_who(request, client, standing, progress):
+        return AccountChoiceRequired()
     if fresh_after is not None:
-        if not progress.began:
-            return SignInRequired(wanted, fresh_after)
-        proved = tuple(p for p in proved if p.at >= fresh_after)
-        if not proved:
-            return SignInRequired(wanted, fresh_after)
-    aal = find_aal(proved, standing.phone_matched_at, now, standing.recovered_at)
-    reached = find_acr(standing.ial, aal)
-    if reached is None or not meets(reached, wanted):
-        attainable = find_acr(standing.ial, _find_offered_aal(standing, standing.phone_matched_at, now))
-        if not progress.declined and not meets(attainable, wanted) and _is_raisable(standing, wanted, now):
+        proved = tuple(p for p in proved if p.at >= fresh_after) if progress.began else ()
+    if not proved and not (demand.insists and progress.without_passkey):
+        return SignInRequired(demand.wanted, fresh_after, resists, demand.insists)
+    return _find_level_step(request, client, standing, demand, proved, fresh_after, progress, now)
+
+
+def _find_level_step(
+    request: AuthorizationRequest,
+    client: Client,
+    standing: Standing,
+    demand: Demand,
+    proved: tuple[Proved, ...],
+    fresh_after: datetime | None,
+    progress: Progress,
+    now: datetime,
+) -> Decision:
+    person, wanted = _describe(standing), demand.wanted
+    level = find_level(person, proved, now)
+    resists = _could_resist(demand, person, progress, now) and not level.resistant
+    if not meets(level.acr, wanted) or (demand.resistant and not level.resistant):
+        attainable = find_attainable(person, now, resists=resists or level.resistant).acr
+        raised = find_raised(person, now, resists=resists or level.resistant).acr
+        if not progress.declined and not meets(attainable, wanted) and meets(raised, wanted):
             return ProofRequired(wanted)
-        if attainable is None or not meets(attainable, client.minimum_acr):
-            return LevelUnreachable(UNMET)
+        if attainable is None or not meets(attainable, demand.floor) or (demand.insists and not level.resistant and not resists):
+            return LevelUnreachable(UNMET, without_passkey=demand.insists and progress.without_passkey)
         target = min(wanted, attainable, key=ACR_ORDER.index)
-        if reached is None or not meets(reached, target):
-            return SignInRequired(target, fresh_after)
+        if not meets(level.acr, target) or resists:
+            return SignInRequired(target, fresh_after, resists, demand.insists)
+    told = name_reached(demand, level)
+    if told is None:
+        return LevelUnreachable(UNMET)
     missing = find_missing_consents(request, client, standing.consents)
     asks_again = "consent" in request.prompts and not progress.consented
     if missing or (asks_again and list_consent_entitlements(request, client)):
         return ConsentRequired(missing or list_consent_entitlements(request, client))
-    return Granted(standing, reached, aal, list_counted(proved, standing.phone_matched_at, now, standing.recovered_at))
+    return Granted(standing, told, level.aal, list_counted(proved, standing.phone_matched_at, now, standing.recovered_at))
 
 
-def _is_raisable(standing: Standing, wanted: Acr, now: datetime) -> bool:
-    """Tell whether items that bind the phone would lead there: level 3, and a code that counts as a factor again."""
-    return meets(find_acr(max(standing.ial, RAISED_IAL), _find_offered_aal(standing, now, now)), wanted)
+def _describe(standing: Standing) -> Person:
+    return Person(standing.ial, standing.phone_matched_at, standing.recovered_at, standing.has_passkey)
 
 
-def _find_offered_aal(standing: Standing, phone_matched_at: datetime | None, now: datetime) -> int:
-    """Return what all ways of signing in together would reach; within a day of a recovery that is no more than one factor."""
-    return find_aal([Proved(f, now) for f in OFFERED], phone_matched_at, now, standing.recovered_at)
+def _list_proved(standing: Standing, client: Client) -> tuple[Proved, ...]:
+    """Return what counts at this client: an isolated one takes nothing that was proved for others (S33)."""
+    if not client.isolated:
+        return standing.proved
+    return tuple(own for own in standing.own if any(p.factor is own.factor and p.at >= own.at for p in standing.proved))
 
 
-def _find_freshness(request: AuthorizationRequest, standing: Standing | None, progress: Progress, now: datetime) -> datetime | None:
-    """Return the instant after which every factor must have been proved, None when any live session will do."""
+def _could_resist(demand: Demand, person: Person, progress: Progress, now: datetime) -> bool:
+    """Tell whether to ask for a passkey: where the client insists, also whoever has none yet is told how to get one."""
+    if not demand.resistant or progress.without_passkey or not (person.has_passkey or demand.insists):
+        return False
+    return find_attainable(person, now, resists=True).resistant
+
+
+def _asks_who(request: AuthorizationRequest, client: Client, standing: Standing, progress: Progress) -> bool:
+    """Tell whether who came by a sign-in of before has to say first that it shall be this account."""
+    if progress.signed_in or progress.confirmed:
+        return False
+    return "select_account" in request.prompts or (client.confirms_sign_on and not standing.confirmed)
+
+
+def _find_freshness(request: AuthorizationRequest, proved: tuple[Proved, ...] | None, progress: Progress, now: datetime) -> datetime | None:
+    """Return the instant after which every factor must have been proved, None when any live session will do.
+
+    ``proved`` is None while nobody is here.
+    """
     if progress.began:
         return progress.fresh_after
-    if {"login", "select_account"} & request.prompts:
+    if "login" in request.prompts or request.max_age == 0:
         return now
     if request.max_age is None:
         return None
     threshold = now - timedelta(seconds=request.max_age)
-    if standing is None:
+    if proved is None:
         return threshold  # whoever signs in meanwhile, here or in another tab, must not be older
-    return now if min(p.at for p in standing.proved) < threshold else None
+    return now if min((p.at for p in proved), default=now) < threshold else None
 
 
 def list_consent_entitlements(request: AuthorizationRequest, client: Client) -> tuple[Entitlement, ...]:

@@ -16,6 +16,8 @@ from idp.platform.database import Database
 from idp.platform.ledger import Ledger
 from idp.protocol.rules.authorization import (
     FIRST_VISIT,
+    AccountChoiceRequired,
+    Barred,
     ConsentRequired,
     Decision,
     Denied,
@@ -46,7 +48,10 @@ from idp.protocol.services.responding import Answer, Responding
 from idp.protocol.services.sealed_values import AuthorizationCode
 from idp.protocol.stores import subjects
 from idp.protocol.stores.standing import Presence, StandingReads
+from idp.sign_in.rules.refusals import BarredHere, PasskeyMissing
+from idp.sign_in.rules.refusals import LevelUnreachable as LevelTooHigh
 from idp.sign_in.rules.session import Session, write_factors
+from idp.sign_in.services.session_links import SessionLinks
 
 
 class NobodyRepresented(Refusal):
@@ -57,20 +62,28 @@ class NobodyRepresented(Refusal):
 
 @dataclass(frozen=True)
 class Unreachable:
-    """The person has to be told first; then the browser goes to this address, which tells the client the error."""
+    """The person has to be told first, by the page of ``code``; then the browser goes to this address, which tells the client the error."""
 
     url: str
     client: Client
+    code: str
 
 
 @dataclass(frozen=True)
 class Undecided:
     """A person has to do something first. ``parameters`` are those that count, wherever the request had them from."""
 
-    decision: SignInRequired | ProofRequired | ConsentRequired | LevelUnreachable
+    decision: SignInRequired | ProofRequired | AccountChoiceRequired | ConsentRequired | LevelUnreachable | Barred
     request: AuthorizationRequest
     client: Client
     parameters: Mapping[str, str]
+
+
+def name_page(decision: LevelUnreachable | Barred) -> str:
+    """Return the code of the page that tells the person before the client is told."""
+    if isinstance(decision, Barred):
+        return BarredHere.code
+    return PasskeyMissing.code if decision.without_passkey else LevelTooHigh.code
 
 
 class Authorization:
@@ -83,6 +96,7 @@ class Authorization:
         audit: AuditLog,
         directory: ClientDirectory,
         standings: StandingReads,
+        links: SessionLinks,
         values: BearerValues,
         id_tokens: IdTokens,
         origins: RequestOrigins,
@@ -97,6 +111,7 @@ class Authorization:
         self._audit = audit
         self._directory = directory
         self._standings = standings
+        self._links = links
         self._values = values
         self._id_tokens = id_tokens
         self._origins = origins
@@ -143,10 +158,10 @@ class Authorization:
                 return await self._responding.answer(client, redirect_uri, request.response_mode, {"code": code, "state": request.state})
             case Denied():
                 return await refuse(decision.error, presence.session.person_id if presence is not None else None)
-            case LevelUnreachable() if progress.began:
+            case LevelUnreachable() | Barred() if progress.began:
                 told = await refuse(decision.error, presence.session.person_id if presence is not None else None)
-                return Unreachable(await self._responding.hold(told), client)
-            case SignInRequired() | ProofRequired() | ConsentRequired() | LevelUnreachable():
+                return Unreachable(await self._responding.hold(told), client, name_page(decision))
+            case SignInRequired() | ProofRequired() | AccountChoiceRequired() | ConsentRequired() | LevelUnreachable() | Barred():
                 return Undecided(decision, request, client, parameters)
             case _:
                 assert_never(decision)
@@ -168,7 +183,12 @@ class Authorization:
         if session_hash is None:
             return None
         presence = await self._standings.read(session_hash, client.client_id, client.sector_id)
-        return presence if presence is not None and presence.session.is_alive(now, self._idle) else None
+        if presence is None or not presence.session.is_alive(now, self._idle):
+            return None
+        if client.isolated or client.confirms_sign_on:
+            link = await self._links.read(presence.session.lineage, client.client_id)
+            return replace(presence, standing=replace(presence.standing, own=link.proved, confirmed=link.confirmed))
+        return presence
 
     def _read_hint(self, request: AuthorizationRequest, client: Client) -> str | None:
         """Return the one subject that may be answered: of the hint, or demanded by the claims parameter; None for anybody."""

@@ -7,9 +7,17 @@ from typing import assert_never
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.people.rules.person import Standing as PersonStanding
-from idp.protocol.rules.authorization import ConsentRequired, LevelUnreachable, Progress, ProofRequired, SignInRequired
+from idp.protocol.rules.authorization import (
+    AccountChoiceRequired,
+    Barred,
+    ConsentRequired,
+    LevelUnreachable,
+    Progress,
+    ProofRequired,
+    SignInRequired,
+)
 from idp.protocol.rules.authorization_request import PARAMETERS
-from idp.protocol.services.authorization import Authorization, Unreachable
+from idp.protocol.services.authorization import Authorization, Unreachable, name_page
 from idp.protocol.services.responding import Answer
 from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step
 from idp.sign_in.rules.session import Session
@@ -38,6 +46,8 @@ def read_progress(interaction: Interaction, *, signed_in: bool) -> Progress:
         consented=stored["consented"],
         denied=stored["denied"],
         declined=interaction.declined,
+        without_passkey=interaction.without_passkey,
+        confirmed=interaction.confirmed,
     )
 
 
@@ -62,17 +72,19 @@ class AuthorizeContinuation:
         except Refusal as refusal:
             return Refused(refusal.code, str(refusal.facts.get("back_url", "")))
         if isinstance(outcome, Unreachable):
-            return Refused("level_unreachable", outcome.url)
+            return Refused(outcome.code, outcome.url)
         if isinstance(outcome, Answer):
             return Leave(outcome.url, outcome.fields)
         match outcome.decision:
-            case SignInRequired():
-                return SignInNeeded()
+            case SignInRequired(wanted=wanted, resistant=resistant, insists=insists):
+                return SignInNeeded(wanted, resistant, insists)
             case ProofRequired():
                 return PageNeeded("/raise")
+            case AccountChoiceRequired():
+                return PageNeeded("/confirm")
             case ConsentRequired():
                 return PageNeeded("/consent")
-            case LevelUnreachable():
-                return Refused("level_unreachable")
+            case LevelUnreachable() | Barred():
+                return Refused(name_page(outcome.decision))
             case _:
                 assert_never(outcome.decision)

@@ -11,12 +11,15 @@ from typing import assert_never
 
 from idp.kernel.audit_events import AuditEvent, Detail, Kind, Place, Result
 from idp.kernel.clock import Clock, Random
+from idp.kernel.errors import Fault
 from idp.kernel.ids import encode_base64url, make_outward_id
 from idp.kernel.levels import ACR_ORDER, Acr
 from idp.people.rules.person import Standing as PersonStanding
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.protocol.rules.authorization import (
+    AccountChoiceRequired,
+    Barred,
     ConsentRequired,
     Decision,
     Denied,
@@ -37,6 +40,7 @@ from idp.protocol.services.decoupled_requests import DecoupledRequests, HeldRequ
 from idp.protocol.stores import consents, subjects
 from idp.protocol.stores.standing import StandingReads
 from idp.sign_in.rules.interaction import Interaction, PageNeeded, Refused, SignInNeeded, Step
+from idp.sign_in.rules.refusals import BarredHere
 from idp.sign_in.rules.session import Session, write_factors
 from idp.sign_in.services.interactions import Interactions
 
@@ -141,6 +145,10 @@ class DecoupledApproval:
                 return PageNeeded("/raise")
             case LevelUnreachable():
                 return Refused("level_unreachable")
+            case Barred():
+                return Refused(BarredHere.code)
+            case AccountChoiceRequired():
+                raise Fault("whoever approves says on this very page who it is")
             case Denied():
                 return Refused("request_refused_here")
             case _:
@@ -209,7 +217,7 @@ class DecoupledApproval:
     async def _decide(self, request: DecoupledRequest, client: Client, session: Session, declined: bool) -> Decision:
         presence = await self._standings.read(session.id_hash, client.client_id, client.sector_id)
         standing = presence.standing if presence is not None else None
-        progress = Progress(signed_in=True, declined=declined)
+        progress = Progress(signed_in=True, declined=declined, without_passkey=True, confirmed=True)
         return decide(_describe(request, client), client, standing, None, progress, self._clock())
 
     async def _record(

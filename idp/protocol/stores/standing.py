@@ -10,7 +10,7 @@ from idp.sign_in.rules.session import Session, read_factors
 
 READ_STANDING = """
     SELECT k.ord, s.id_hash, s.lineage, s.person_id, s.factors, s.created_at, s.last_seen_at, s.expires_at, p.status, p.ial, p.recovered_at,
-           u.sub,
+           p.passkeys, k.client_id = ANY (p.barred_from) AS barred, u.sub,
            (SELECT i.matched_at FROM person_identifiers i WHERE i.person_id = s.person_id AND i.kind = 'phone' AND i.state = 'active'
             ORDER BY i.created_at DESC LIMIT 1) AS phone_matched_at,
            (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
@@ -50,6 +50,8 @@ def make_presence(row: Row) -> Presence:
         subject=row["sub"],
         consents=read_consents(row["consents"]),
         recovered_at=row["recovered_at"],
+        has_passkey=row["passkeys"] > 0,
+        barred=bool(row["barred"]),
     )
     return Presence(session, standing)
 

@@ -2,12 +2,12 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
 
-from idp.kernel.levels import Acr, Proved
+from idp.kernel.levels import ACR_ORDER, Acr, Proved
 
 PORTAL = "portal"
 """The kind of interaction that leads to the person's own page; a closing account still reaches it."""
@@ -101,7 +101,13 @@ def is_bound_to(flow: Interaction | Ending, browser_cookie: str) -> bool:
 
 @dataclass(frozen=True)
 class SignInNeeded:
-    """The flow cannot go on until the person proved more."""
+    """The flow cannot go on until the person proved more: to reach ``wanted`` (None: as the flow was begun), ``resistant`` and
+    ``essential`` as those fields of the interaction say.
+    """
+
+    wanted: Acr | None = None
+    resistant: bool = False
+    essential: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,3 +138,17 @@ class Refused:
 
 Step = SignInNeeded | PageNeeded | Leave | Refused
 """What a continuation answers the dispatcher (architecture decision 13)."""
+
+
+def asks_more(interaction: Interaction, needed: SignInNeeded) -> bool:
+    """Tell whether a flow has to ask for something else than it was begun for: another person is here by now, or said something."""
+    if needed.wanted is None:
+        return False
+    higher = ACR_ORDER.index(needed.wanted) > ACR_ORDER.index(interaction.wanted)
+    return higher or (needed.resistant, needed.essential) != (interaction.resistant, interaction.essential)
+
+
+def ask_more(interaction: Interaction, needed: SignInNeeded) -> Interaction:
+    """Return the flow that asks for it."""
+    wanted = max(needed.wanted or interaction.wanted, interaction.wanted, key=ACR_ORDER.index)
+    return replace(interaction, wanted=wanted, resistant=needed.resistant, essential=needed.essential, unreachable=False)

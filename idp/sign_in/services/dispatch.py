@@ -7,7 +7,7 @@ from typing import Protocol
 from idp.kernel.audit_events import Place
 from idp.people.rules.person import Standing, check_standing
 from idp.people.services.directory import People
-from idp.sign_in.rules.interaction import Interaction, Leave, Refused, SignInNeeded, Step
+from idp.sign_in.rules.interaction import Interaction, Leave, Refused, SignInNeeded, Step, ask_more, asks_more
 from idp.sign_in.rules.refusals import InteractionExpired, LevelUnreachable, RecoveryDay
 from idp.sign_in.rules.session import Session
 from idp.sign_in.services.interactions import Interactions
@@ -50,7 +50,8 @@ class Dispatcher:
 
     async def decide(self, interaction_id: str, visit: Visit) -> Routed:
         """Return the next step of a flow. Raises InteractionExpired, InteractionFinished, ForeignBrowser."""
-        interaction = (await self._interactions.read(interaction_id, visit.browser_cookie)).interaction
+        held = await self._interactions.read(interaction_id, visit.browser_cookie)
+        interaction = held.interaction
         continuation = self._continuations.get(interaction.kind)
         if continuation is None:
             raise InteractionExpired(**interaction.way_back)  # begun by a release that knew more kinds
@@ -68,6 +69,8 @@ class Dispatcher:
         if interaction.proved:
             return Routed(interaction, SignInNeeded())  # in the middle of its questions; the sign-in says which is next
         step = await continuation.decide(interaction, session, standing, visit.request_id, visit.place)
+        if isinstance(step, SignInNeeded) and asks_more(interaction, step):
+            interaction = (await self._interactions.replace(held, ask_more(interaction, step))).interaction
         if isinstance(step, SignInNeeded) and interaction.unreachable and session is not None:
             return Routed(interaction, Refused("level_unreachable"))
         if isinstance(step, Leave | Refused):

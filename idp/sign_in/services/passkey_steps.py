@@ -7,6 +7,7 @@ from idp.kernel.audit_events import Detail, Kind
 from idp.people.services.directory import KnownPerson, People
 from idp.sign_in.rules.interaction import Interaction
 from idp.sign_in.rules.refusals import PasskeyOfAnother
+from idp.sign_in.rules.steps import count_fresh
 from idp.sign_in.services.flow_states import FlowState
 from idp.sign_in.services.interactions import Held
 from idp.sign_in.services.sign_in_records import SignInRecords
@@ -30,7 +31,7 @@ class PasskeySteps:
 
     async def look(self, held: Held, state: FlowState) -> AskPasskey:
         """Return the page on which nothing else leads on."""
-        known = state.known
+        known = _find_known(held.interaction, state)
         allowed = await self._passkeys.list(known.standing.person_id) if known is not None else []
         options = self._passkeys.ask(held.interaction.id, allowed)
         return AskPasskey(held, options, known is not None, held.interaction.essential)
@@ -44,7 +45,8 @@ class PasskeySteps:
         try:
             used = await self._passkeys.read_use(interaction.id, response)
             passkey = used.passkey
-            if interaction.resistant and state.known is not None and state.known.standing.person_id != passkey.person_id:
+            known = _find_known(interaction, state) if interaction.resistant else None
+            if known is not None and known.standing.person_id != passkey.person_id:
                 raise PasskeyOfAnother
             await self._passkeys.note_use(used)
         except (ForgedPasskey, CopiedPasskey) as refusal:
@@ -52,6 +54,12 @@ class PasskeySteps:
             details: dict[str, Detail] = {"way": WAY, "reason": reason, "passkey": str(refusal.passkey.id)}
             await self._records.refuse(Kind.SIGN_IN_FAILED, refusal.passkey.person_id, interaction, visit, details)
             raise
-        known = await self._people.find_by_id(passkey.person_id)
-        assert known is not None  # noqa: S101 - a passkey hangs on its person
-        return replace(held, interaction=replace(interaction, passkey_of=passkey.id)), known
+        owner = await self._people.find_by_id(passkey.person_id)
+        assert owner is not None  # noqa: S101 - a passkey hangs on its person
+        return replace(held, interaction=replace(interaction, passkey_of=passkey.id)), owner
+
+
+def _find_known(interaction: Interaction, state: FlowState) -> KnownPerson | None:
+    """Return whom the flow is about; None where whoever is signed in has to begin anew, and so may be somebody else."""
+    counts = state.session is not None and not interaction.isolated and count_fresh(state.session.proved, interaction.fresh_after)
+    return state.known if state.in_flow or counts else None

@@ -191,7 +191,7 @@ async def test_an_emptied_store_makes_no_challenge_good_again(house: House, pass
     await register(house, passkeys, person, device)
     options = passkeys.ask(BINDING)
     house.clock.advance(1)
-    await house.database.write("TRUNCATE transients")
+    await house.database.write("DELETE FROM transients")
     with pytest.raises(PasskeyRefused):
         await passkeys.read_use(BINDING, device.use(options))
 

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from idp.kernel.levels import Acr, Factor, Proved
 from idp.protocol.rules.authorization import (
     FIRST_VISIT,
+    AccountChoiceRequired,
+    Barred,
     ConsentRequired,
     Denied,
     Granted,
@@ -15,9 +18,11 @@ from idp.protocol.rules.authorization import (
     Progress,
     ProofRequired,
     SignInRequired,
+    Standing,
     decide,
 )
-from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.rules.authorization_request import AuthorizationRequest
+from idp.protocol.rules.client import Basis, Client, Entitlement
 from tests.support.protocol_samples import CLIENT, NOW, make_client, make_request, make_standing
 
 CONSENT = Entitlement("公积金提取", Basis.CONSENT, ("name", "birthdate"))
@@ -129,9 +134,9 @@ def test_an_old_phone_match_makes_the_code_no_second_factor() -> None:
     assert isinstance(decide(make_request(), SUBSTANTIAL, stale, None, Progress(declined=True), NOW), LevelUnreachable)
 
 
-@pytest.mark.parametrize("prompt", ["login", "select_account"])
-def test_prompt_login_asks_even_in_the_very_second_of_a_sign_in(prompt: str) -> None:
-    request = make_request(prompts=frozenset({prompt}))
+@pytest.mark.parametrize("asked", [{"prompts": frozenset({"login"})}, {"max_age": 0}, {"prompts": frozenset({"login", "select_account"})}])
+def test_prompt_login_asks_even_in_the_very_second_of_a_sign_in(asked: dict[str, Any]) -> None:
+    request = make_request(**asked)
     decision = decide(request, CLIENT, make_standing(age=0), None, FIRST_VISIT, NOW)
     assert decision == SignInRequired(Acr.LOW, NOW)
     again = decide(request, CLIENT, make_standing(age=0), None, Progress(fresh_after=NOW, signed_in=True), NOW)
@@ -221,3 +226,145 @@ def test_within_a_day_of_a_recovery_nothing_counts_as_more_than_one_factor(hours
     assert isinstance(lower, Granted)
     assert (lower.aal == 2) is granted
     assert len(lower.proved) == lower.aal, "no more factors are told than were counted"
+
+
+PASSKEY_ONLY = (Factor.PASSKEY,)
+HIGH = make_client(minimum_acr=Acr.HIGH)
+PHR = make_request(wanted=Acr.PHR)
+
+
+def test_s12_who_has_a_passkey_uses_it_where_a_phishing_resistant_sign_in_is_asked() -> None:
+    holder = make_standing(has_passkey=True)
+    assert decide(PHR, CLIENT, holder, None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, None, resistant=True)
+    assert decide(PHR, SUBSTANTIAL, holder, None, FIRST_VISIT, NOW) == SignInRequired(Acr.SUBSTANTIAL, None, resistant=True)
+    assert decide(PHR, CLIENT, None, None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, None, resistant=True)
+    used = decide(PHR, SUBSTANTIAL, make_standing(*PASSKEY_ONLY, has_passkey=True), None, FIRST_VISIT, NOW)
+    assert isinstance(used, Granted)
+    assert (used.acr, used.aal) == (Acr.PHR, 2)
+    silent = decide(make_request(wanted=Acr.PHR, prompts=frozenset({"none"})), CLIENT, holder, None, FIRST_VISIT, NOW)
+    assert isinstance(silent, Denied)
+    assert silent.error.error == "login_required"
+
+
+@pytest.mark.parametrize("standing", [make_standing(), make_standing(has_passkey=True)])
+def test_s12_a_wish_ends_in_the_true_lower_class_for_who_has_none_or_cannot_now(standing: Standing) -> None:
+    progress = Progress(without_passkey=True) if standing.has_passkey else FIRST_VISIT
+    lowered = decide(PHR, CLIENT, standing, None, progress, NOW)
+    assert isinstance(lowered, Granted)
+    assert lowered.acr is Acr.SUBSTANTIAL
+
+
+@pytest.mark.parametrize("request_, client", [(make_request(wanted=Acr.PHR, essential=(Acr.PHR,)), CLIENT), (make_request(), HIGH)])
+def test_s12_what_is_insisted_on_is_never_lowered(request_: AuthorizationRequest, client: Client) -> None:
+    wanted = Acr.HIGH if client is HIGH else Acr.LOW
+    for standing in (make_standing(ial=4), make_standing(ial=4, has_passkey=True), None):
+        assert decide(request_, client, standing, None, FIRST_VISIT, NOW) == SignInRequired(wanted, None, resistant=True, insists=True)
+        ended = decide(request_, client, standing, None, Progress(without_passkey=True), NOW)
+        assert isinstance(ended, LevelUnreachable)
+        assert ended.without_passkey
+        assert ended.error.error == "unmet_authentication_requirements"
+    used = decide(request_, client, make_standing(*PASSKEY_ONLY, ial=4), None, FIRST_VISIT, NOW)
+    assert isinstance(used, Granted)
+    assert used.acr is (Acr.HIGH if client is HIGH else Acr.PHR)
+
+
+def test_high_asks_no_passkey_of_who_is_too_little_known() -> None:
+    assert isinstance(decide(make_request(), HIGH, make_standing(ial=3, has_passkey=True), None, FIRST_VISIT, NOW), LevelUnreachable)
+    wish = decide(make_request(wanted=Acr.HIGH), CLIENT, make_standing(ial=3), None, FIRST_VISIT, NOW)
+    assert isinstance(wish, Granted)
+    assert wish.acr is Acr.SUBSTANTIAL
+
+
+def test_nothing_reaches_hardware_and_the_wish_ends_in_what_is_true() -> None:
+    hardware = make_request(wanted=Acr.PHRH)
+    used = decide(hardware, CLIENT, make_standing(*PASSKEY_ONLY, has_passkey=True), None, FIRST_VISIT, NOW)
+    assert isinstance(used, Granted)
+    assert used.acr is Acr.PHR
+    insisted = replace(hardware, essential=(Acr.PHRH,))
+    assert isinstance(decide(insisted, CLIENT, make_standing(*PASSKEY_ONLY), None, FIRST_VISIT, NOW), LevelUnreachable)
+    assert isinstance(decide(insisted, CLIENT, make_standing(*PASSKEY_ONLY), None, Progress(), NOW), LevelUnreachable)
+
+
+def test_on_the_day_of_a_recovery_no_passkey_is_phishing_resistant() -> None:
+    recovered = make_standing(*PASSKEY_ONLY, has_passkey=True, recovered_at=NOW - timedelta(hours=1))
+    wish = decide(PHR, CLIENT, recovered, None, FIRST_VISIT, NOW)
+    assert isinstance(wish, Granted)
+    assert (wish.acr, wish.aal) == (Acr.LOW, 1)
+    insisted = decide(replace(PHR, essential=(Acr.PHR,)), CLIENT, recovered, None, FIRST_VISIT, NOW)
+    assert isinstance(insisted, LevelUnreachable)
+    assert not insisted.without_passkey, "the day is the reason"
+
+
+def test_an_essential_class_is_the_one_that_is_told_and_never_lowered() -> None:
+    essential = make_request(wanted=Acr.LOW, essential=(Acr.LOW,))
+    granted = decide(essential, CLIENT, make_standing(), None, FIRST_VISIT, NOW)
+    assert isinstance(granted, Granted)
+    assert granted.acr is Acr.LOW, "what is asked for, which is true of more as well"
+    substantial = make_request(wanted=Acr.SUBSTANTIAL, essential=(Acr.SUBSTANTIAL,))
+    stale = make_standing(phone_matched_at=NOW - timedelta(days=90))
+    assert isinstance(decide(substantial, CLIENT, stale, None, Progress(declined=True), NOW), LevelUnreachable)
+    assert decide(substantial, CLIENT, make_standing(*PASSWORD_ONLY), None, FIRST_VISIT, NOW) == SignInRequired(Acr.SUBSTANTIAL, None)
+
+
+def test_of_several_essential_classes_the_one_within_reach_is_asked() -> None:
+    either = make_request(wanted=Acr.HIGH, essential=(Acr.SUBSTANTIAL, Acr.HIGH))
+    granted = decide(either, CLIENT, make_standing(), None, FIRST_VISIT, NOW)
+    assert isinstance(granted, Granted)
+    assert granted.acr is Acr.SUBSTANTIAL
+    better = decide(either, CLIENT, make_standing(*PASSKEY_ONLY, ial=4, has_passkey=True), None, FIRST_VISIT, NOW)
+    assert isinstance(better, Granted)
+    assert better.acr is Acr.HIGH
+
+
+@pytest.mark.parametrize("progress", [FIRST_VISIT, Progress(signed_in=True)])
+def test_s10_who_is_barred_here_is_told_and_then_the_client(progress: Progress) -> None:
+    barred = decide(make_request(), CLIENT, make_standing(barred=True), None, progress, NOW)
+    assert isinstance(barred, Barred)
+    assert barred.error.error == "access_denied"
+    silent = decide(make_request(prompts=frozenset({"none"})), CLIENT, make_standing(barred=True), None, progress, NOW)
+    assert isinstance(silent, Denied)
+    assert silent.error.error == "access_denied"
+
+
+CONFIRMING = make_client(confirms_sign_on=True)
+ISOLATED = make_client(isolated=True)
+
+
+def test_s13_who_is_signed_in_already_is_asked_once_by_a_client_that_wants_it() -> None:
+    assert decide(make_request(), CONFIRMING, make_standing(), None, FIRST_VISIT, NOW) == AccountChoiceRequired()
+    assert isinstance(decide(make_request(), CONFIRMING, make_standing(), None, Progress(confirmed=True), NOW), Granted)
+    assert isinstance(decide(make_request(), CONFIRMING, make_standing(confirmed=True), None, FIRST_VISIT, NOW), Granted)
+    assert isinstance(decide(make_request(), CONFIRMING, make_standing(), None, Progress(signed_in=True), NOW), Granted)
+    assert isinstance(decide(make_request(), CLIENT, make_standing(), None, FIRST_VISIT, NOW), Granted)
+    silent = decide(make_request(prompts=frozenset({"none"})), CONFIRMING, make_standing(), None, FIRST_VISIT, NOW)
+    assert isinstance(silent, Denied)
+    assert silent.error.error == "interaction_required"
+
+
+def test_prompt_select_account_asks_every_time_and_proves_nothing_anew() -> None:
+    request = make_request(prompts=frozenset({"select_account"}))
+    assert decide(request, CLIENT, make_standing(confirmed=True), None, FIRST_VISIT, NOW) == AccountChoiceRequired()
+    assert isinstance(decide(request, CLIENT, make_standing(), None, Progress(confirmed=True), NOW), Granted)
+    assert decide(request, CLIENT, None, None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, None)
+
+
+def test_s33_an_isolated_client_takes_what_was_proved_for_itself_alone() -> None:
+    assert decide(make_request(), ISOLATED, make_standing(), None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, None)
+    silent = decide(make_request(prompts=frozenset({"none"})), ISOLATED, make_standing(), None, FIRST_VISIT, NOW)
+    assert isinstance(silent, Denied)
+    assert silent.error.error == "login_required"
+    own = (Proved(Factor.PASSWORD, NOW - timedelta(seconds=60)),)
+    granted = decide(make_request(), ISOLATED, make_standing(own=own), None, FIRST_VISIT, NOW)
+    assert isinstance(granted, Granted)
+    assert (granted.acr, granted.proved) == (Acr.LOW, own), "the code was typed elsewhere"
+    gone = make_standing(Factor.SMS, own=own)
+    assert isinstance(decide(make_request(), ISOLATED, gone, None, FIRST_VISIT, NOW), SignInRequired)
+    assert decide(make_request(max_age=60), ISOLATED, make_standing(), None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, None)
+    assert decide(make_request(max_age=30), ISOLATED, make_standing(own=own), None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, NOW)
+
+
+def test_prompt_create_leads_to_registration_once() -> None:
+    request = make_request(prompts=frozenset({"create"}))
+    for standing in (None, make_standing()):
+        assert decide(request, CLIENT, standing, None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, None, creates=True)
+    assert isinstance(decide(request, CLIENT, make_standing(), None, Progress(signed_in=True), NOW), Granted)
