@@ -200,7 +200,7 @@ def test_claims_and_resources_become_terms() -> None:
     assert read().terms is NO_TERMS
     assert read(claims="{}").terms == NO_TERMS
     for place in ("userinfo", "id_token"):
-        asked = '{{"{}":{{"verified_claims":{{"verification":{{"trust_framework":null}},"claims":{{"name":null}}}}}}}}'.format(place)
+        asked = f'{{"{place}":{{"verified_claims":{{"verification":{{"trust_framework":null}},"claims":{{"name":null}}}}}}}}'
         assert read(claims=asked).asks_verification
 
 
@@ -215,9 +215,9 @@ def test_levels_are_found_in_the_order_of_preference() -> None:
     assert (read(by_default).wanted, read(by_default).max_age) == (Acr.HIGH, 600)
     assert (read(by_default, acr_values=Acr.LOW.value).wanted, read(by_default, max_age="5").max_age) == (Acr.LOW, 5)
     assert read(by_default, acr_values="unknown").wanted is None, "what was asked for and is not known asks for nothing"
-    asked = read(claims='{{"id_token":{{"acr":{{"values":[5,"phr","{}"]}}}}}}'.format(Acr.SUBSTANTIAL.value))
+    asked = read(claims=f'{{"id_token":{{"acr":{{"values":[5,"phr","{Acr.SUBSTANTIAL.value}"]}}}}}}')
     assert (asked.wanted, asked.essential) == (Acr.PHR, ())
-    essential = read(claims='{{"id_token":{{"acr":{{"essential":true,"values":["silver","{}"]}}}}}}'.format(Acr.SUBSTANTIAL.value))
+    essential = read(claims=f'{{"id_token":{{"acr":{{"essential":true,"values":["silver","{Acr.SUBSTANTIAL.value}"]}}}}}}')
     assert essential.essential == (Acr.SUBSTANTIAL,)
     assert read(claims='{"id_token":{"acr":{"essential":true}}}').essential == ()
     with pytest.raises(ProtocolError) as caught:
@@ -230,7 +230,7 @@ def test_a_subject_is_demanded_by_one_value() -> None:
     assert read(claims='{"id_token":{"sub":null}}').subject is None
     for values in ("[5]", '["a","b"]'):
         with pytest.raises(ProtocolError):
-            read(claims='{{"id_token":{{"sub":{{"values":{}}}}}}}'.format(values))
+            read(claims=f'{{"id_token":{{"sub":{{"values":{values}}}}}}}')
 
 
 def test_the_key_of_the_code_is_a_thumbprint() -> None:
