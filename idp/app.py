@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
-from idp.administration import build_registration
+from idp.administration import build_admin_routes, build_clients, build_registration
 from idp.authenticators.rules.passkey import find_relying_party
 from idp.authenticators.rules.sms_code import CodeLimits
 from idp.authenticators.rules.sms_limits import SmsLimits
@@ -29,6 +29,7 @@ from idp.http.hot import Dispatch
 from idp.http.information import Information
 from idp.http.messages import load_messages
 from idp.http.middleware import Shell
+from idp.http.problems import PREFIX as PROBLEM_PREFIX
 from idp.http.rendering import Pages, Service
 from idp.http.request_context import ContextRules
 from idp.http.static import StaticFiles
@@ -165,7 +166,7 @@ def build_services(platform: Platform) -> Services:
         metrics=metrics,
         ledger=ledger,
         directory=ClientDirectory(database, clock),
-        clients=Clients(data_keys.mac("client_secrets"), data_keys.sealer("client_secrets"), audit, clock, random),
+        clients=build_clients(platform),
         passwords=passwords,
         people=people,
         sessions=sessions,
@@ -309,7 +310,7 @@ def build_app(
     grants: dict[GrantType, GrantHandler] = {
         GrantType.AUTHORIZATION_CODE: CodeGrant(ledger, audit, values, issuing, endings, lifetimes, apps),
         GrantType.REFRESH_TOKEN: RefreshGrant(database, ledger, audit, grant_reads, values, issuing, endings),
-        GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(ledger, audit, issuing, lifetimes, random),
+        GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(ledger, audit, issuing, lifetimes, random, issuer),
     }
     door = AccountDoor(pages, Account(services.sessions, services.people, data_keys.mac("codes")), interactions, portal)
     other_devices = build_other_devices(
@@ -407,6 +408,7 @@ def build_app(
         Route("/static/{digest}/{name}", static.serve, methods=["GET"]),
         Route("/favicon.ico", static.serve_favicon, methods=["GET"]),
         *registration,
+        *build_admin_routes(platform, services.clients, values, grant_reads, client_access.possession),
         *further_routes,
     ]
     return Shell(
@@ -421,7 +423,7 @@ def build_app(
         log=get_logger(LOG),
         body_limit=settings.server.body_limit,
         routes=[*hot, *(route.path for route in routes if isinstance(route, Route) and "{" not in route.path)],
-        machine_prefixes=(REGISTRATION_PREFIX, *machine_prefixes),
+        machine_prefixes=(REGISTRATION_PREFIX, PROBLEM_PREFIX, *machine_prefixes),
         observe=services.metrics.count_request,
     )
 

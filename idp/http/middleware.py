@@ -21,6 +21,8 @@ from idp.http.errors import (
     write_refusal_as_json,
 )
 from idp.http.forms import FormTooLarge
+from idp.http.problems import PREFIX as PROBLEM_PREFIX
+from idp.http.problems import send_problem, write_problem
 from idp.http.rendering import Pages
 from idp.http.request_context import SCOPE_KEY, ContextRules, RequestContext
 from idp.http.responses import JSON_TYPE, Header, send_json
@@ -195,6 +197,10 @@ class Shell:
         code = _find_code(error)
         if machine:
             text = self._pages.messages.refusal("en", code, error.facts if isinstance(error, Refusal) else {})
+            if context.path.startswith(PROBLEM_PREFIX):
+                answered = find_refusal_status(code)
+                await send_problem(send, answered, write_problem(answered, code, text.line))
+                return
             body = write_refusal_as_json(_find_wire_code(code), text.line, context.request_id)
             await send_json(send, find_refusal_status(code), body)
             return

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from idp.kernel.json_text import Json
 from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Client, GrantType
+from idp.protocol.rules.client_metadata import Profile
 from idp.protocol.rules.registration_metadata import METADATA, OWN, REQUIRED, change_client, list_metadata
 from idp.protocol.rules.scopes import SCOPES
 
-DEFAULT_ID_TOKEN_ALGORITHM: Final = "RS256"  # noqa: S105 - what OpenID Connect Registration §2 promises where a client says nothing
+DEFAULT_ALGORITHM: Final = "RS256"
+"""Of the ID Token, as OpenID Connect Registration §2 promises; FAPI 2.0 does not know it, so there it is ours."""
 
 RESPONSE_TYPES: Final = ("code",)
 NOT_OURS_TO_CHANGE: Final = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
@@ -37,7 +39,8 @@ def read_registration(document: Mapping[str, Json], base: Client, requires_pkce:
     wanted: dict[str, object] = dict.fromkeys(OWN - REQUIRED)
     wanted.update({name: value for name, value in said.items() if name in OWN})
     wanted.setdefault("client_name", base.client_id)
-    wanted["id_token_signed_response_alg"] = wanted["id_token_signed_response_alg"] or DEFAULT_ID_TOKEN_ALGORITHM
+    if wanted["profile"] in (None, Profile.STANDARD):
+        wanted["id_token_signed_response_alg"] = wanted["id_token_signed_response_alg"] or DEFAULT_ALGORITHM
     wanted["scope"] = _choose_scopes(said)
     client = change_client(base, wanted, OWN)
     could = client.auth_method is not AuthMethod.NONE and client.application_type is ApplicationType.WEB

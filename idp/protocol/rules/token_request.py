@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.scopes import choose_scope, read_scope
 
@@ -32,6 +33,7 @@ class UseOwnCredentials:
     """The client asks for itself."""
 
     audience: str | None
+    scope: tuple[str, ...] = ()
 
 
 def find_grant_type(parameters: Mapping[str, str], client: Client) -> GrantType:
@@ -57,9 +59,18 @@ def read_refresh(parameters: Mapping[str, str]) -> Refresh:
     return Refresh(need(parameters, "refresh_token"), None if scope is None else read_scope(scope))
 
 
-def read_own_credentials(parameters: Mapping[str, str], client: Client) -> UseOwnCredentials:
-    """Return the command of a client that asks for itself; raise ProtocolError."""
-    return UseOwnCredentials(_read_audience(parameters, client))
+def read_own_credentials(parameters: Mapping[str, str], client: Client, admin_resource: str) -> UseOwnCredentials:
+    """Return the command of a client that asks for itself; raise ProtocolError.
+
+    ``admin_resource`` is the admin API: the one resource that has scopes of its own, of which the client gets those it is registered for.
+    """
+    mine = [name for name in ADMIN_SCOPES if name in client.scopes]
+    if parameters.get("resource") != admin_resource or not mine:
+        return UseOwnCredentials(_read_audience(parameters, client))
+    asked = read_scope(parameters["scope"]) if "scope" in parameters else frozenset(mine)
+    if not asked <= frozenset(mine):
+        raise ProtocolError("invalid_scope", "The client is not registered for all of this scope.")
+    return UseOwnCredentials(admin_resource, tuple(name for name in mine if name in asked))
 
 
 def need(parameters: Mapping[str, str], name: str) -> str:

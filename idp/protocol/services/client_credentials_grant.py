@@ -8,6 +8,7 @@ from idp.kernel.clock import Random
 from idp.kernel.ids import make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import GrantRow, Ledger
+from idp.protocol.rules.admin_scopes import PATH as ADMIN_PATH
 from idp.protocol.rules.client import GrantType
 from idp.protocol.rules.token_request import read_own_credentials
 from idp.protocol.services.client_authentication import Caller
@@ -18,23 +19,24 @@ from idp.protocol.services.lifetimes import Lifetimes
 class ClientCredentialsGrant:
     """``grant_type=client_credentials``."""
 
-    def __init__(self, ledger: Ledger, audit: AuditLog, issuing: Issuing, lifetimes: Lifetimes, random: Random) -> None:
+    def __init__(self, ledger: Ledger, audit: AuditLog, issuing: Issuing, lifetimes: Lifetimes, random: Random, issuer: str) -> None:
         self._ledger = ledger
         self._audit = audit
         self._issuing = issuing
         self._life = timedelta(seconds=lifetimes.access_token)
         self._random = random
+        self._admin_resource = issuer + ADMIN_PATH
 
     async def answer(self, parameters: Mapping[str, str], caller: Caller, now: datetime, request_id: str) -> TokenResponse:
         """Write a grant of the client's own with its audit row; raise ProtocolError ``invalid_target``."""
         client = caller.client
-        request = read_own_credentials(parameters, client)
+        request = read_own_credentials(parameters, client, self._admin_resource)
         grant = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
             person_id=None,
             lineage=None,
-            scope="",
+            scope=" ".join(request.scope),
             subject=None,
             audience=request.audience,
             factors="[]",
@@ -55,7 +57,7 @@ class ClientCredentialsGrant:
         basis = Basis(
             grant_id=grant.id,
             ends_at=seconds + int(self._life.total_seconds()),
-            scope="",
+            scope=" ".join(request.scope),
             subject=None,
             lineage=None,
             proved=(),

@@ -1,5 +1,6 @@
 """Decides who a client is: registered, changed by its next version, remembered for at most five seconds, known by its secret."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,11 +9,11 @@ from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_outward_id, make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
-from idp.protocol.rules.client import NO_SECTOR, AuthMethod, BadRegistration, Client, renew_versions
-from idp.protocol.rules.client_checks import SECRET_METHODS, check_client
+from idp.protocol.rules.client import ID_TOKEN_ALGORITHMS, NO_SECTOR, AuthMethod, BadRegistration, Client, renew_versions
+from idp.protocol.rules.client_checks import SECRET_METHODS, check_client, list_response_algorithms
 from idp.protocol.rules.client_status import CLIENT_TRANSITIONS, ClientEvent, ClientStatus
 from idp.protocol.stores import clients as store
-from keys import Mac, Sealer, Unsealable, row_aad
+from keys import Mac, Sealer, Unsealable, UnusableKeySet, read_key_set, row_aad
 
 CACHE_LIFE = timedelta(seconds=5)
 MAX_CACHED = 10_000
@@ -23,9 +24,18 @@ class ClientMoved(Exception):
 
 
 class Clients:
-    """Registers and changes clients, and knows their secrets."""
+    """Registers and changes clients, and knows their secrets. ``algorithms`` are those that we sign by."""
 
-    def __init__(self, secrets: Mac, sealer: Sealer, audit: AuditLog, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        secrets: Mac,
+        sealer: Sealer,
+        audit: AuditLog,
+        clock: Clock,
+        random: Random,
+        algorithms: Collection[str] = ID_TOKEN_ALGORITHMS,
+    ) -> None:
+        self._algorithms = tuple(algorithms)
         self._secrets = secrets
         self._sealer = sealer
         self._audit = audit
@@ -38,7 +48,7 @@ class Clients:
         ``secret`` is only given where the operator already has one of at least 256 random bits. Raises BadRegistration.
         """
         client = replace(client, version=1, name_en=client.name_en or client.name)
-        check_client(client)
+        self._check(client)
         if client.auth_method not in SECRET_METHODS:
             secret = None
         elif secret is None:
@@ -58,7 +68,7 @@ class Clients:
         Returns the secret of a client that now authenticates with one and had none. ``changed`` names what, for the audit. Raises
         BadRegistration, ClientMoved when another change came first.
         """
-        check_client(client)
+        self._check(client)
         known = await store.read_in(tx, client.client_id)
         if known is not None:
             client = replace(client, entitlements=renew_versions(known.entitlements, client.entitlements))
@@ -122,6 +132,19 @@ class Clients:
         sealed = (client.sealed_secret, client.previous_sealed_secret if self._overlaps(client) else None)
         opened = (self._open_secret(client.client_id, one) for one in sealed if one is not None)
         return tuple(secret for secret in opened if secret is not None)
+
+    def _check(self, client: Client) -> None:
+        check_client(client)
+        for name, algorithm in list_response_algorithms(client).items():
+            if algorithm is not None and algorithm not in self._algorithms:
+                raise BadRegistration(name, f"this provider signs by {', '.join(self._algorithms)}")
+        if client.keys.jwks is not None:
+            try:
+                usable = read_key_set(client.keys.jwks.encode())
+            except UnusableKeySet as fault:
+                raise BadRegistration("jwks", str(fault)) from None
+            if not usable.keys:
+                raise BadRegistration("jwks", "no key of a kind and size that we use")
 
     def _open_secret(self, client_id: str, sealed: bytes) -> str | None:
         try:

@@ -1,0 +1,411 @@
+"""The admin API: registering and changing clients, the second person on a live one, and every refusal as a problem (RFC 9457)."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from tests.support.administration import ADMIN, Administrator, appoint
+from tests.support.provider import REDIRECT_URI, Provider
+
+NEW = {"client_name": "新系统（样例）", "sector": "自然资源", "redirect_uris": ["https://new.example/cb"]}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def writer(provider: Provider) -> Administrator:
+    return await appoint(provider, "writer", "clients:read", "clients:write")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def approver(provider: Provider) -> Administrator:
+    return await appoint(provider, "approver", "clients:read", "clients:write", "clients:approve")
+
+
+def assert_problem(answer: httpx2.Response, status: int, code: str, field: str | None = None) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    problem: dict[str, Any] = answer.json()
+    assert (problem["code"], problem["status"]) == (code, status)
+    if field is not None:
+        assert problem["field"] == field
+    return problem
+
+
+async def add(writer: Administrator, client_id: str, **metadata: Any) -> dict[str, Any]:
+    answer = await writer.ask("POST", "/clients", {**NEW, "client_id": client_id, **metadata})
+    assert answer.status_code == 201, answer.text
+    added: dict[str, Any] = answer.json()
+    return added
+
+
+async def set_live(writer: Administrator, approver: Administrator, client_id: str, **metadata: Any) -> dict[str, Any]:
+    added = await add(writer, client_id, **metadata)
+    asked = await writer.ask("POST", f"/clients/{client_id}/go-live")
+    assert asked.status_code == 202, asked.text
+    assert asked.json()["client"]["status"] == "reviewing"
+    approved = await approver.ask("POST", f"/client-changes/{asked.json()['change']['id']}/approve")
+    assert approved.json()["client"]["status"] == "live", approved.text
+    return added
+
+
+async def test_a_client_is_registered_read_and_changed(provider: Provider, writer: Administrator) -> None:
+    added = await add(writer, "first", scope="openid profile", contacts=["x@new.example"])
+    assert added["client"]["status"] == "sandbox"
+    assert added["client"]["id_token_signed_response_alg"] == "ES256"
+    assert added["client"]["scope"] == "profile"
+    assert len(added["client_secret"]) >= 43
+    read = await writer.ask("GET", "/clients/first")
+    assert (read.headers["etag"], read.json()) == ('"1"', added["client"])
+    changed = await writer.change("first", {"client_name": "改名（样例）", "contacts": None})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] == '"2"'
+    assert changed.json()["client"]["client_name"] == "改名（样例）"
+    assert "contacts" not in changed.json()["client"]
+    assert "client_secret" not in changed.json()
+    events = [e for e in await provider.read_events("client_changed") if e["client_id"] == "first"]
+    assert [(e["actor"], json.loads(e["details"])["changed"]) for e in events] == [("client:writer", "client_name contacts")]
+
+
+async def test_a_change_that_changes_nothing_makes_no_version(writer: Administrator) -> None:
+    added = await add(writer, "same")
+    answer = await writer.change("same", {"client_name": added["client"]["client_name"], "grant_types": ["authorization_code"]})
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"1"')
+
+
+async def test_what_is_written_is_read_again(writer: Administrator) -> None:
+    metadata = {
+        "client_name#en": "New system (sample)",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks_uri": "https://new.example/keys",
+        "entitlements": [{"purpose": "登记", "purpose_en": "Registration", "basis": "consent", "claims": ["name"]}],
+        "default_max_age": 0,
+        "require_pushed_authorization_requests": True,
+        "backchannel_logout_uri": "https://new.example/logout",
+        "grant_types": ["authorization_code", "refresh_token"],
+    }
+    added = await add(writer, "whole", **metadata)
+    assert "client_secret" not in added
+    told = added["client"]
+    told["entitlements"] = [{name: value for name, value in e.items() if name != "version"} for e in told["entitlements"]]
+    assert {name: told[name] for name in metadata} == metadata
+
+
+async def test_the_directory_sees_a_change_at_once(provider: Provider, writer: Administrator) -> None:
+    await add(writer, "seen")
+    known = await provider.services.directory.find("seen")
+    assert known is not None
+    await writer.change("seen", {"isolated": True})
+    for _ in range(100):
+        known = await provider.services.directory.find("seen")
+        if known is not None and known.isolated:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the notice of the change did not arrive")
+
+
+@pytest.mark.parametrize(
+    ("field", "metadata"),
+    [
+        ("client_name", {"client_name": None}),
+        ("client_name", {"client_name": 7}),
+        ("client_name", {"client_name": "x" * 101}),
+        ("redirect_uris", {"redirect_uris": ["http://new.example/"]}),
+        ("redirect_uris", {"redirect_uris": "https://new.example/"}),
+        ("redirect_uris", {"redirect_uris": []}),
+        ("grant_types", {"grant_types": ["implicit"]}),
+        ("nonsense", {"nonsense": 1}),
+        ("status", {"status": "live"}),
+        ("client_secret", {"client_secret": "x" * 43}),
+        ("minimum_acr", {"minimum_acr": "phr"}),
+        ("scope", {"scope": "everything"}),
+        ("jwks", {"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}),
+        ("jwks", {"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}}),
+        ("entitlements", {"entitlements": [{"purpose": "p", "basis": "whim", "claims": ["name"]}]}),
+        ("entitlements", {"entitlements": [{"purpose": "p", "basis": "consent", "claims": ["password"]}]}),
+        ("token_endpoint_auth_method", {"token_endpoint_auth_method": "client_secret_jwt"}),
+        ("default_max_age", {"default_max_age": -1}),
+        ("client_id", {"client_id": "部门"}),
+        ("id_token_signed_response_alg", {"id_token_signed_response_alg": "PS256"}),
+        ("profile", {"profile": "fapi9"}),
+        ("token_endpoint_auth_method", {"profile": "fapi2"}),
+    ],
+)
+async def test_a_value_that_is_not_acceptable_is_named(writer: Administrator, field: str, metadata: dict[str, Any]) -> None:
+    assert_problem(await writer.ask("POST", "/clients", {**NEW, **metadata}), 422, "bad_metadata", field)
+
+
+async def test_a_missing_value_is_named(writer: Administrator) -> None:
+    for name in ("client_name", "sector"):
+        body = {key: value for key, value in NEW.items() if key != name}
+        assert_problem(await writer.ask("POST", "/clients", body), 422, "bad_metadata", name)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"sector":"a","sector":"b"}', b"\xff", b'"x"', b"{" + b" " * 50_000 + b"}"])
+async def test_a_body_that_is_no_object_is_refused(provider: Provider, writer: Administrator, body: bytes) -> None:
+    headers = {"authorization": f"Bearer {writer.token}", "content-type": "application/json"}
+    assert_problem(await provider.browser.post("/admin/v1/clients", content=body, headers=headers), 400, "bad_body")
+
+
+async def test_a_body_of_another_type_is_refused(provider: Provider, writer: Administrator) -> None:
+    headers = {"authorization": f"Bearer {writer.token}"}
+    assert_problem(await provider.browser.post("/admin/v1/clients", data={"a": "b"}, headers=headers), 400, "bad_body")
+
+
+async def test_clients_are_listed_by_page(writer: Administrator) -> None:
+    for number in range(3):
+        await add(writer, f"zz-{number}")
+    page = (await writer.ask("GET", "/clients?after=zz-&limit=2")).json()
+    assert [client["client_id"] for client in page["clients"]] == ["zz-0", "zz-1"]
+    rest = (await writer.ask("GET", f"/clients?after={page['next']}&limit=2")).json()
+    assert ([client["client_id"] for client in rest["clients"]], rest["next"]) == (["zz-2"], None)
+    for query in ("limit=0", "limit=201", "limit=x", "after=%20", "limit=-1", "limit=%C2%B2"):
+        assert_problem(await writer.ask("GET", f"/clients?{query}"), 400, "bad_query")
+
+
+async def test_a_version_that_moved_is_refused(writer: Administrator) -> None:
+    await add(writer, "versions")
+    assert_problem(await writer.ask("PATCH", "/clients/versions", {"isolated": True}), 428, "version_missing", "If-Match")
+    answers = await asyncio.gather(*(writer.change("versions", {"client_name": f"n{n}"}, '"1"') for n in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412]
+    for tag in ('"7"', 'W/"2"', "2", "x"):
+        assert_problem(await writer.change("versions", {"isolated": True}, tag), 412, "version_moved")
+    assert (await writer.change("versions", {"isolated": True}, "*")).status_code == 200
+
+
+async def test_an_id_is_given_once(writer: Administrator) -> None:
+    await add(writer, "once")
+    assert_problem(await writer.ask("POST", "/clients", {**NEW, "client_id": "once"}), 409, "client_exists")
+    made = (await writer.ask("POST", "/clients", NEW)).json()["client"]["client_id"]
+    assert len(made) == 22
+
+
+async def test_a_repeated_request_gets_the_first_answer(writer: Administrator, approver: Administrator) -> None:
+    first = await writer.ask("POST", "/clients", NEW, idempotency_key="k-1")
+    again = await writer.ask("POST", "/clients", NEW, idempotency_key="k-1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert_problem(await writer.ask("POST", "/clients", {**NEW, "isolated": True}, idempotency_key="k-1"), 422, "key_reused")
+    other = await approver.ask("POST", "/clients", NEW, idempotency_key="k-1")
+    assert other.json()["client"]["client_id"] != first.json()["client"]["client_id"]
+    assert_problem(await writer.ask("POST", "/clients", NEW, idempotency_key="a b"), 400, "bad_query")
+    at_once = await asyncio.gather(*(writer.ask("POST", "/clients", NEW, idempotency_key="k-2") for _ in range(4)))
+    assert len({answer.json()["client"]["client_id"] for answer in at_once if answer.status_code == 201}) == 1
+    assert {answer.status_code for answer in at_once} <= {201, 409}
+
+
+@pytest.mark.parametrize(
+    ("changes", "guarded"),
+    [
+        ({"redirect_uris": ["https://new.example/other"]}, True),
+        ({"post_logout_redirect_uris": ["https://new.example/bye"]}, True),
+        ({"backchannel_logout_uri": "https://new.example/out"}, True),
+        ({"jwks_uri": "https://new.example/keys"}, True),
+        ({"token_endpoint_auth_method": "client_secret_post"}, True),
+        ({"sector": "另一"}, True),
+        ({"entitlements": [{"purpose": "p", "basis": "consent", "claims": ["name"], "version": 1}]}, True),
+        ({"scope": "profile"}, True),
+        ({"requires_pkce": False}, True),
+        ({"client_name": "别名（样例）"}, False),
+        ({"contacts": ["y@new.example"]}, False),
+        ({"logo_uri": "https://new.example/logo"}, False),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+async def test_on_a_live_client_two_persons_change_what_matters(
+    provider: Provider, writer: Administrator, approver: Administrator, changes: dict[str, Any], guarded: bool
+) -> None:
+    name = f"live-{next(iter(changes)).replace('#', '')}"
+    await set_live(writer, approver, name)
+    before = (await writer.ask("GET", f"/clients/{name}")).json()
+    answer = await approver.change(name, changes)
+    if not guarded:
+        assert answer.status_code == 200
+        return
+    assert answer.status_code == 202, answer.text
+    waits = answer.json()["change"]
+    assert (waits["state"], waits["kind"], waits["wanted"], waits["asked_by"]) == ("pending", "change", changes, "client:approver")
+    assert (await writer.ask("GET", f"/clients/{name}")).json() == before, "nothing is changed yet"
+    assert_problem(await approver.ask("POST", f"/client-changes/{waits['id']}/approve"), 403, "own_request")
+    assert_problem(await writer.ask("POST", f"/client-changes/{waits['id']}/approve"), 403, "insufficient_scope")
+    assert_problem(await writer.change(name, {"isolated": True}), 409, "change_waits")
+    second = await appoint(provider, "second", "clients:read", "clients:approve")
+    approved = await second.ask("POST", f"/client-changes/{waits['id']}/approve")
+    assert approved.status_code == 200, approved.text
+    for key, value in changes.items():
+        assert approved.json()["client"][key] == value
+    decided = (await writer.ask("GET", f"/client-changes/{waits['id']}")).json()
+    assert (decided["state"], decided["decided_by"]) == ("approved", "client:second")
+    assert_problem(await second.ask("POST", f"/client-changes/{waits['id']}/approve"), 409, "not_waiting")
+    for kind in ("client_change_requested", "client_change_approved"):
+        assert [e for e in await provider.read_events(kind) if e["client_id"] == name]
+
+
+async def test_a_change_is_refused_or_taken_back(writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "refusing")
+    first = (await writer.change("refusing", {"isolated": True})).json()["change"]
+    refused = await approver.ask("POST", f"/client-changes/{first['id']}/refuse", {"reason": "case 12"})
+    assert refused.status_code == 200
+    assert (await writer.ask("GET", f"/client-changes/{first['id']}")).json()["state"] == "refused"
+    again = (await writer.change("refusing", {"isolated": True})).json()["change"]
+    assert (await writer.ask("POST", f"/client-changes/{again['id']}/refuse", {"reason": "mistake"})).status_code == 200
+    assert (await writer.ask("GET", f"/client-changes/{again['id']}")).json()["state"] == "withdrawn"
+    third = (await approver.change("refusing", {"isolated": True})).json()["change"]
+    assert_problem(await writer.ask("POST", f"/client-changes/{third['id']}/refuse", {"reason": "no"}), 403, "insufficient_scope")
+    assert_problem(await approver.ask("POST", f"/client-changes/{third['id']}/refuse", {}), 422, "bad_metadata", "reason")
+    assert (await writer.ask("GET", "/clients/refusing")).json()["isolated"] is False
+
+
+async def test_a_change_that_waited_for_thirty_days_is_over(provider: Provider, writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "slow")
+    waits = (await writer.change("slow", {"isolated": True})).json()["change"]
+    provider.clock.advance(30 * 86_400)
+    writer = await appoint(provider, "writer", "clients:read", "clients:write")
+    approver = await appoint(provider, "approver", "clients:read", "clients:write", "clients:approve")
+    assert_problem(await approver.ask("POST", f"/client-changes/{waits['id']}/approve"), 409, "not_waiting")
+    assert (await writer.ask("GET", f"/client-changes/{waits['id']}")).json()["state"] == "expired"
+    listed = (await writer.ask("GET", "/client-changes?client_id=slow&state=expired")).json()["changes"]
+    assert [change["id"] for change in listed] == [waits["id"]]
+    assert (await writer.change("slow", {"isolated": True})).status_code == 202
+
+
+async def test_changes_are_listed(writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "listed")
+    waits = (await writer.change("listed", {"isolated": True})).json()["change"]
+    found = (await writer.ask("GET", "/client-changes?client_id=listed&state=pending")).json()
+    assert ([change["id"] for change in found["changes"]], found["next"]) == ([waits["id"]], None)
+    assert len((await writer.ask("GET", "/client-changes?client_id=listed")).json()["changes"]) == 2
+    assert_problem(await writer.ask("GET", "/client-changes?state=perhaps"), 400, "bad_query", "state")
+    assert_problem(await writer.ask("GET", "/client-changes/nothing"), 404, "no_change")
+
+
+async def test_a_client_under_review_stays_as_it_is_read(writer: Administrator, approver: Administrator) -> None:
+    await add(writer, "review")
+    asked = (await approver.ask("POST", "/clients/review/go-live")).json()["change"]
+    assert_problem(await writer.change("review", {"client_name": "x"}), 409, "wrong_status")
+    assert_problem(await writer.ask("POST", "/clients/review/go-live"), 409, "change_waits")
+    assert_problem(await approver.ask("POST", f"/client-changes/{asked['id']}/approve"), 403, "own_request")
+    assert (await approver.ask("POST", f"/client-changes/{asked['id']}/refuse", {"reason": "later"})).json()["client"][
+        "status"
+    ] == "sandbox"
+
+
+async def test_a_client_is_suspended_resumed_and_retired(provider: Provider, writer: Administrator, approver: Administrator) -> None:
+    added = await set_live(writer, approver, "coming", redirect_uris=[REDIRECT_URI])
+    provider.secrets["coming"] = added["client_secret"]
+    cookies = await provider.open_session(await provider.add_person())
+    token = (await provider.get_tokens("coming", cookies, scope="openid"))["access_token"]
+    waits = (await writer.change("coming", {"isolated": True})).json()["change"]
+    suspended = await writer.ask("POST", "/clients/coming/suspend")
+    assert suspended.json()["client"]["status"] == "suspended"
+    assert (await provider.read_userinfo(token)).status_code == 401, "its tokens end at once"
+    assert (await writer.ask("GET", f"/client-changes/{waits['id']}")).json()["state"] == "withdrawn"
+    asked = await writer.ask("POST", "/clients/coming/resume")
+    assert asked.status_code == 202
+    resumed = await approver.ask("POST", f"/client-changes/{asked.json()['change']['id']}/approve")
+    assert resumed.json()["client"]["status"] == "live"
+    assert_problem(await writer.ask("POST", "/clients/coming/resume"), 409, "wrong_status")
+    assert_problem(await writer.ask("POST", "/clients/coming/retire"), 403, "insufficient_scope")
+    assert (await approver.ask("POST", "/clients/coming/retire")).json()["client"]["status"] == "retired"
+    for path in ("suspend", "resume", "retire", "go-live", "rotate-secret"):
+        assert_problem(await approver.ask("POST", f"/clients/coming/{path}"), 409, "wrong_status")
+    assert_problem(await approver.change("coming", {"client_name": "x"}), 409, "wrong_status")
+    await add(writer, "waiting")
+    await writer.ask("POST", "/clients/waiting/suspend")
+    assert (await writer.ask("POST", "/clients/waiting/resume")).json()["client"]["status"] == "sandbox"
+
+
+async def test_a_secret_is_rotated_with_an_overlap(provider: Provider, writer: Administrator, approver: Administrator) -> None:
+    added = await set_live(writer, approver, "rotating", grant_types=["client_credentials"], redirect_uris=[])
+    old = added["client_secret"]
+    assert_problem(await writer.ask("POST", "/clients/rotating/rotate-secret"), 403, "insufficient_scope")
+    new = (await approver.ask("POST", "/clients/rotating/rotate-secret", {"overlap_seconds": 100})).json()["client_secret"]
+
+    async def works(secret: str) -> bool:
+        return (await provider.post("/token", {"grant_type": "client_credentials"}, "rotating", secret)).status_code == 200
+
+    for _ in range(100):
+        if await works(new):
+            break
+        await asyncio.sleep(0.02)
+    assert (await works(new), await works(old), await works("x" * 43)) == (True, True, False)
+    provider.clock.advance(101)
+    assert (await works(new), await works(old)) == (True, False)
+    assert_problem(
+        await approver.ask("POST", "/clients/rotating/rotate-secret", {"overlap_seconds": -1}), 422, "bad_metadata", "overlap_seconds"
+    )
+    await add(writer, "keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri="https://new.example/keys")
+    assert_problem(await writer.ask("POST", "/clients/keyed/rotate-secret"), 422, "bad_metadata", "token_endpoint_auth_method")
+
+
+async def test_nobody_appoints_an_approver_by_the_api(provider: Provider, approver: Administrator) -> None:
+    machine = {"grant_types": ["client_credentials"], "redirect_uris": []}
+    assert_problem(await approver.ask("POST", "/clients", {**NEW, **machine, "scope": "clients:approve"}), 403, "operators_only")
+    await add(approver, "helper", **machine)
+    assert_problem(await approver.change("helper", {"scope": "clients:approve"}), 403, "operators_only")
+    for path in ("rotate-secret", "suspend", "retire", "go-live"):
+        assert_problem(await approver.ask("POST", f"/clients/writer/{path}"), 403, "operators_only")
+    assert_problem(await approver.change("writer", {"client_name": "x"}), 403, "operators_only")
+
+
+async def test_only_a_token_for_this_api_is_heard(provider: Provider, writer: Administrator) -> None:
+    path = "/admin/v1/clients"
+    assert_problem(await provider.browser.get(path), 401, "invalid_token")
+    for value in ("Bearer x", "Basic x", "Bearer", "Bearer ", f"Basic {writer.token}"):
+        answer = await provider.browser.get(path, headers={"authorization": value})
+        assert_problem(answer, 401, "invalid_token")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    without = await provider.post("/token", {"grant_type": "client_credentials"}, "writer")
+    for_nobody = without.json()["access_token"]
+    answer = await provider.browser.get(path, headers={"authorization": f"Bearer {for_nobody}"})
+    assert_problem(answer, 403, "insufficient_scope")
+    person = await provider.add_client("person-token", scopes=("profile",))
+    tokens = await provider.get_tokens(person, await provider.open_session(await provider.add_person()), scope="openid")
+    answer = await provider.browser.get(path, headers={"authorization": f"Bearer {tokens['access_token']}"})
+    assert_problem(answer, 403, "insufficient_scope")
+
+
+async def test_scopes_are_what_they_say(provider: Provider) -> None:
+    reader = await appoint(provider, "reader", "clients:read")
+    assert (await reader.ask("GET", "/clients")).status_code == 200
+    assert_problem(await reader.ask("POST", "/clients", NEW), 403, "insufficient_scope")
+    form = {"grant_type": "client_credentials", "resource": ADMIN, "scope": "clients:write"}
+    assert (await provider.post("/token", form, "reader")).json()["error"] == "invalid_scope"
+    await provider.add_client("outsider", grant_types=("client_credentials",), redirect_uris=())
+    form = {"grant_type": "client_credentials", "resource": ADMIN}
+    assert (await provider.post("/token", form, "outsider")).json()["error"] == "invalid_target"
+
+
+async def test_suspending_an_administrator_holds_at_once(provider: Provider) -> None:
+    gone = await appoint(provider, "gone", "clients:read")
+    assert (await gone.ask("GET", "/clients")).status_code == 200
+    await provider.execute("UPDATE clients SET status = 'suspended', version = version + 1 WHERE client_id = 'gone'")
+    assert_problem(await gone.ask("GET", "/clients"), 401, "invalid_token")
+
+
+async def test_what_is_not_there_is_a_problem_too(provider: Provider, writer: Administrator) -> None:
+    assert_problem(await writer.ask("GET", "/clients/nobody"), 404, "no_client")
+    assert_problem(await writer.ask("GET", "/clients/%00"), 404, "no_client")
+    assert_problem(await writer.ask("GET", f"/clients/{'x' * 200}"), 404, "no_client")
+    assert_problem(await writer.ask("GET", "/nothing"), 404, "not_found")
+    answer = await writer.ask("PUT", "/clients")
+    assert_problem(answer, 405, "method_not_allowed")
+    large = await provider.browser.post("/admin/v1/clients", content=b"x" * 70_000, headers={"authorization": f"Bearer {writer.token}"})
+    assert_problem(large, 413, "form_too_large")
+
+
+async def test_the_document_describes_every_operation(provider: Provider) -> None:
+    answer = await provider.browser.get("/admin/v1/openapi.json")
+    document = answer.json()
+    assert document["openapi"] == "3.1.0"
+    assert document["paths"]["/admin/v1/clients/{client_id}"]["patch"]["requestBody"]["content"].keys() == {
+        "application/json",
+        "application/merge-patch+json",
+    }
+    text = json.dumps(document)
+    for reference in {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}:
+        assert reference in document["components"]["schemas"]
+    assert "redirect_uris" in document["components"]["schemas"]["ClientPatch"]["properties"]
