@@ -58,6 +58,7 @@ from idp.protocol.services.access_tokens import AccessTokens
 from idp.protocol.services.app_sessions import AppSessions
 from idp.protocol.services.authorization import Authorization
 from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.services.claims_release import ClaimsRelease
 from idp.protocol.services.client_credentials_grant import ClientCredentialsGrant
 from idp.protocol.services.client_keys import ClientKeySets
 from idp.protocol.services.clients import ClientDirectory, Clients
@@ -69,6 +70,7 @@ from idp.protocol.services.decoupled_approval import KIND as DECOUPLED
 from idp.protocol.services.front_tickets import FrontTickets
 from idp.protocol.services.grant_endings import GrantEndings
 from idp.protocol.services.issuing import Issuing
+from idp.protocol.services.jwt_access_tokens import JwtAccessTokens
 from idp.protocol.services.lifetimes import Lifetimes
 from idp.protocol.services.logout_notices import LogoutNotices
 from idp.protocol.services.protection import Protection
@@ -304,7 +306,10 @@ def build_app(
     )
     client_access = build_client_access(platform, services.directory, services.clients, client_keys, usable, ledger)
     authentication = client_access.authentication
-    issuing = Issuing(values, id_tokens, lifetimes)
+    jwts = JwtAccessTokens(database, values, platform.ring, issuer, clock)
+    access_tokens = AccessTokens(values, grant_reads, jwts)
+    claims_release = ClaimsRelease(database, ledger, audit, services.people, grant_reads)
+    issuing = Issuing(values, id_tokens, lifetimes, jwts, claims_release, protection)
     apps = AppSessions(database, services.sessions, audit, values, clock, timedelta(seconds=settings.protocol.offline_seconds))
     endings = GrantEndings(database, ledger, audit)
     grants: dict[GrantType, GrantHandler] = {
@@ -346,7 +351,7 @@ def build_app(
         database=database,
         ledger=ledger,
         audit=audit,
-        access_tokens=AccessTokens(values, grant_reads),
+        access_tokens=access_tokens,
         id_tokens=id_tokens,
         apps=apps,
         tickets=tickets,
@@ -357,7 +362,18 @@ def build_app(
         random=random,
     )
     tokens = Tokens({**grants, **other_devices.grants}, clock)
-    resources = Resources(database, ledger, audit, services.directory, grant_reads, services.people, values, issuer, clock)
+    resources = Resources(
+        database,
+        services.directory,
+        grant_reads,
+        access_tokens,
+        client_access.possession,
+        claims_release,
+        protection,
+        platform.ring,
+        issuer,
+        clock,
+    )
     continuations: dict[str, Continuation] = {
         AUTHORIZE: AuthorizeContinuation(authorization),
         PORTAL: portal,
@@ -373,7 +389,7 @@ def build_app(
         "/token": TokenEndpoint(authentication, tokens),
         "/userinfo": UserInfoEndpoint(resources),
         "/introspect": IntrospectionEndpoint(authentication, resources),
-        "/revoke": RevocationEndpoint(authentication, Revocation(grant_reads, values, endings, clock)),
+        "/revoke": RevocationEndpoint(authentication, Revocation(grant_reads, values, access_tokens, endings, clock)),
         "/jwks.json": JwksEndpoint(platform.ring),
         "/.well-known/openid-configuration": discovery,
         "/.well-known/oauth-authorization-server": discovery,

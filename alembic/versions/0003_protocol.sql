@@ -150,3 +150,7 @@ GRANT SELECT ON revoked_signing_keys TO idp_audit_reader;
 -- sign-ins of apps -------------------------------------------------------------------------------------------------
 -- An app's own sign-in has no cookie: the device's lock stands before it. app_client_id names the app; NULL is a browser.
 ALTER TABLE sessions ADD COLUMN app_client_id text;
+
+-- access tokens ------------------------------------------------------------------------------------------------------
+-- Which client is a resource: whether its tokens are JWTs is asked when one is issued.
+CREATE INDEX clients_by_resource ON clients USING gin ((document::jsonb -> 'resources'));

@@ -30,6 +30,13 @@ async def send_json(send: Send, status: int, body: bytes, headers: Iterable[Head
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_bytes(send: Send, status: int, content_type: bytes, body: bytes, headers: Iterable[Header] = NO_HEADERS) -> None:
+    """Answer with bytes of another type than JSON. ``headers`` replace the default ``Cache-Control: no-store``."""
+    start = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def send_redirect(send: Send, location: str, status: int = 303, headers: Iterable[Header] = NO_HEADERS) -> None:
     """Send the browser to ``location`` (already percent-encoded); raise ValueError for one that would break the header."""
     await send(

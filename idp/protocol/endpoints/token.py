@@ -5,13 +5,13 @@ from starlette.types import Receive, Scope, Send
 from idp.http.errors import find_protocol_status, write_protocol_error, write_protocol_headers
 from idp.http.forms import FORM_TYPE, read_body
 from idp.http.request_context import RequestContext, read_context
-from idp.http.responses import NO_STORE, Header, send_json
+from idp.http.responses import NO_STORE, Header, send_bytes, send_json
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.services.client_authentication import Caller, ClientAuthentication, ClientRequest
-from idp.protocol.services.resources import Resources
+from idp.protocol.services.resources import SIGNED_TYPE, Resources
 from idp.protocol.services.revocation import Revocation
 from idp.protocol.services.tokens import Tokens
 
@@ -100,11 +100,15 @@ class IntrospectionEndpoint:
             caller = await authenticate_client(self._authentication, context, parameters)
             if caller.client.auth_method is AuthMethod.NONE:
                 raise ProtocolError("invalid_client", "Only a client that authenticates may introspect.", redirectable=False)
-            body = await self._resources.introspect(parameters, caller.client)
+            signed = SIGNED_TYPE in (context.header(b"accept") or b"").lower()
+            kind, body = await self._resources.introspect(parameters, caller.client, signed=signed)
         except ProtocolError as error:
             await send_protocol_error(send, error)
             return
-        await send_json(send, 200, body, NOT_CACHED)
+        if kind == SIGNED_TYPE:
+            await send_bytes(send, 200, kind, body, NOT_CACHED)
+        else:
+            await send_json(send, 200, body, NOT_CACHED)
 
 
 class RevocationEndpoint:

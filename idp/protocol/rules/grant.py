@@ -81,16 +81,17 @@ class Ineffective:
 RefreshDecision = Rotate | Repeat | Reused | Ineffective
 
 
-def decide_refresh(grant: Grant, presented: int, confidential: bool, now: datetime) -> RefreshDecision:
+def decide_refresh(grant: Grant, presented: int, forgiving: bool, now: datetime) -> RefreshDecision:
     """Return what to do with a refresh token of generation ``presented``.
 
-    The predecessor of an unused successor is forgiven once, within ten seconds, to a client that authenticated.
+    The predecessor of an unused successor is forgiven once, within ten seconds, where ``forgiving``: to a client that authenticated or
+    proved the same key as before.
     """
     if not is_effective(grant, now):
         return Ineffective()
     if presented == grant.generation:
         return Rotate()
     recent = grant.rotated_at is not None and now - grant.rotated_at <= GRACE
-    if confidential and recent and presented == grant.generation - 1 and not grant.graced:
+    if forgiving and recent and presented == grant.generation - 1 and not grant.graced:
         return Repeat()
     return Reused()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.terms import read_terms
 
 MAX_RESOURCES = 10
 
@@ -56,6 +57,17 @@ def find_audience(granted: tuple[str, ...], parameters: Mapping[str, str]) -> st
     if len(wanted) > 1:
         raise _refuse("Name exactly one resource: an access token is for one audience.")
     return wanted[0] if wanted else None
+
+
+def choose_audience(terms: str | None, parameters: Mapping[str, str], otherwise: str | None) -> str | None:
+    """Return the audience of the access token of this answer: by the grant's stored ``terms``, ``otherwise`` where they name no resource.
+
+    Raises ProtocolError as find_audience does.
+    """
+    granted = () if terms is None else read_terms(terms).resources
+    if granted or parameters.get("resource", otherwise) != otherwise:
+        return find_audience(granted, parameters)
+    return otherwise
 
 
 def _refuse(description: str) -> ProtocolError:

@@ -4,14 +4,15 @@ from typing import TypeVar
 
 import msgspec
 
-from idp.protocol.services.sealed_values import AccessToken, AuthorizationCode, DeviceSecret, FrontTicket, RefreshToken
+from idp.protocol.services.sealed_values import AccessToken, AuthorizationCode, DeviceSecret, FrontTicket, JwtToken, RefreshToken
 from keys import BearerSealer, Unsealable
 
-Value = TypeVar("Value", AuthorizationCode, AccessToken, RefreshToken, DeviceSecret, FrontTicket)
+Value = TypeVar("Value", AuthorizationCode, AccessToken, JwtToken, RefreshToken, DeviceSecret, FrontTicket)
 
 _KINDS: dict[type[msgspec.Struct], str] = {
     AuthorizationCode: "code/1",
     AccessToken: "access/1",
+    JwtToken: "access-jwt/1",
     RefreshToken: "refresh/1",
     DeviceSecret: "device/1",
     FrontTicket: "ticket/1",

@@ -31,6 +31,7 @@ class ClientCredentialsGrant:
         """Write a grant of the client's own with its audit row; raise ProtocolError ``invalid_target``."""
         client = caller.client
         request = read_own_credentials(parameters, client, self._admin_resource)
+        signers = await self._issuing.prepare(client, request.audience)
         grant = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
@@ -44,6 +45,7 @@ class ClientCredentialsGrant:
             created_at=now,
             expires_at=now + self._life,
             confirmation=caller.confirmation,
+            signed_by=None if signers.access_token is None else signers.access_token.kid,
         )
         event = AuditEvent(
             Kind.TOKEN_ISSUED,
@@ -67,4 +69,4 @@ class ClientCredentialsGrant:
             confirmation=caller.confirmation,
             terms=None,
         )
-        return await self._issuing.issue(client, basis, seconds)
+        return await self._issuing.issue(client, basis, seconds, signers=signers)

@@ -9,6 +9,7 @@ from idp.platform.ledger import GrantRow, Ledger
 from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.pkce import proves
+from idp.protocol.rules.resources import choose_audience
 from idp.protocol.rules.token_request import RedeemCode, read_redemption
 from idp.protocol.services.app_sessions import AppSessions
 from idp.protocol.services.bearer_values import BearerValues
@@ -69,7 +70,8 @@ class CodeGrant:
                 await self._endings.record_refusal(client, code.person_id, "the session ended", request_id)
                 raise make_invalid_grant(NOT_VALID, "the session ended")
             lineage, ends_at = app.lineage, int(app.expires_at.timestamp())
-        signers = self._issuing.choose_signers(client)
+        audience = choose_audience(code.terms, parameters, None)
+        signers = await self._issuing.prepare(client, audience)
         grant = GrantRow(
             id=code.id,
             client_id=client.client_id,
@@ -77,7 +79,7 @@ class CodeGrant:
             lineage=lineage,
             scope=code.scope,
             subject=code.subject,
-            audience=None,
+            audience=audience,
             factors=code.factors,
             acr=code.acr,
             created_at=now,
@@ -109,7 +111,7 @@ class CodeGrant:
             proved=read_factors(code.factors),
             acr=code.acr,
             auth_time=code.auth_time,
-            audience=None,
+            audience=audience,
             confirmation=caller.confirmation,
             terms=code.terms,
         )
@@ -121,6 +123,7 @@ class CodeGrant:
             nonce=code.nonce,
             signers=signers,
             device_secret=None if app is None else self._apps.make_device_secret(lineage, client, app.expires_at),
+            request_id=request_id,
         )
 
     async def _end_replayed(self, code: AuthorizationCode, client: Client, now: datetime, request_id: str) -> None:

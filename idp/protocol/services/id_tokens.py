@@ -1,5 +1,6 @@
 """Decides what an ID Token says and how an old one is read back as a hint (OpenID Connect Core §2, RP-Initiated Logout §2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -46,8 +47,9 @@ class IdTokens:
         amr: list[str],
         nonce: str | None,
         device_secret_hash: str | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> str:
-        """Return a signed ID Token; instants are epoch seconds."""
+        """Return a signed ID Token; instants are epoch seconds. ``extra`` claims come besides these and replace none."""
         claims: dict[str, object] = {
             "iss": self._issuer,
             "sub": subject,
@@ -63,6 +65,8 @@ class IdTokens:
             claims["nonce"] = nonce
         if device_secret_hash is not None:
             claims["ds_hash"] = device_secret_hash
+        if extra:
+            claims = {**extra, **claims}
         body = self._encode(claims)
         return await self._ring.sign_token(signer, body)
 

@@ -1,17 +1,26 @@
 """Decides which key a request proves to hold: by a DPoP proof that is good once, or by the certificate of its TLS connection."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from enum import StrEnum
 
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.platform.transients import Transients
 from idp.protocol.rules.client_metadata import Profile
-from idp.protocol.rules.confirmation import Holding, write_confirmation
+from idp.protocol.rules.confirmation import Holding, read_holding, write_confirmation
 from idp.protocol.rules.dpop import AHEAD, DPOP_ALGORITHMS, MAX_PROOF, PROOF_TYPE, REMEMBERED, Proof, read_proof
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.services.dpop_nonces import DpopNonces
-from keys import Certificate, ForeignKey, InvalidSignature, read_foreign_token, verify_with_own_key
+from keys import (
+    Certificate,
+    ForeignKey,
+    InvalidSignature,
+    UnusableCertificate,
+    read_certificate,
+    read_foreign_token,
+    verify_with_own_key,
+)
 
 USED = "dpop"
 
@@ -22,6 +31,28 @@ class NonceDemand(StrEnum):
     NOBODY = "nobody"
     FAPI2 = "fapi2"
     EVERYBODY = "everybody"
+
+
+class Scheme(StrEnum):
+    """How an access token is sent to a resource of ours."""
+
+    BEARER = "Bearer"
+    DPOP = "DPoP"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """An access token at a resource of ours, and what the request shows of the key that it may be bound to.
+
+    ``proofs`` are the DPoP headers; ``certificate`` the DER that a trusted proxy told.
+    """
+
+    text: str
+    scheme: Scheme = Scheme.BEARER
+    method: str = "GET"
+    path: str = "/userinfo"
+    proofs: tuple[bytes, ...] = ()
+    certificate: bytes | None = None
 
 
 class Possession:
@@ -61,6 +92,26 @@ class Possession:
         await self._spend(read, key)
         return write_confirmation(Holding.DPOP, key.thumbprint)
 
+    async def check_use(self, use: TokenUse, bound: str | None, profile: Profile) -> None:
+        """Raise ProtocolError unless the request proves the key ``bound`` of its access token, and sends it as such a one is sent.
+
+        ``invalid_token`` for a bound token sent as a bearer's, or the reverse (RFC 9449 §7.1, §7.2), and for another key.
+        """
+        if bound is None:
+            if use.scheme is Scheme.DPOP:
+                raise _refuse_token("it is bound to no key")
+            return
+        if read_holding(bound) is Holding.CERTIFICATE:
+            if use.scheme is Scheme.DPOP or not _is_bound_to(use.certificate, bound):
+                raise _refuse_token("it is bound to another certificate")
+            return
+        if use.scheme is not Scheme.DPOP:
+            raise _refuse_token("it is bound to a key and sent without a proof")
+        if len(use.proofs) != 1:
+            raise _refuse("there must be exactly one")
+        if await self.prove(use.proofs[0], use.method, use.path, profile, use.text) != bound:
+            raise _refuse_token("it is bound to another key")
+
     def _check_nonce(self, proof: Proof, profile: Profile) -> None:
         demanded = self._demand is NonceDemand.EVERYBODY or (self._demand is NonceDemand.FAPI2 and profile is not Profile.STANDARD)
         if (demanded and proof.nonce is None) or (proof.nonce is not None and not self._nonces.is_good(proof.nonce)):
@@ -77,6 +128,19 @@ class Possession:
 def confirm_certificate(certificate: Certificate) -> str:
     """Return the confirmation (``x5t#S256:…``) of the certificate of a connection (RFC 8705 §3.1)."""
     return write_confirmation(Holding.CERTIFICATE, certificate.thumbprint)
+
+
+def _is_bound_to(der: bytes | None, bound: str) -> bool:
+    if der is None:
+        return False
+    try:
+        return confirm_certificate(read_certificate(der)) == bound
+    except UnusableCertificate:
+        return False
+
+
+def _refuse_token(hint: str) -> ProtocolError:
+    return ProtocolError("invalid_token", "The access token is not valid.", hint, redirectable=False)
 
 
 def _refuse(reason: str) -> ProtocolError:

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
+import msgspec
+
 from idp.kernel.audit_events import AuditEvent, Kind
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import Ledger, Rotation
-from idp.protocol.rules.client import AuthMethod
-from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh
+from idp.protocol.rules.client import AuthMethod, Client
+from idp.protocol.rules.confirmation import may_continue
+from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
+from idp.protocol.rules.profile import find_demands
+from idp.protocol.rules.resources import choose_audience
 from idp.protocol.rules.token_request import narrow_scope, read_refresh
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.client_authentication import Caller
@@ -54,11 +59,17 @@ class RefreshGrant:
         grant = await self._grants.read(token.grant_id, now)
         if grant is None or grant.client_id != client.client_id or grant.person_id is None:
             raise make_invalid_grant(NOT_VALID, "of another client")
-        if grant.confirmation is not None and grant.confirmation != caller.confirmation:
+        if not may_continue(grant.confirmation, caller.confirmation, client.auth_method is not AuthMethod.NONE):
             raise make_invalid_grant(NOT_VALID, "bound to another key")
         scope = narrow_scope(grant.scope, request.scope)
-        signers = self._issuing.choose_signers(client)
-        generation = await self._find_next_generation(grant, token, caller, now, request_id, signers.kids)
+        audience = choose_audience(grant.terms, parameters, grant.audience)
+        signers = await self._issuing.prepare(client, audience)
+        rotates = find_demands(client.profile).rotates_refresh
+        if rotates:
+            generation: int | None = await self._find_next_generation(grant, token, caller, now, request_id, signers.kids)
+        else:
+            generation = None
+            await self._use_again(grant, token, client, now, request_id, signers.kids)
         basis = Basis(
             grant_id=grant.id,
             ends_at=int(grant.expires_at.timestamp()),
@@ -68,19 +79,34 @@ class RefreshGrant:
             proved=grant.proved,
             acr=grant.acr,
             auth_time=int(min(p.at for p in grant.proved).timestamp()),
-            audience=grant.audience,
-            confirmation=grant.confirmation,
+            audience=audience,
+            confirmation=caller.confirmation,
             terms=grant.terms,
         )
         narrowed = None if scope == grant.scope else " ".join(scope)
-        return await self._issuing.issue(client, basis, seconds, narrowed=narrowed, generation=generation, signers=signers)
+        answer = await self._issuing.issue(
+            client, basis, seconds, narrowed=narrowed, generation=generation, signers=signers, request_id=request_id
+        )
+        return answer if rotates else msgspec.structs.replace(answer, refresh_token=request.refresh_token)
+
+    async def _use_again(self, grant: Grant, token: RefreshToken, client: Client, now: datetime, request_id: str, signed_by: str) -> None:
+        """Record the use of a refresh token that stays the same (FAPI 2.0 §5.3.2.1); its key is what protects it."""
+        if not is_effective(grant, now) or token.generation != grant.generation:
+            raise make_invalid_grant(NOT_VALID, "the grant ended")
+        event = AuditEvent(
+            Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
+        )
+        async with self._database.transaction() as tx:
+            await grant_store.note_signers(tx, grant.id, signed_by)
+            await self._audit.record(tx, event)
 
     async def _find_next_generation(
         self, grant: Grant, token: RefreshToken, caller: Caller, now: datetime, request_id: str, signed_by: str
     ) -> int:
         """Return the generation of the successor; raise ProtocolError, and end the grant when the token was used before."""
         client = caller.client
-        decision = decide_refresh(grant, token.generation, client.auth_method is not AuthMethod.NONE, now)
+        known = client.auth_method is not AuthMethod.NONE or grant.confirmation is not None
+        decision = decide_refresh(grant, token.generation, known and caller.confirmation == grant.confirmation, now)
         event = AuditEvent(
             Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
         )

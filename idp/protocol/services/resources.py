@@ -2,32 +2,31 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 
-from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
-from idp.people.services.directory import People
-from idp.platform.audit_log import AuditLog
+from idp.platform.current_ring import CurrentRing
 from idp.platform.database import Database
-from idp.platform.ledger import Ledger
-from idp.protocol.rules.claims import ClaimValue, find_allowed, list_releases, select_claims
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.confirmation import describe_confirmation, find_token_type
 from idp.protocol.rules.grant import Grant, is_effective
-from idp.protocol.rules.scopes import list_claims
-from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.rules.profile import find_demands
+from idp.protocol.rules.terms import read_terms
+from idp.protocol.services.access_tokens import AccessTokens, ReadToken, describe_token
+from idp.protocol.services.claims_release import ClaimsRelease
 from idp.protocol.services.clients import ClientDirectory
-from idp.protocol.services.profile_claims import describe_profile
-from idp.protocol.services.sealed_values import AccessToken
+from idp.protocol.services.jwt_access_tokens import describe_terms
+from idp.protocol.services.possession import Possession, TokenUse
+from idp.protocol.services.protection import JSON, Protection
 from idp.protocol.stores import grants as grant_store
-from idp.protocol.stores.grants import GrantOfPerson, GrantReads
+from idp.protocol.stores.grants import GrantReads
+from keys import NoSigningKey
 
-INACTIVE = b'{"active":false}'
+INACTIVE: dict[str, object] = {"active": False}
+SIGNED_TYPE = b"application/token-introspection+jwt"
 _encode = msgspec.json.Encoder().encode
-WITHOUT_PROFILE = frozenset({"sub", "ial", "real_name_verified"})
-"""Claims that need nothing of the sealed profile."""
 
 
 class Resources:
@@ -36,114 +35,125 @@ class Resources:
     def __init__(
         self,
         database: Database,
-        ledger: Ledger,
-        audit: AuditLog,
         directory: ClientDirectory,
         grants: GrantReads,
-        people: People,
-        values: BearerValues,
+        access_tokens: AccessTokens,
+        possession: Possession,
+        releases: ClaimsRelease,
+        protection: Protection,
+        ring: CurrentRing,
         issuer: str,
         clock: Clock,
     ) -> None:
         self._database = database
-        self._ledger = ledger
-        self._audit = audit
         self._directory = directory
         self._grants = grants
-        self._people = people
-        self._values = values
+        self._access_tokens = access_tokens
+        self._possession = possession
+        self._releases = releases
+        self._protection = protection
+        self._ring = ring
         self._issuer = issuer
         self._clock = clock
 
-    async def read_claims(self, access_token: str, request_id: str) -> bytes:
-        """Return the UserInfo claims as JSON (OpenID Connect Core §5.3.2); raise ProtocolError ``invalid_token``."""
+    def make_nonce(self) -> str:
+        """Return the nonce that the next DPoP proof should carry."""
+        return self._possession.make_nonce()
+
+    async def open(self, use: TokenUse) -> ReadToken:
+        """Return what an access token at a resource of ours stands for, its key proved; raise ProtocolError ``invalid_token``.
+
+        Whether it is meant for this resource, and has the scope for it, is the caller's question.
+        """
         now = self._clock()
-        token = self._open(access_token, now)
-        found = None if token is None else await self._grants.read_with_person(token.grant_id, now)
+        read = await self._access_tokens.read(use.text, now)
+        client = None if read is None else await self._directory.find(read.grant.client_id)
+        if read is None or client is None:
+            raise _refuse_token()
+        await self._possession.check_use(use, read.confirmation, client.profile)
+        await self._note_use(read.grant, now)
+        return read
+
+    async def read_claims(self, use: TokenUse, request_id: str) -> tuple[bytes, bytes]:
+        """Return content type and body of the UserInfo answer (OpenID Connect Core §5.3.2); raise ProtocolError ``invalid_token``."""
+        now = self._clock()
+        token = self._access_tokens.open(use.text)
+        current = token is not None and now.timestamp() < token.expires_at
+        found = await self._grants.read_with_person(token.grant_id, now) if token is not None and current else None
         if token is None or found is None or not is_effective(found.grant, now):
-            raise ProtocolError("invalid_token", "The access token is not valid.", redirectable=False)
-        grant = found.grant
-        await self._note_use(grant, now)
-        scope = _read_scope(token, grant)
-        if grant.person_id is None or grant.subject is None or grant.audience is not None or "openid" not in scope:
-            raise ProtocolError("insufficient_scope", "The access token is not for UserInfo.", redirectable=False)
+            raise _refuse_token()
+        grant, read = found.grant, describe_token(token, found.grant)
         client = await self._directory.find(grant.client_id)
         if client is None:
-            raise ProtocolError("invalid_token", "The access token is not valid.", redirectable=False)
-        if scope == ("openid",):
-            return _encode({"sub": grant.subject})
-        return await self._release(found, scope, grant.person_id, grant.subject, client, request_id)
+            raise _refuse_token()
+        await self._possession.check_use(use, read.confirmation, client.profile)
+        await self._note_use(grant, now)
+        if grant.person_id is None or grant.subject is None or read.audience is not None or "openid" not in read.scope:
+            raise ProtocolError("insufficient_scope", "The access token is not for UserInfo.", redirectable=False)
+        if read.scope == ("openid",) and grant.terms is None:
+            return await self._protection.protect_userinfo(client, {"sub": grant.subject})
+        claims = await self._releases.release(found, read.scope, grant.person_id, grant.subject, client, now, request_id)
+        return await self._protection.protect_userinfo(client, claims)
 
-    async def _release(
-        self, found: GrantOfPerson, scope: tuple[str, ...], person_id: UUID, subject: str, client: Client, request_id: str
-    ) -> bytes:
-        allowed = find_allowed(client, found.consents)
-        ial = found.ial or 1
-        known: dict[str, ClaimValue] = {"sub": subject, "ial": ial, "real_name_verified": ial >= 2}
-        if found.profile is not None and not WITHOUT_PROFILE.issuperset(list_claims(scope)):
-            known.update(describe_profile(self._people.open_profile(person_id, found.profile)))
-        claims = select_claims(scope, allowed, known)
-        released = [name for name in claims if name != "sub"]
-        covered = list_releases(released, allowed)
-        event = AuditEvent(
-            Kind.CLAIMS_RELEASED,
-            actor="client",
-            person_id=person_id,
-            client_id=client.client_id,
-            request_id=request_id,
-            details={
-                "claims": " ".join(released),
-                "purposes": "; ".join(r.purpose for r in covered),
-                "bases": " ".join(dict.fromkeys(r.basis.value for r in covered)),
-            },
-        )
-        await self._ledger.record(self._audit.prepare(event))
-        return _encode(claims)
+    async def introspect(self, parameters: Mapping[str, str], caller: Client, *, signed: bool) -> tuple[bytes, bytes]:
+        """Return content type and body of the introspection answer for a token of the caller's own or one meant for it, else inactive.
 
-    async def introspect(self, parameters: Mapping[str, str], caller: Client) -> bytes:
-        """Return the introspection answer (RFC 7662 §2.2) for a token of the caller's own or one meant for it, else inactive."""
+        ``signed``: as a JWT (RFC 9701 §5), which the profile of the caller may demand anyway.
+        """
         text = parameters.get("token")
         if text is None:
             raise ProtocolError("invalid_request", "token is missing.", redirectable=False)
         now = self._clock()
-        token = self._open(text, now)
-        grant = None if token is None else await self._grants.read(token.grant_id, now)
-        if token is None or grant is None or not is_effective(grant, now) or not _may_ask(caller, grant):
-            return INACTIVE
-        await self._note_use(grant, now)
+        read = await self._access_tokens.read(text, now)
+        if read is None or not _may_ask(caller, read):
+            answer = INACTIVE
+        else:
+            await self._note_use(read.grant, now)
+            answer = self._describe(read)
+        if signed or find_demands(caller.profile).signed_introspection:
+            return SIGNED_TYPE, await self._sign(answer, caller, now)
+        return JSON, _encode(answer)
+
+    def _describe(self, read: ReadToken) -> dict[str, object]:
+        grant = read.grant
         answer: dict[str, object] = {
             "active": True,
             "iss": self._issuer,
             "client_id": grant.client_id,
-            "token_type": "Bearer",
-            "exp": token.expires_at,
-            "iat": token.issued_at,
-            "aud": grant.audience or self._issuer,
+            "token_type": find_token_type(read.confirmation),
+            "exp": int(read.expires_at.timestamp()),
+            "iat": int(read.issued_at.timestamp()),
+            "aud": read.audience or self._issuer,
+            "sub": grant.subject or grant.client_id,
         }
-        if grant.scope:
-            answer["scope"] = " ".join(_read_scope(token, grant))
+        if read.scope:
+            answer["scope"] = " ".join(read.scope)
         if grant.subject is not None:
-            answer["sub"] = grant.subject
             answer["acr"] = grant.acr
             answer["auth_time"] = int(min(p.at for p in grant.proved).timestamp())
-        else:
-            answer["sub"] = grant.client_id
-        return _encode(answer)
+        if read.confirmation is not None:
+            answer["cnf"] = describe_confirmation(read.confirmation)
+        if grant.terms is not None:
+            answer.update(describe_terms(read_terms(grant.terms)))
+        return answer
+
+    async def _sign(self, answer: dict[str, object], caller: Client, now: datetime) -> bytes:
+        claims = {"iss": self._issuer, "aud": caller.client_id, "iat": int(now.timestamp()), "token_introspection": answer}
+        algorithm = caller.responses.introspection_signed_response_alg or caller.id_token_algorithm
+        try:
+            return (await self._ring.sign_token(algorithm, _encode(claims), "token-introspection+jwt")).encode()
+        except NoSigningKey:
+            raise ProtocolError("server_error", "There is no key for the algorithm that this client is registered with.") from None
 
     async def _note_use(self, grant: Grant, now: datetime) -> None:
         if grant.idle_limit is not None:
             await grant_store.note_use(self._database, grant.id, now)
 
-    def _open(self, text: str, now: datetime) -> AccessToken | None:
-        token = self._values.open(AccessToken, text)
-        return token if token is not None and now.timestamp() < token.expires_at else None
 
-
-def _may_ask(caller: Client, grant: Grant) -> bool:
+def _may_ask(caller: Client, read: ReadToken) -> bool:
     """Tell whether ``caller`` may know: its own token, or one whose audience it is registered as."""
-    return grant.client_id == caller.client_id or (grant.audience is not None and grant.audience in caller.resources)
+    return read.grant.client_id == caller.client_id or (read.audience is not None and read.audience in caller.resources)
 
 
-def _read_scope(token: AccessToken, grant: Grant) -> tuple[str, ...]:
-    """Return the scope of a token: the grant's, unless a refresh narrowed it."""
-    return grant.scope if token.scope is None else tuple(token.scope.split())
+def _refuse_token() -> ProtocolError:
+    return ProtocolError("invalid_token", "The access token is not valid.", redirectable=False)

@@ -6,9 +6,10 @@ from uuid import UUID
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import Client
+from idp.protocol.services.access_tokens import AccessTokens
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.grant_endings import GrantEndings
-from idp.protocol.services.sealed_values import AccessToken, RefreshToken
+from idp.protocol.services.sealed_values import RefreshToken
 from idp.protocol.stores.grants import GrantReads
 
 REASON = "revoked by the client"
@@ -17,9 +18,10 @@ REASON = "revoked by the client"
 class Revocation:
     """``/revoke``."""
 
-    def __init__(self, grants: GrantReads, values: BearerValues, endings: GrantEndings, clock: Clock) -> None:
+    def __init__(self, grants: GrantReads, values: BearerValues, access_tokens: AccessTokens, endings: GrantEndings, clock: Clock) -> None:
         self._grants = grants
         self._values = values
+        self._access_tokens = access_tokens
         self._endings = endings
         self._clock = clock
 
@@ -39,5 +41,5 @@ class Revocation:
 
     def _find_grant(self, text: str) -> UUID | None:
         # An expired token still names its grant: whoever wants it gone shall not have to care which of its tokens is at hand.
-        token = self._values.open(RefreshToken, text) or self._values.open(AccessToken, text)
+        token = self._values.open(RefreshToken, text) or self._access_tokens.open(text)
         return None if token is None else token.grant_id

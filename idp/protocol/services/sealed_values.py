@@ -31,12 +31,21 @@ class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class AccessToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Names a grant and its own end; all else is read from the grant row when it is used. ``scope`` only when it was narrowed."""
+    """Names a grant and its own end; all else is read from the grant row when it is used.
+
+    ``scope`` only when it was narrowed; ``confirmation`` and ``audience`` None when the token has none of its own.
+    """
 
     grant_id: UUID
     expires_at: int
     issued_at: int
     scope: str | None = None
+    confirmation: str | None = None
+    audience: str | None = None
+
+
+class JwtToken(AccessToken, frozen=True, array_like=True, gc=False):
+    """The same inside a JWT, as its ``jti``: by itself it is no access token."""
 
 
 class DeviceSecret(msgspec.Struct, frozen=True, array_like=True, gc=False):

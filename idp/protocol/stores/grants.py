@@ -50,6 +50,8 @@ GRACE_GRANT = """
     UPDATE grants SET graced = true, signed_by = $3 WHERE id = $1 AND generation = $2 AND NOT graced AND ended_at IS NULL RETURNING id
 """
 
+NOTE_SIGNERS = "UPDATE grants SET signed_by = $2 WHERE id = $1 AND ended_at IS NULL AND signed_by IS DISTINCT FROM $2"
+
 NOTE_USE = "UPDATE grants SET used_at = $2 WHERE id = $1 AND ended_at IS NULL AND (used_at IS NULL OR used_at < $2)"
 
 READ_APP_SIGN_IN = """
@@ -139,6 +141,11 @@ async def read_app_sign_in(database: Database, lineage: bytes, now: datetime) ->
         return None
     row = rows[0]
     return AppSignIn(lineage, row["person_id"], read_factors(row["factors"]), row["acr"], row["expires_at"])
+
+
+async def note_signers(tx: Transaction, grant_id: UUID, signed_by: str) -> None:
+    """Note which keys sign the latest tokens of a grant whose refresh token stays the same."""
+    await tx.execute(NOTE_SIGNERS, grant_id, signed_by)
 
 
 async def note_use(database: Database, grant_id: UUID, now: datetime) -> None:
