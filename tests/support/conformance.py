@@ -1,0 +1,81 @@
+"""A relying party as the conformance modules play it: it registers itself, asks, redeems, reads, and checks what it gets."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.support.provider import BACK, ISSUER, REDIRECT_URI, Landing, Provider
+
+ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "Ed25519"]
+
+
+@dataclass
+class RelyingParty:
+    """A registered client. ``metadata`` is what the registration answered."""
+
+    provider: Provider
+    metadata: dict[str, Any]
+
+    @property
+    def client_id(self) -> str:
+        """Its id."""
+        client_id: str = self.metadata["client_id"]
+        return client_id
+
+    async def authorize(self, cookies: dict[str, str] | None = None, **changes: str | None) -> Landing:
+        """Ask for a code without PKCE, as the basic modules do."""
+        parameters = {"code_challenge": None, "code_challenge_method": None, **changes}
+        return await self.provider.authorize(self.client_id, cookies, **parameters)
+
+    async def redeem(self, code: str, redirect_uri: str = REDIRECT_URI) -> httpx2.Response:
+        """Redeem a code with the method that was registered."""
+        return await self.ask({"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri})
+
+    async def refresh(self, refresh_token: str, **changes: str) -> httpx2.Response:
+        """Use a refresh token."""
+        return await self.ask({"grant_type": "refresh_token", "refresh_token": refresh_token, **changes})
+
+    async def ask(self, form: dict[str, str]) -> httpx2.Response:
+        """Ask the token endpoint."""
+        secret = self.metadata["client_secret"]
+        if self.metadata["token_endpoint_auth_method"] == "client_secret_post":
+            return await self.provider.browser.post("/token", data={**form, "client_id": self.client_id, "client_secret": secret})
+        return await self.provider.browser.post("/token", data=form, auth=(quote(self.client_id), quote(secret)))
+
+    async def get_tokens(self, cookies: dict[str, str], **changes: str | None) -> dict[str, Any]:
+        """Ask and redeem."""
+        answer = await self.redeem((await self.authorize(cookies, **changes)).code)
+        assert answer.status_code == 200, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    async def read_id_token(self, text: str) -> dict[str, Any]:
+        """Verify an ID Token against the published keys with an independent library, and by OpenID Connect Core §3.1.3.7."""
+        return (await self.decode_id_token(text))[1]
+
+    async def decode_id_token(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Do the same; return header and claims."""
+        keys = KeySet.import_key_set((await self.provider.browser.get("/jwks.json")).json())
+        decoded = jwt.decode(text, keys, algorithms=ALGORITHMS)
+        header, claims = dict(decoded.header), dict(decoded.claims)
+        now = self.provider.now().timestamp()
+        assert header["alg"] == self.metadata["id_token_signed_response_alg"]
+        assert claims["iss"] == ISSUER
+        assert claims["aud"] in (self.client_id, [self.client_id])
+        assert claims["iat"] <= now < claims["exp"]
+        assert 0 < len(claims["sub"]) <= 255
+        assert claims["sub"].isascii()
+        return header, claims
+
+
+async def register(provider: Provider, **metadata: Any) -> RelyingParty:
+    """Register a client as the modules do, by the endpoint of the metadata."""
+    announced = (await provider.browser.get("/.well-known/openid-configuration")).json()
+    document = {"redirect_uris": [REDIRECT_URI], "post_logout_redirect_uris": [BACK], "client_name": "conformance", **metadata}
+    answer = await provider.browser.post(announced["registration_endpoint"].removeprefix(ISSUER), json=document)
+    assert answer.status_code == 201, answer.text
+    return RelyingParty(provider, answer.json())
