@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from idp.platform.outbox import deliver_due
-from tests.support.provider import ISSUER, PASSWORD, REDIRECT_URI, Provider, Somebody
+from tests.support.provider import PASSWORD, REDIRECT_URI, Provider, Somebody
 
 
 class Web:
@@ -16,7 +16,7 @@ class Web:
     def __init__(self, provider: Provider, address: str = "192.0.2.7", language: str = "zh-CN") -> None:
         self.provider = provider
         transport = httpx2.ASGITransport(provider.browser._transport.app, client=(address, 40_000))  # type: ignore[attr-defined]
-        self.client = httpx2.AsyncClient(transport=transport, base_url=ISSUER, headers={"accept-language": language})
+        self.client = httpx2.AsyncClient(transport=transport, base_url=str(provider.browser.base_url), headers={"accept-language": language})
         self.page: httpx2.Response | None = None
         self.codes: list[str] = []
 

@@ -79,6 +79,11 @@ def list_releases(released: Iterable[str], allowed: Iterable[Entitlement]) -> tu
 
 
 def list_amr(proved: Iterable[Proved]) -> list[str]:
-    """Return the ``amr`` values of the factors, with ``mfa`` when they are two (RFC 8176 §2)."""
-    factors = sorted({p.factor for p in proved})
-    return [*factors, "mfa"] if len(factors) > 1 or Factor.PASSKEY in factors else [str(f) for f in factors]
+    """Return the ``amr`` values of the factors, with ``mfa`` when they are two (RFC 8176 §2).
+
+    A passkey is two by itself, and somebody was there (``user``); that its key is in hardware (``hwk``) nobody attested.
+    """
+    factors = [str(factor) for factor in sorted({p.factor for p in proved})]
+    if Factor.PASSKEY in factors:
+        return [*factors, "user", "mfa"]
+    return [*factors, "mfa"] if len(factors) > 1 else factors

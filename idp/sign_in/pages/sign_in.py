@@ -101,7 +101,7 @@ class SignInPage:
                 case "passkey":
                     return await self._submit_passkey(context, held, form, visit)
                 case "without":
-                    return self._go_on(context, await self._sign_in.go_without_passkey(held))
+                    return self._resume(await self._sign_in.go_without_passkey(held))
                 case "new":
                     return await self._submit_new_password(context, held, form, visit)
                 case _:
@@ -225,6 +225,9 @@ class SignInPage:
         # Nothing was left to ask: should the flow's kind see that otherwise, it ends there instead of coming back for ever.
         once = "" if answer.session_cookie is not None else "&asked=1"
         return RedirectResponse(f"/continue?i={quote(answer.held.interaction.id, safe='')}{once}", 303)
+
+    def _resume(self, held: Held) -> Response:
+        return RedirectResponse(f"/continue?i={quote(held.interaction.id, safe='')}", 303)
 
     def _come_back(self, held: Held, way: str = "") -> Response:
         chosen = f"&way={CODE_WAY}" if way == CODE_WAY else ""

@@ -163,12 +163,12 @@ class SignIn:
         """Return the page of the passkey, to show it with what was wrong."""
         return await self._passkey_steps.look(held, await self._states.load(held.interaction, visit))
 
-    async def go_without_passkey(self, held: Held) -> Continue:
+    async def go_without_passkey(self, held: Held) -> Held:
         """Go on without the passkey that was asked for: to a lower class, or back with an error where nothing else is accepted."""
         if not held.interaction.resistant:
             raise StepRepeated
         without = replace(forget_proofs(held.interaction), without_passkey=True, resistant=held.interaction.essential)
-        return Continue(await self._interactions.replace(held, without))
+        return await self._interactions.replace(held, without)
 
     async def submit_new_password(self, held: Held, password: str, visit: Visit) -> Answer:
         """Replace a password that everybody knows. Raises PasswordLength, PasswordPersonal, PasswordCommon; Overloaded."""
