@@ -1,0 +1,148 @@
+"""What the modules of the Config, Dynamic and Form Post OP profiles ask, beside those they share with Basic; named after the modules."""
+
+import html
+import re
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from idp.platform.key_rotation import KeyRotation
+from tests.support.conformance import register
+from tests.support.provider import ISSUER, REDIRECT_URI, Provider
+from tests.support.web import find_code
+
+CALLBACK = "https://new.example/callback"
+
+
+@pytest.fixture(name="cookies")
+async def make_cookies(provider: Provider) -> dict[str, str]:
+    """The session of somebody who signed in."""
+    return await provider.open_session(await provider.add_person())
+
+
+async def refuse(provider: Provider, **metadata: Any) -> str:
+    """Register what must be refused; return the error."""
+    answer = await provider.browser.post("/connect/register", json={"redirect_uris": [CALLBACK], **metadata})
+    assert answer.status_code == 400
+    error: str = answer.json()["error"]
+    return error
+
+
+async def test_oidcc_discovery_endpoint_verification(provider: Provider) -> None:
+    answer = await provider.browser.get("/.well-known/openid-configuration")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    metadata = answer.json()
+    assert metadata["issuer"] == ISSUER
+    for endpoint in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "registration_endpoint"):
+        assert metadata[endpoint].startswith(ISSUER + "/")
+    assert "code" in metadata["response_types_supported"]
+    assert metadata["subject_types_supported"] == ["pairwise"]
+    assert "RS256" in metadata["id_token_signing_alg_values_supported"]
+    assert "openid" in metadata["scopes_supported"]
+    assert {"sub", "iss", "auth_time", "acr"} <= set(metadata["claims_supported"])
+    assert metadata["claims_parameter_supported"] is True
+    keys = (await provider.browser.get(metadata["jwks_uri"].removeprefix(ISSUER))).json()["keys"]
+    assert {key["use"] for key in keys} == {"sig"}
+    assert len({key["kid"] for key in keys}) == len(keys)
+    assert all(key["kty"] in ("RSA", "EC", "OKP") and not {"d", "p", "q", "k"} & key.keys() for key in keys)
+    assert all(len(key["n"]) >= 342 for key in keys if key["kty"] == "RSA"), "at least 2048 bits"
+
+
+async def test_oidcc_idtoken_rs256(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider, id_token_signed_response_alg="RS256")
+    header, _ = await party.decode_id_token((await party.get_tokens(cookies))["id_token"])
+    assert header["alg"] == "RS256"
+
+
+async def test_oidcc_userinfo_rs256(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider, userinfo_signed_response_alg="RS256")
+    tokens = await party.get_tokens(cookies)
+    answer = await provider.read_userinfo(tokens["access_token"])
+    assert answer.headers["content-type"] == "application/jwt"
+    keys = KeySet.import_key_set((await provider.browser.get("/jwks.json")).json())
+    decoded = jwt.decode(answer.text, keys, algorithms=["RS256"])
+    assert (decoded.claims["iss"], decoded.claims["aud"]) == (ISSUER, party.client_id)
+    assert decoded.claims["sub"] == (await party.read_id_token(tokens["id_token"]))["sub"]
+
+
+async def test_oidcc_redirect_uri_query_ok(provider: Provider, cookies: dict[str, str]) -> None:
+    uri = REDIRECT_URI + "?foo=bar"
+    party = await register(provider, redirect_uris=[uri])
+    landing = await party.authorize(cookies, redirect_uri=uri)
+    assert landing.location.startswith(uri + "&code=")
+    assert (await party.redeem(landing.code, uri)).status_code == 200
+
+
+async def test_oidcc_redirect_uri_query_added(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider)
+    page = (await party.authorize(cookies, redirect_uri=REDIRECT_URI + "?foo=bar")).response
+    assert (page.status_code, find_code(page)) == (400, "bad_redirect_uri")
+
+
+async def test_oidcc_redirect_uri_query_mismatch(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider, redirect_uris=[REDIRECT_URI + "?foo=bar"])
+    page = (await party.authorize(cookies, redirect_uri=REDIRECT_URI + "?bar=foo")).response
+    assert (page.status_code, find_code(page)) == (400, "bad_redirect_uri")
+
+
+async def test_oidcc_redirect_uri_regfrag(provider: Provider) -> None:
+    assert await refuse(provider, redirect_uris=[CALLBACK + "#foobar"]) == "invalid_redirect_uri"
+
+
+async def test_oidcc_ensure_redirect_uri_in_authorization_request(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider)
+    page = (await party.authorize(cookies, redirect_uri=None)).response
+    assert page.status_code == 400
+    assert "location" not in page.headers
+
+
+@pytest.mark.parametrize("member", ["logo_uri", "policy_uri", "tos_uri", "client_uri"])
+async def test_oidcc_registration_logo_policy_tos_uri(provider: Provider, member: str) -> None:
+    party = await register(provider, redirect_uris=[CALLBACK], **{member: "https://new.example/about"})
+    assert party.metadata[member] == "https://new.example/about"
+    assert await refuse(provider, **{member: "javascript:alert(1)"}) == "invalid_client_metadata"
+
+
+async def test_oidcc_registration_jwks(provider: Provider) -> None:
+    public = RSAKey.generate_key(2048, {"use": "sig", "kid": "k"}, private=True).as_dict(private=False)
+    party = await register(provider, jwks={"keys": [public]}, token_endpoint_auth_method="private_key_jwt")
+    assert party.metadata["jwks"]["keys"][0]["kid"] == "k"
+    assert "client_secret" not in party.metadata
+    both = {"jwks": {"keys": [public]}, "jwks_uri": "https://new.example/keys"}
+    assert await refuse(provider, **both) == "invalid_client_metadata"
+
+
+async def test_oidcc_server_rotate_keys(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider)
+    before = (await party.get_tokens(cookies))["id_token"]
+    platform = provider.services.platform
+    rotation: KeyRotation = platform.key_rotation
+    await rotation.rotate("RS256", "test")
+    await platform.ring.reload()
+    announced = {key["kid"] for key in (await provider.browser.get("/jwks.json")).json()["keys"]}
+    provider.clock.advance(platform.settings.keys.pending_seconds + 1)
+    await rotation.advance()
+    await platform.ring.reload()
+    fresh = await provider.open_session(await provider.add_person())
+    header, _ = await party.decode_id_token((await party.get_tokens(fresh))["id_token"])
+    old = jwt.decode(before, KeySet.import_key_set((await provider.browser.get("/jwks.json")).json()), algorithms=["RS256"]).header["kid"]
+    assert header["kid"] != old, "another key signs now, and the old one still verifies"
+    assert header["kid"] in announced, "it was published before it signed"
+
+
+async def test_oidcc_formpost(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider)
+    page = (await party.authorize(cookies, response_mode="form_post")).response
+    assert page.status_code == 200
+    assert f'method="post" action="{REDIRECT_URI}"' in page.text
+    posted = {name: html.unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', page.text)}
+    assert (posted["state"], posted["iss"]) == ("state-1", ISSUER)
+    assert (await party.redeem(posted["code"])).status_code == 200
+
+
+async def test_oidcc_formpost_prompt_none_not_logged_in(provider: Provider) -> None:
+    party = await register(provider)
+    page = (await party.authorize(response_mode="form_post", prompt="none")).response
+    assert 'name="error" value="login_required"' in page.text
