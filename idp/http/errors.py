@@ -166,6 +166,11 @@ def write_protocol_headers(error: ProtocolError, status: int) -> list[Header]:
     return headers
 
 
+def write_retry_headers(status: int) -> list[Header]:
+    """Return the headers of a refusal that is answered to a machine: when to come again, if it was too much for now."""
+    return [NO_STORE, (b"retry-after", b"%d" % BUSY_RETRY_SECONDS)] if status == 503 else [NO_STORE]
+
+
 def write_refusal_as_json(code: str, description: str, request_id: str) -> bytes:
     """Return the JSON body that a machine gets where a person would get the error page."""
     body = {"error": code, "error_description": description, "request_id": request_id}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from idp.http.client_certificate import drop_forgeable, is_forgeable
+from idp.http.client_certificate import FORGEABLE, drop_forgeable, is_forgeable
 from idp.http.errors import (
     Busy,
     MethodNotAllowed,
@@ -19,6 +19,7 @@ from idp.http.errors import (
     write_protocol_error,
     write_protocol_headers,
     write_refusal_as_json,
+    write_retry_headers,
 )
 from idp.http.forms import FormTooLarge
 from idp.http.problems import PREFIX as PROBLEM_PREFIX
@@ -48,6 +49,9 @@ MACHINE_PATHS = frozenset({"/token", "/par", "/userinfo", "/introspect", "/revok
 WELL_KNOWN = "/.well-known/"
 OPEN_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by load balancers under the machine's own address; their answers do not depend on the host."""
+
+FORWARDED = (b"forwarded", b"x-forwarded-")
+"""How headers begin that tell whose request a proxy passes on."""
 
 
 class Log(Protocol):
@@ -113,7 +117,8 @@ class Shell:
         path: str = scope["path"]
         headers = scope["headers"]
         told = self._certificates is not None and scope.get("server") == (self._certificates.socket, None)
-        if not told and any(is_forgeable(name, self._proxy_hops) for name, _ in headers):
+        host, length, forgeable = _look_at(headers, self._proxy_hops)
+        if forgeable and not told:
             scope["headers"] = headers = drop_forgeable(headers, self._proxy_hops)
         query: bytes = scope["query_string"]
         client = scope.get("client")
@@ -140,9 +145,8 @@ class Shell:
 
         refused: Exception | None = None
         try:
-            refused = self._check(path, headers, told)
+            refused = self._check(path, host, told)
             if refused is None:
-                length = _find_body_length(headers)
                 if length > self._body_limit:
                     refused = FormTooLarge()
                 else:
@@ -165,16 +169,13 @@ class Shell:
                 milliseconds=round((self._timer() - started) * 1000, 2),
             )
 
-    def _check(self, path: str, headers: Iterable[Header], told: bool) -> Refusal | None:
-        hosts = [value for name, value in headers if name == b"host"]
+    def _check(self, path: str, host: bytes, told: bool) -> Refusal | None:
         if told and self._certificates is not None:
             # Programs with certificates come this way; people and their cookies do not.
             if path not in self._certificates.paths:
                 return NotFound()
-            return None if len(hosts) == 1 and hosts[0].lower() == self._certificates.host else WrongHost()
-        if path in OPEN_HOST_PATHS or (len(hosts) == 1 and hosts[0].lower() == self._host):
-            return None
-        return WrongHost()
+            return None if host.lower() == self._certificates.host else WrongHost()
+        return None if host == self._host or path in OPEN_HOST_PATHS or host.lower() == self._host else WrongHost()
 
     async def _answer(self, error: Exception, context: RequestContext, scope: Scope, send: Send, status: int) -> None:
         if isinstance(error, HTTPException):
@@ -197,12 +198,12 @@ class Shell:
         code = _find_code(error)
         if machine:
             text = self._pages.messages.refusal("en", code, error.facts if isinstance(error, Refusal) else {})
+            answered = find_refusal_status(code)
             if context.path.startswith(PROBLEM_PREFIX):
-                answered = find_refusal_status(code)
                 await send_problem(send, answered, write_problem(answered, code, text.line))
                 return
             body = write_refusal_as_json(_find_wire_code(code), text.line, context.request_id)
-            await send_json(send, find_refusal_status(code), body)
+            await send_json(send, answered, body, write_retry_headers(answered))
             return
         shown = error if isinstance(error, Refusal) else code
         await self._pages.refuse(context, shown)(scope, _no_body, send)
@@ -226,15 +227,27 @@ def _find_wire_code(code: str) -> str:
     return {"fault": "server_error", "busy": "temporarily_unavailable"}.get(code, "invalid_request")
 
 
-def _find_body_length(headers: Collection[Header]) -> int:
-    """Return the announced length, 0 without a body, -1 when only reading tells."""
-    length = 0
+def _look_at(headers: Iterable[Header], proxy_hops: int) -> tuple[bytes, int, bool]:
+    """Return what of the headers concerns every request, in one pass.
+
+    The one host that is named, empty for none or several; the announced length of the body, 0 without one, -1 when only reading tells;
+    whether there is a header that only a proxy of ours may write.
+    """
+    host, hosts, length, forgeable = b"", 0, 0, False
+    announced = chunked = False
     for name, value in headers:
-        if name == b"content-length":
-            return int(value) if value.isdigit() and len(value) < 20 else -1
-        if name == b"transfer-encoding":
-            length = -1
-    return length
+        if name == b"host":
+            host, hosts = value, hosts + 1
+        elif name == b"content-length":
+            if not announced:
+                announced, length = True, int(value) if value.isdigit() and len(value) < 20 else -1
+        elif name == b"transfer-encoding":
+            chunked = True
+        elif name in FORGEABLE or name.startswith(FORWARDED):
+            forgeable = forgeable or is_forgeable(name, proxy_hops)
+    if chunked and not announced:
+        length = -1
+    return host if hosts == 1 else b"", length, forgeable
 
 
 def _bound_body(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:

@@ -64,6 +64,7 @@ def make_client(issuer: str = "http://127.0.0.1:8000", hops: int = 0, log: Log |
         Route("/fail", fail),
         Route("/lose", lose),
         Route("/token", fail),
+        Route("/userinfo", lose),
     ]
     shell = Shell(
         Dispatch({}, Router(routes=routes)),
@@ -130,6 +131,9 @@ async def test_a_lost_database_is_busy_and_says_when_to_come_back() -> None:
     page = await make_client().get("/lose")
     assert page.status_code == 503
     assert int(page.headers["retry-after"]) > 0
+    answer = await make_client().get("/userinfo")
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_forwarded_addresses_count_only_from_configured_proxies() -> None:
