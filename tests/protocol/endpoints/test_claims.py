@@ -1,0 +1,243 @@
+"""Claims that are asked for by name, and how they were verified: never more than an entitlement and a consent allow."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from idp.kernel.checks import CheckKind
+from idp.kernel.ids import make_uuid7
+from idp.kernel.levels import Acr
+from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.rules.client_metadata import ClientKeys, ResponseProtection
+from tests.protocol.endpoints.test_pushed_requests import make_request
+from tests.support.client_keys import decode_with, make_client_key, write_key_set
+from tests.support.provider import ISSUER, Provider, Somebody
+from tests.support.web import Web
+
+DUTY = Entitlement("登记", Basis.STATUTORY_DUTY, ("name", "id_document", "birthdate"))
+CONSENT = Entitlement("通知", Basis.CONSENT, ("phone_number",))
+ADD_EVIDENCE = """
+    INSERT INTO proofing_evidence (id, request_id, case_id, person_id, kind, input_mac, key_id, result, source, source_reference,
+                                   source_signature, purpose, consent_ref, operator, at)
+    VALUES ($1, $2, $1, $3, $4, '\\x00', 'k', $5, 'sample', '', '', '', '', NULL, $6)
+"""
+
+
+async def decode(provider: Provider, text: str) -> dict[str, Any]:
+    """Verify a JWT of the provider by its published keys."""
+    return decode_with((await provider.browser.get("/jwks.json")).json(), text, ["ES256", "RS256"])
+
+
+async def ask(
+    provider: Provider, client: str, person: Somebody, claims: dict[str, Any], **changes: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ID Token and UserInfo of a flow with this claims request."""
+    cookies = await provider.open_session(person)
+    tokens = await provider.get_tokens(client, cookies, claims=json.dumps(claims), **changes)
+    userinfo = (await provider.read_userinfo(tokens["access_token"])).json()
+    return await decode(provider, tokens["id_token"]), userinfo
+
+
+async def add_checks(provider: Provider, person: Somebody, *kinds: CheckKind, result: str = "match", days: float = 30) -> None:
+    """Write evidence of checks that authorities answered."""
+    for kind in kinds:
+        row = make_uuid7(provider.clock, provider.services.platform.random)
+        await provider.execute(ADD_EVIDENCE, row, f"{row}", person.person_id, kind.value, result, provider.now() - timedelta(days=days))
+
+
+async def test_an_essential_name_comes_from_userinfo(provider: Provider) -> None:
+    # conformance: oidcc-claims-essential
+    await provider.add_client("essential", entitlements=(DUTY,))
+    person = await provider.add_person()
+    id_token, userinfo = await ask(provider, "essential", person, {"userinfo": {"name": {"essential": True}}})
+    assert userinfo == {"sub": id_token["sub"], "name": person.name}
+    (event,) = [e for e in await provider.read_events("claims_released") if e["client_id"] == "essential"]
+    assert json.loads(event["details"])["claims"] == "name"
+
+
+async def test_nothing_is_had_by_asking_that_no_entitlement_lists(provider: Provider) -> None:
+    await provider.add_client("greedy", entitlements=(DUTY,), scopes=("profile", "identity"))
+    claims = {"phone_number": {"essential": True}, "gender": None, "ial": None, "email": None, "id_document": None}
+    _, userinfo = await ask(provider, "greedy", await provider.add_person(), {"userinfo": claims})
+    assert set(userinfo) == {"sub", "id_document"}, "phone and ial belong to scopes of which this client has none"
+
+
+async def test_a_plain_id_token_names_nobody(provider: Provider) -> None:
+    await provider.add_client("plain", entitlements=(DUTY,))
+    claims = {"id_token": {"name": {"essential": True}, "id_document": None, "ial": None, "auth_time": {"essential": True}}}
+    id_token, _ = await ask(provider, "plain", await provider.add_person(), claims)
+    assert id_token["ial"] == 3
+    assert id_token["auth_time"]
+    assert not {"name", "id_document"} & id_token.keys()
+
+
+@pytest.mark.parametrize("algorithm", ["RSA-OAEP-256", "ECDH-ES"])
+async def test_an_encrypted_id_token_may_name_the_person(provider: Provider, algorithm: str) -> None:
+    key, client = make_client_key(algorithm), f"nested-{algorithm.lower()}"
+    await provider.add_client(
+        client,
+        entitlements=(DUTY,),
+        keys=ClientKeys(jwks=write_key_set(key)),
+        responses=ResponseProtection(
+            id_token_encrypted_response_alg=algorithm,
+            id_token_encrypted_response_enc="A256GCM",
+            userinfo_signed_response_alg="ES256",
+            userinfo_encrypted_response_alg=algorithm,
+        ),
+    )
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    claims = json.dumps({"id_token": {"id_document": None, "name": {"value": "somebody else"}}, "userinfo": {"name": None}})
+    tokens = await provider.get_tokens(client, cookies, claims=claims)
+    assert tokens["id_token"].count(".") == 4
+    id_token = await decode(provider, key.open(tokens["id_token"]))
+    assert id_token["id_document"] == {"type": "resident_id", "number": person.document}
+    assert "name" not in id_token, "what was asked for with another value is left out"
+    response = await provider.read_userinfo(tokens["access_token"])
+    assert response.headers["content-type"] == "application/jwt"
+    userinfo = await decode(provider, key.open(response.text))
+    assert (userinfo["iss"], userinfo["aud"], userinfo["name"]) == (ISSUER, client, person.name)
+
+
+async def test_a_client_without_a_key_gets_nothing_in_clear(provider: Provider) -> None:
+    await provider.add_client(
+        "keyless",
+        entitlements=(DUTY,),
+        keys=ClientKeys(jwks=write_key_set(make_client_key("ES256"))),
+        responses=ResponseProtection(userinfo_encrypted_response_alg="RSA-OAEP-256"),
+    )
+    cookies = await provider.open_session(await provider.add_person())
+    tokens = await provider.get_tokens("keyless", cookies, scope="openid profile")
+    response = await provider.read_userinfo(tokens["access_token"])
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
+
+
+async def test_consent_is_asked_for_what_is_named(provider: Provider) -> None:
+    await provider.add_client("named-consent", entitlements=(CONSENT,))
+    cookies = await provider.open_session(await provider.add_person())
+    verified = {"verification": {"trust_framework": None}, "claims": {"phone_number": None}}
+    claims = json.dumps({"userinfo": {"phone_number": None, "verified_claims": verified}})
+    silent = await provider.authorize("named-consent", cookies, claims=claims, prompt="none")
+    assert silent.parameters["error"] == "consent_required"
+    assert (await provider.authorize("named-consent", cookies, prompt="none")).code, "without it there is nothing to ask"
+    web = Web(provider)
+    query = {**make_request(), "client_id": "named-consent", "claims": claims}
+    page = await web.sign_in(await provider.add_person(), "/authorize?" + urlencode(query))
+    assert "手机号" in page.text
+    assert "哪一天核验过" in page.text
+    await web.submit("/consent", decision="allow")
+    assert "code=" in (web.left_to or "")
+
+
+async def test_verified_claims_tell_who_checked_and_when(provider: Provider) -> None:
+    await provider.add_client("verified", entitlements=(DUTY,))
+    person = await provider.add_person()
+    await add_checks(provider, person, CheckKind.IDENTITY, CheckKind.PHONE, CheckKind.BANK_CARD)
+    await add_checks(provider, person, CheckKind.HOUSING_FUND_ACCOUNT, result="mismatch")
+    verification = {
+        "trust_framework": None,
+        "assurance_level": None,
+        "time": {"max_age": 86_400 * 60},
+        "evidence": [{"type": None, "record": {"type": None}}],
+    }
+    wanted = {"verification": verification, "claims": {"name": None, "birthdate": None, "phone_number": None}}
+    _, userinfo = await ask(provider, "verified", person, {"userinfo": {"verified_claims": wanted}})
+    verified = userinfo["verified_claims"]
+    assert verified["claims"] == {"name": person.name, "birthdate": "1990-03-07"}, "the phone is of no entitlement"
+    assert verified["verification"]["assurance_level"] == "urn:yizheng:ial:3"
+    assert [e["record"]["type"] for e in verified["verification"]["evidence"]] == [
+        "bank_account",
+        "population_register",
+        "phone_account",
+    ]
+    assert person.document not in json.dumps(userinfo)
+    (event,) = [e for e in await provider.read_events("claims_released") if e["client_id"] == "verified"]
+    assert json.loads(event["details"])["claims"] == "verified_claims name birthdate"
+
+
+@pytest.mark.parametrize(
+    "verification",
+    [{"trust_framework": {"value": "eidas"}}, {"trust_framework": None, "time": {"max_age": 3_600}}],
+)
+async def test_a_demand_that_does_not_hold_is_answered_by_nothing(provider: Provider, verification: dict[str, Any]) -> None:
+    if "unverified" not in provider.secrets:
+        await provider.add_client("unverified", entitlements=(DUTY,))
+    person = await provider.add_person()
+    await add_checks(provider, person, CheckKind.IDENTITY)
+    _, userinfo = await ask(
+        provider, "unverified", person, {"userinfo": {"verified_claims": {"verification": verification, "claims": {"name": None}}}}
+    )
+    assert set(userinfo) == {"sub"}
+
+
+async def test_whoever_was_never_checked_is_not_said_to_be_verified(provider: Provider) -> None:
+    await provider.add_client("unchecked", entitlements=(DUTY,))
+    wanted = {"verification": {"trust_framework": None}, "claims": {"name": None}}
+    _, userinfo = await ask(provider, "unchecked", await provider.add_person(), {"userinfo": {"verified_claims": wanted}})
+    assert set(userinfo) == {"sub"}
+
+
+async def test_withdrawal_holds_for_what_is_named_too(provider: Provider) -> None:
+    await provider.add_client("withdrawn", entitlements=(CONSENT,))
+    person = await provider.add_person()
+    await provider.execute(
+        "INSERT INTO consents (person_id, client_id, purpose, version, claims, given_at) "
+        "VALUES ($1, 'withdrawn', '通知', 1, 'phone_number', $2)",
+        person.person_id,
+        provider.now(),
+    )
+    cookies = await provider.open_session(person)
+    tokens = await provider.get_tokens("withdrawn", cookies, claims='{"userinfo":{"phone_number":null}}')
+    assert "phone_number" in (await provider.read_userinfo(tokens["access_token"])).json()
+    await provider.execute("UPDATE consents SET withdrawn_at = $2 WHERE person_id = $1", person.person_id, provider.now())
+    assert set((await provider.read_userinfo(tokens["access_token"])).json()) == {"sub"}
+
+
+@pytest.mark.parametrize("claims", ["{", "[]", '{"userinfo":{"name":null,"name":null}}', '{"userinfo":' * 20 + "1" + "}" * 20])
+async def test_what_cannot_be_read_is_told_and_changes_nothing(provider: Provider, claims: str) -> None:
+    if "unreadable" not in provider.secrets:
+        await provider.add_client("unreadable")
+    cookies = await provider.open_session(await provider.add_person())
+    assert (await provider.authorize("unreadable", cookies, claims=claims)).parameters["error"] == "invalid_request"
+    assert (await provider.authorize("unreadable", cookies, claims='{"x":"' + "y" * 9_000 + '"}')).response.status_code == 400
+
+
+async def test_the_subject_that_is_demanded_is_the_only_one(provider: Provider) -> None:
+    await provider.add_client("demanded")
+    person, other = await provider.add_person(), await provider.add_person()
+    tokens = await provider.get_tokens("demanded", await provider.open_session(person))
+    sub = (await decode(provider, tokens["id_token"]))["sub"]
+    claims = json.dumps({"id_token": {"sub": {"value": sub}}})
+    again = await provider.authorize("demanded", await provider.open_session(person), claims=claims, prompt="none")
+    assert again.code
+    somebody = await provider.authorize("demanded", await provider.open_session(other), claims=claims, prompt="none")
+    assert somebody.parameters["error"] == "login_required"
+
+
+async def test_a_level_that_is_essential_and_unknown_is_told(provider: Provider) -> None:
+    await provider.add_client("essential-acr")
+    cookies = await provider.open_session(await provider.add_person())
+    for values, outcome in ((["silver"], "error"), (["silver", Acr.LOW.value], "code")):
+        claims = json.dumps({"id_token": {"acr": {"essential": True, "values": values}}})
+        landing = await provider.authorize("essential-acr", cookies, claims=claims)
+        assert outcome in landing.parameters
+
+
+async def test_display_and_locales_are_no_error(provider: Provider) -> None:
+    # conformance: oidcc-display-page, oidcc-display-popup, oidcc-ui-locales, oidcc-claims-locales
+    await provider.add_client("harmless")
+    cookies = await provider.open_session(await provider.add_person())
+    for changes in (
+        {"display": "page"},
+        {"display": "popup"},
+        {"display": "wap"},
+        {"ui_locales": "se fr"},
+        {"claims_locales": "se"},
+        {"login_hint": "somebody@example.com"},
+        {"acr_values": "1 2"},
+        {"extra": "foobar"},
+    ):
+        assert (await provider.authorize("harmless", cookies, **changes)).code, changes
