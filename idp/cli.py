@@ -4,94 +4,31 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
 
 import click
 
 from idp import __version__
-from idp.composition import Platform, SettingRefused, StartRefused, describe_unusable_dsn, open_platform
+from idp.commands.clients import clients
+from idp.commands.running import fail, open_quietly, read_chosen, run
+from idp.composition import open_platform
 from idp.kernel.clock import read_system_clock, read_system_random
-from idp.kernel.levels import Acr
 from idp.people.rules.person import StatusEvent
 from idp.people.services.corrections import Corrections, NobodyFound, NotPossible
 from idp.people.services.directory import UnknownPerson
 from idp.platform.audit_checkpoints import RingSigner
 from idp.platform.audit_verification import verify
-from idp.platform.database import DatabaseRefused, DatabaseUnavailable, UnusableDsn
-from idp.platform.key_rotation import RotationUnderWay, UnknownKey
 from idp.platform.logging import configure_logging
-from idp.platform.migrations import MigrationFailed, migrate
-from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Basis, Client, Entitlement
-from idp.protocol.rules.client_metadata import LogoutAddresses
-from idp.protocol.services.clients import Clients
+from idp.platform.migrations import migrate
 from idp.protocol.services.key_revocation import KeyRevocation
-from idp.settings import Settings, SettingsError, describe_settings, read_settings
-from keys import ALGORITHMS, IllegalKeyTransition, UnusableToken
-
-Value = TypeVar("Value")
+from idp.settings import describe_settings
+from keys import ALGORITHMS, IllegalKeyTransition
 
 REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{2,63}")
 """A reference to what happened; the audit keeps it for years, so it has no room for a name."""
 
 GIVEN_UP = 2.0
 """Seconds after which no process signs with a revoked key any more."""
-
-OPTIONS = {
-    "client_id": "CLIENT_ID",
-    "client_name": "--name",
-    "sector": "--sector",
-    "redirect_uris": "--redirect-uri",
-    "post_logout_redirect_uris": "--post-logout-redirect-uri",
-    "backchannel_logout_uri": "--backchannel-logout-uri",
-    "frontchannel_logout_uri": "--frontchannel-logout-uri",
-    "grant_types": "--grant-type",
-    "requires_pkce": "--legacy-no-pkce",
-    "scope": "--scope",
-    "id_token_signed_response_alg": "--id-token-alg",
-    "entitlements": "--entitlement",
-}
-"""Registered value → what the operator typed."""
-
-
-def fail(sentence: str, code: int = 1) -> NoReturn:
-    """Tell the operator what is wrong and stop."""
-    click.echo(f"idp: {sentence}", err=True)
-    sys.exit(code)
-
-
-def _read(context: click.Context) -> Settings:
-    try:
-        return read_settings(context.obj)
-    except SettingsError as error:
-        fail(str(error), 2)
-
-
-def _run(work: Coroutine[Any, Any, Value]) -> Value:
-    try:
-        return asyncio.run(work)
-    except SettingRefused as error:
-        fail(str(error), 2)
-    except BadRegistration as error:
-        fail(f"{OPTIONS.get(error.field, error.field)}: {error.reason}.", 2)
-    except (StartRefused, MigrationFailed, UnknownKey, RotationUnderWay, IllegalKeyTransition) as error:
-        fail(str(error))
-    except UnusableToken as error:
-        fail(f"The PKCS #11 device did not do it: {error}.")
-    except UnusableDsn:
-        fail(describe_unusable_dsn("database.owner_dsn"), 2)  # the service's own was refused at its start
-    except DatabaseUnavailable:
-        fail("The database does not answer.")
-    except DatabaseRefused as error:
-        fail(f"PostgreSQL refused: {str(error).splitlines()[0].rstrip('.')}.")
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-async def _with_platform(settings: Settings) -> Platform:
-    return await open_platform(settings, read_system_clock, read_system_random, with_sources=False)
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--settings", "path", type=click.Path(dir_okay=False), help="TOML file (default: IDP_SETTINGS, else only IDP_* variables).")
@@ -108,12 +45,12 @@ def serve(context: click.Context) -> None:
     """Serve the provider over HTTP."""
     from idp.serving import AddressUnusable, serve_http
 
-    settings = _read(context)
+    settings = read_chosen(context)
 
     async def check() -> None:
-        await (await _with_platform(settings)).close()
+        await (await open_quietly(settings)).close()
 
-    _run(check())
+    run(check())
     if context.obj is not None:
         os.environ["IDP_SETTINGS"] = str(Path(context.obj).resolve())  # where the worker processes look
     try:
@@ -128,9 +65,9 @@ def worker(context: click.Context) -> None:
     """Deliver messages, chain the audit log, rotate keys, clean up."""
     from idp.worker import run_worker
 
-    settings = _read(context)
+    settings = read_chosen(context)
     configure_logging(settings.log.level)
-    _run(run_worker(settings, read_system_clock, read_system_random))
+    run(run_worker(settings, read_system_clock, read_system_random))
 
 
 @main.command()
@@ -151,10 +88,10 @@ def demo(port: int, reset: bool, data: Path | None) -> None:
 @click.pass_context
 def migrate_database(context: click.Context) -> None:
     """Bring the database to this release's schema."""
-    settings = _read(context)
+    settings = read_chosen(context)
     if not settings.database.owner_dsn:
         fail("The setting database.owner_dsn is empty; name the owner's connection.", 2)
-    revision = _run(migrate(settings.database.owner_dsn, settings.environment))
+    revision = run(migrate(settings.database.owner_dsn, settings.environment))
     click.echo(f"migrated: {revision}")
 
 
@@ -167,7 +104,7 @@ def settings() -> None:
 @click.pass_context
 def check_settings(context: click.Context) -> None:
     """Read the settings and print them without secrets."""
-    for line in describe_settings(_read(context)):
+    for line in describe_settings(read_chosen(context)):
         click.echo(line)
 
 
@@ -182,7 +119,7 @@ def list_keys(context: click.Context) -> None:
     """List the signing keys with their states."""
 
     async def work() -> None:
-        platform = await _with_platform(_read(context))
+        platform = await open_quietly(read_chosen(context))
         try:
             for key in await platform.key_rotation.list_keys():
                 since = f"since {key.state_since:%Y-%m-%d %H:%M:%S}Z"
@@ -191,7 +128,7 @@ def list_keys(context: click.Context) -> None:
         finally:
             await platform.close()
 
-    _run(work())
+    run(work())
 
 
 @keys.command("rotate")
@@ -201,7 +138,7 @@ def rotate_keys(context: click.Context, algorithm: str) -> None:
     """Publish a new key; it signs once every client can know it."""
 
     async def work() -> None:
-        platform = await _with_platform(_read(context))
+        platform = await open_quietly(read_chosen(context))
         try:
             try:
                 kid = await platform.key_rotation.rotate(algorithm, actor="command")
@@ -211,7 +148,7 @@ def rotate_keys(context: click.Context, algorithm: str) -> None:
         finally:
             await platform.close()
 
-    _run(work())
+    run(work())
 
 
 @keys.command("revoke")
@@ -222,7 +159,7 @@ def revoke_key(context: click.Context, kid: str, reason: str) -> None:
     """Withdraw a key at once and for ever: what it signed no longer verifies, and the grants behind it end."""
 
     async def work() -> None:
-        platform = await _with_platform(_read(context))
+        platform = await open_quietly(read_chosen(context))
         revocation = KeyRevocation(platform.database, platform.audit_log, platform.clock)
         try:
             try:
@@ -241,107 +178,10 @@ def revoke_key(context: click.Context, kid: str, reason: str) -> None:
         finally:
             await platform.close()
 
-    _run(work())
+    run(work())
 
 
-@main.group()
-def clients() -> None:
-    """Department systems."""
-
-
-def _parse_entitlement(text: str) -> Entitlement:
-    purpose, basis, claims, english = (*text.split(":", 3), "", "", "")[:4]
-    if not claims or basis not in {b.value for b in Basis}:
-        raise click.BadParameter("write PURPOSE:statutory_duty|consent:claim,claim or, with the purpose in English, one :PART more")
-    return Entitlement(purpose, Basis(basis), tuple(c for c in claims.split(",") if c), purpose_en=english.strip())
-
-
-def _make_registry(platform: Platform) -> Clients:
-    secrets, sealer = platform.data_keys.mac("client_secrets"), platform.data_keys.sealer("client_secrets")
-    return Clients(secrets, sealer, platform.audit_log, platform.clock, platform.random)
-
-
-@clients.command("add")
-@click.argument("client_id")
-@click.option("--name", required=True, help="What people see while they sign in.")
-@click.option("--name-en", default="", help="The same in English.")
-@click.option("--sector", required=True, help="Clients of one sector know a person by the same sub.")
-@click.option("--redirect-uri", "redirect_uris", multiple=True)
-@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
-@click.option("--backchannel-logout-uri", help="Where its server is told that a sign-in ended.")
-@click.option("--frontchannel-logout-uri", help="Where a browser tells it, when its server cannot be told.")
-@click.option("--grant-type", "grant_types", multiple=True, default=("authorization_code",), show_default=True)
-@click.option("--scope", "scopes", multiple=True, help="Beside openid.")
-@click.option("--entitlement", "entitlements", multiple=True, metavar="PURPOSE:BASIS:CLAIM,CLAIM[:PURPOSE IN ENGLISH]")
-@click.option("--auth-method", type=click.Choice([m.value for m in AuthMethod]), default=AuthMethod.SECRET_BASIC.value, show_default=True)
-@click.option("--application-type", type=click.Choice([t.value for t in ApplicationType]), default="web", show_default=True)
-@click.option("--minimum-acr", type=click.Choice(["low", "substantial"]), default="low", show_default=True)
-@click.option("--id-token-alg", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], show_default=True)
-@click.option("--resource", "resources", multiple=True, help="The address this client is known by as a resource server.")
-@click.option("--legacy-no-pkce", is_flag=True, help="For a confidential web client that cannot do PKCE.")
-@click.option("--live", is_flag=True, help="Real people may use it; without it, a production provider refuses the client.")
-@click.pass_context  # type: ignore[arg-type]
-def add_client(context: click.Context, client_id: str, **given: Any) -> None:
-    """Register a department's system and print its secret once."""
-    registration = Client(
-        client_id=client_id,
-        name=given["name"],
-        name_en=given["name_en"],
-        sector=given["sector"],
-        redirect_uris=given["redirect_uris"],
-        post_logout_redirect_uris=given["post_logout_redirect_uris"],
-        logout=LogoutAddresses(
-            backchannel_logout_uri=given["backchannel_logout_uri"], frontchannel_logout_uri=given["frontchannel_logout_uri"]
-        ),
-        grant_types=frozenset(given["grant_types"]),
-        scopes=given["scopes"],
-        entitlements=tuple(_parse_entitlement(text) for text in given["entitlements"]),
-        auth_method=AuthMethod(given["auth_method"]),
-        application_type=ApplicationType(given["application_type"]),
-        minimum_acr=Acr(f"urn:yizheng:acr:{given['minimum_acr']}"),
-        id_token_algorithm=given["id_token_alg"],
-        resources=given["resources"],
-        requires_pkce=not given["legacy_no_pkce"],
-        status="live" if given["live"] else "sandbox",
-    )
-
-    async def work() -> None:
-        platform = await _with_platform(_read(context))
-        try:
-            registry = _make_registry(platform)
-            async with platform.database.transaction() as tx:
-                secret = await registry.add(tx, registration, actor="command")
-            click.echo(f"client_id: {client_id}")
-            if secret is not None:
-                click.echo(f"client_secret: {secret}")
-        finally:
-            await platform.close()
-
-    _run(work())
-
-
-@clients.command("list")
-@click.pass_context
-def list_clients(context: click.Context) -> None:
-    """List the registered clients."""
-
-    async def work() -> None:
-        platform = await _with_platform(_read(context))
-        try:
-            registry = _make_registry(platform)
-            after = ""
-            while True:
-                async with platform.database.transaction() as tx:
-                    page = await registry.list(tx, after)
-                for client in page:
-                    click.echo(f"{client.client_id}  {client.status:<9}  {client.auth_method.value:<19}  {client.name}")
-                if not page:
-                    return
-                after = page[-1].client_id
-        finally:
-            await platform.close()
-
-    _run(work())
+main.add_command(clients)
 
 
 @main.group()
@@ -359,7 +199,7 @@ def _correct_death(context: click.Context, event: StatusEvent, reason: str) -> N
         fail("Write the identifier to the standard input, so that it stands in no list of commands.", 2)
 
     async def work() -> None:
-        platform = await open_platform(_read(context), read_system_clock, read_system_random, with_sources=False)
+        platform = await open_platform(read_chosen(context), read_system_clock, read_system_random, with_sources=False)
         try:
             services = build_services(platform)
             corrections = Corrections(platform.database, services.people, platform.audit_log)
@@ -374,7 +214,7 @@ def _correct_death(context: click.Context, event: StatusEvent, reason: str) -> N
         finally:
             await platform.close()
 
-    _run(work())
+    run(work())
 
 
 @people.command("report-death")
@@ -404,8 +244,8 @@ def verify_audit(context: click.Context) -> None:
     """Check every row, the chain and the checkpoints; name what was altered. Exit code 1 when something was."""
 
     async def work() -> bool:
-        settings = _read(context)
-        platform = await _with_platform(settings)
+        settings = read_chosen(context)
+        platform = await open_quietly(settings)
         try:
             signer = RingSigner(platform.ring)
             report = await verify(platform.database, platform.data_keys.mac("audit"), Path(settings.audit.checkpoint_file), signer)
@@ -420,5 +260,5 @@ def verify_audit(context: click.Context) -> None:
         click.echo("intact" if report.ok else "NOT INTACT")
         return report.ok
 
-    if not _run(work()):
+    if not run(work()):
         sys.exit(1)

@@ -89,9 +89,14 @@ class ClientAdministration:
         async with self._database.transaction() as tx:
             return await self._find(tx, client_id)
 
-    async def add(self, client_id: str | None, metadata: Mapping[str, object], actor: str) -> Outcome:
-        """Register a client in the sandbox, by an id of the caller's choice or of ours; what is not said has the strict default."""
-        client = change_client(Client(client_id or make_outward_id(self._random), ""), metadata)
+    async def add(
+        self, client_id: str | None, metadata: Mapping[str, object], actor: str, *, status: ClientStatus = ClientStatus.SANDBOX
+    ) -> Outcome:
+        """Register a client, by an id of the caller's choice or of ours; what is not said has the strict default.
+
+        Another ``status`` than the sandbox is for where no real people are.
+        """
+        client = change_client(Client(client_id or make_outward_id(self._random), "", status=status.value), metadata)
         _refuse_appointment(client, client, actor)
         async with self._database.transaction() as tx:
             if await self._clients.read(tx, client.client_id) is not None:
