@@ -12,7 +12,9 @@ from idp.kernel.checks import CheckKind
 from idp.kernel.clock import Clock, Random
 from idp.platform import data_key_store, key_store
 from idp.platform.audit_log import AuditLog
+from idp.platform.current_data_keys import CurrentDataKeys
 from idp.platform.current_ring import CurrentRing
+from idp.platform.data_key_rotation import DataKeyRotation
 from idp.platform.database import Database, DatabaseUnavailable, Transaction, UnusableDsn
 from idp.platform.fetching import Fetcher
 from idp.platform.key_rotation import KeyRotation
@@ -70,6 +72,8 @@ class Platform:
     random: Random
     database: Database
     data_keys: DataKeys
+    current_data_keys: CurrentDataKeys
+    data_key_rotation: DataKeyRotation
     ring: CurrentRing
     transients: Transients
     audit_log: AuditLog
@@ -196,6 +200,17 @@ async def _open(
         random=random,
         database=database,
         data_keys=data_keys,
+        current_data_keys=CurrentDataKeys(data_keys, database, kek, clock),
+        data_key_rotation=DataKeyRotation(
+            database,
+            kek,
+            audit_log,
+            clock,
+            random,
+            suite=settings.keys.suite,
+            pending_for=timedelta(seconds=settings.keys.pending_seconds),
+            rests=_list_rests(settings),
+        ),
         ring=ring,
         transients=_choose_transients(settings, database, data_keys, clock, random),
         audit_log=audit_log,
@@ -288,6 +303,22 @@ def _choose_transients(settings: Settings, database: Database, data_keys: DataKe
 def describe_unusable_dsn(setting: str) -> str:
     """Return the sentence about a connection string that nobody can use."""
     return f"The setting {setting} is not a connection string; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+
+
+def _list_rests(settings: Settings) -> dict[str, timedelta]:
+    """Return purpose → how long what was made with its key, and stands in no table that is counted, may still come back."""
+    protocol, sign_in = settings.protocol, settings.sign_in
+    tokens = max(protocol.code_seconds, protocol.access_token_seconds, protocol.refresh_idle_seconds, protocol.offline_seconds)
+    states = max(protocol.interaction_seconds, sign_in.session_total_seconds)
+    seconds = {
+        "bearer": tokens,
+        "sids": max(tokens, sign_in.session_total_seconds),
+        "codes": max(sign_in.code_seconds, protocol.interaction_seconds),
+        "transient_names": states,
+        "transients": states if settings.transients.store == "redis" else 0,  # rows of PostgreSQL are counted
+        "index": max(sign_in.lock_seconds, sign_in.resend_lock_seconds),
+    }
+    return {purpose: timedelta(seconds=number) for purpose, number in seconds.items()}
 
 
 def _describe_self_test(error: SelfTestFailed) -> str:

@@ -27,6 +27,7 @@ from idp.platform.logging import get_logger
 from idp.platform.outbox import Attempt, DeliveryRefused, Handler, Outcome
 from idp.platform.outbox_delivery import OutboxDelivery
 from idp.platform.partitions import ensure_partitions
+from idp.platform.re_encryption import make_re_encryption
 from idp.platform.transients.postgres import remove_expired
 from idp.protocol.services.logout_delivery import LogoutDelivery
 from idp.protocol.services.logout_notices import KIND as LOGOUT
@@ -107,6 +108,7 @@ def make_loops(platform: Platform, handlers: Mapping[str, Handler], log: Any) ->
         "audit chain": chain,
         "jobs": work,
         "keys": platform.ring.follow,
+        "data keys": platform.current_data_keys.follow,
     }
 
 
@@ -164,6 +166,7 @@ def make_jobs(platform: Platform) -> list[Job]:
         Job("registrations_resumed", timedelta(seconds=30), tell_resumed),
         Job("registrations_expired", timedelta(hours=1), drop_registrations),
     ]
+    jobs.append(make_re_encryption(database, platform.data_keys, clock, platform.random, settings.keys.pending_seconds).as_job())
     if settings.transients.store == "postgres":
         jobs.append(Job("transient_cleanup", timedelta(minutes=1), remove_transients))
     return jobs

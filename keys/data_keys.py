@@ -77,6 +77,10 @@ class DataKeys:
         """The suites of all keys: their algorithms must be there."""
         return frozenset(key.suite for keys in self._by_purpose.values() for key in keys)
 
+    def list_ids(self, purpose: str) -> tuple[str, ...]:
+        """Return the ids of the keys of ``purpose``, oldest first, pending ones too."""
+        return tuple(key.id for key in self._by_purpose.get(purpose, ()))
+
     def replace(self, materials: Sequence[DataKey]) -> None:
         """Use these keys from now on, also in everything that was handed out; MissingKey, and no change, when one would be left without.
 

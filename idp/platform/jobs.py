@@ -37,11 +37,15 @@ class JobState:
 
 @dataclass(frozen=True)
 class Job:
-    """One kind of periodic work. ``run`` gets the state the last run left and returns the next; it may run twice, so it is idempotent."""
+    """One kind of periodic work. ``run`` gets the state the last run left and returns the next; it may run twice, so it is idempotent.
+
+    ``lease``: after so long another worker goes on in the place of one that was killed.
+    """
 
     kind: str
     every: timedelta
     run: Callable[[JobState], Awaitable[JobState]]
+    lease: timedelta = LEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ async def run_due(database: Database, jobs: Sequence[Job], clock: Clock) -> list
     runs = []
     for job in jobs:
         now = clock()
-        lease_until = now + LEASE
+        lease_until = now + job.lease
         if taken := await database.write(TAKE, job.kind, now, lease_until):
             runs.append(await _run(database, job, JobState(taken[0]["cursor"], taken[0]["progress"]), lease_until, clock))
     return runs
@@ -92,7 +96,7 @@ async def read_jobs(database: Database) -> list[JobStatus]:
 
 async def _run(database: Database, job: Job, state: JobState, lease_until: datetime, clock: Clock) -> JobRun:
     try:
-        async with asyncio.timeout(LEASE.total_seconds() * 0.9):
+        async with asyncio.timeout(job.lease.total_seconds() * 0.9):
             after = await job.run(state)
     except DatabaseUnavailable:
         raise  # nothing can be noted now: the lease ends by itself

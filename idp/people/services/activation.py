@@ -1,5 +1,6 @@
 """Decides how a proved registration becomes an account: everything in one transaction, so never half of one (S38, S50)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -102,16 +103,16 @@ class Activation:
         """
         now = self._clock()
         indexes = self._index.index_all(IdentifierKind.PHONE.value, phone.value)
-        await contacts.lock_phone(tx, indexes[0])
+        await contacts.lock_phone(tx, indexes)
         if not matched:
             if await contacts.count_others(tx, indexes, person_id) >= OTHERS:
                 raise PhoneFull
-            await contacts.add(tx, person_id, indexes[0], self._seal_contact(person_id, indexes[0], phone), "contact", now)
+            await self._add_contact(tx, person_id, phone, indexes, "contact")
             await self._record(tx, Kind.PHONE_BOUND, person_id, who, {"role": "contact"})
             return "contact"
         loser = await contacts.take_identifier(tx, indexes, person_id)
         if loser is not None:
-            await contacts.add(tx, loser, indexes[0], self._seal_contact(loser, indexes[0], phone), "to_be_renewed", now)
+            await self._add_contact(tx, loser, phone, indexes, "to_be_renewed")
             await self._record(tx, Kind.PHONE_TAKEN_OVER, loser, who, {})
         if not await self._add_identifier(tx, person_id, IdentifierKind.PHONE, phone.value, matched=True):
             await identifiers.renew_phone(tx, person_id, indexes, now)
@@ -121,10 +122,10 @@ class Activation:
 
     async def _add_identifier(self, tx: Transaction, person_id: UUID, kind: IdentifierKind, value: str, *, matched: bool = False) -> bool:
         now = self._clock()
-        index_value = self._index.index(kind.value, value)
-        aad = row_aad("person_identifiers", "sealed", kind.value.encode() + b"\0" + index_value)
+        indexes = self._index.index_all(kind.value, value)
+        aad = row_aad("person_identifiers", "sealed", kind.value.encode() + b"\0" + indexes[0])
         sealed = self._sealer.seal(value.encode(), aad, self._random)
-        return await identifiers.add(tx, kind.value, index_value, person_id, sealed, now if matched else None, now)
+        return await identifiers.add(tx, kind.value, indexes, self._index.current_id, person_id, sealed, now if matched else None, now)
 
     async def _accept(self, tx: Transaction, person_id: UUID, draft: Draft, agreement: Agreement, who: Requester) -> None:
         serial = make_outward_id(self._random)
@@ -134,9 +135,10 @@ class Activation:
         )
         await self._record(tx, Kind.AGREEMENT_ACCEPTED, person_id, who, {"name": agreement.name, "version": agreement.version})
 
-    def _seal_contact(self, person_id: UUID, phone_index: bytes, phone: Phone) -> bytes:
-        aad = row_aad("person_contacts", "sealed", person_id.bytes + phone_index)
-        return self._sealer.seal(phone.value.encode(), aad, self._random)
+    async def _add_contact(self, tx: Transaction, person_id: UUID, phone: Phone, indexes: Sequence[bytes], state: str) -> None:
+        aad = row_aad("person_contacts", "sealed", person_id.bytes + indexes[0])
+        sealed = self._sealer.seal(phone.value.encode(), aad, self._random)
+        await contacts.add(tx, person_id, indexes, self._index.current_id, sealed, state, self._clock())
 
     async def _record(
         self, tx: Transaction, kind: Kind, person_id: UUID, who: Requester, details: dict[str, str | int | bool | None]

@@ -213,9 +213,9 @@ class People:
     async def _add_identifier(
         self, tx: Transaction, person_id: UUID, kind: IdentifierKind, value: str, matched_at: datetime | None, now: datetime
     ) -> None:
-        index_value = self._index.index(kind.value, value)
-        sealed = self._sealer.seal(value.encode(), _aad(kind, index_value), self._random)
-        if not await identifiers.add(tx, kind.value, index_value, person_id, sealed, matched_at, now):
+        indexes = self._index.index_all(kind.value, value)
+        sealed = self._sealer.seal(value.encode(), _aad(kind, indexes[0]), self._random)
+        if not await identifiers.add(tx, kind.value, indexes, self._index.current_id, person_id, sealed, matched_at, now):
             raise IdentifierTaken
 
     def _know(self, found: FoundPerson | None) -> KnownPerson | None:

@@ -13,8 +13,8 @@ COUNT_CONTACTS = """
 """
 
 ADD_CONTACT = """
-    INSERT INTO person_contacts (person_id, phone_index, sealed, state, created_at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (person_id, phone_index) DO UPDATE SET state = excluded.state, sealed = excluded.sealed
+    INSERT INTO person_contacts (person_id, phone_index, index_key, sealed, state, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (person_id, phone_index) DO UPDATE SET state = excluded.state, sealed = excluded.sealed, index_key = excluded.index_key
 """
 
 DROP_CONTACTS = "DELETE FROM person_contacts WHERE person_id = $1 AND phone_index = ANY($2::bytea[])"
@@ -24,9 +24,10 @@ TAKE_IDENTIFIER = """
 """
 
 
-async def lock_phone(tx: Transaction, phone_index: bytes) -> None:
-    """Let nobody else bind this number until the transaction ends."""
-    await tx.execute(LOCK_PHONE, phone_index)
+async def lock_phone(tx: Transaction, phone_indexes: Sequence[bytes]) -> None:
+    """Let nobody else bind this number until the transaction ends, under whichever index; in order, so that nobody waits in a circle."""
+    for phone_index in sorted(phone_indexes):
+        await tx.execute(LOCK_PHONE, phone_index)
 
 
 async def count_others(tx: Transaction, phone_indexes: Sequence[bytes], person_id: UUID) -> int:
@@ -35,9 +36,14 @@ async def count_others(tx: Transaction, phone_indexes: Sequence[bytes], person_i
     return found
 
 
-async def add(tx: Transaction, person_id: UUID, phone_index: bytes, sealed: bytes, state: str, now: datetime) -> None:
-    """Add a number, or change what it is to the person."""
-    await tx.execute(ADD_CONTACT, person_id, phone_index, sealed, state, now)
+async def add(
+    tx: Transaction, person_id: UUID, phone_indexes: Sequence[bytes], index_key: str, sealed: bytes, state: str, now: datetime
+) -> None:
+    """Add a number under the first of its indexes, which the key ``index_key`` made, or change what it is to the person."""
+    first, *others = phone_indexes
+    if others:  # index keys are changing: one row for one number
+        await tx.execute(DROP_CONTACTS, person_id, others)
+    await tx.execute(ADD_CONTACT, person_id, first, index_key, sealed, state, now)
 
 
 async def drop(tx: Transaction, person_id: UUID, phone_indexes: Sequence[bytes]) -> None:

@@ -6,8 +6,13 @@ from uuid import UUID
 
 from idp.platform.database import Transaction
 
+# While index keys change a value has several indexes, of which the primary key knows one: whoever adds it looks for all of them, alone.
+LOCK_INDEX = "SELECT pg_advisory_xact_lock(hashtextextended($1::text || encode($2::bytea, 'hex'), 8))"
+
 ADD_IDENTIFIER = """
-    INSERT INTO person_identifiers (kind, index_value, person_id, sealed, matched_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO person_identifiers (kind, index_value, index_key, person_id, sealed, matched_at, created_at)
+    SELECT $1, $2, $3, $4, $5, $6, $7
+    WHERE NOT EXISTS (SELECT FROM person_identifiers WHERE kind = $1 AND index_value = ANY($8::bytea[]))
     ON CONFLICT (kind, index_value) DO NOTHING
     RETURNING person_id
 """
@@ -42,10 +47,25 @@ RENEW_PHONE = """
 
 
 async def add(
-    tx: Transaction, kind: str, index_value: bytes, person_id: UUID, sealed: bytes, matched_at: datetime | None, now: datetime
+    tx: Transaction,
+    kind: str,
+    index_values: Sequence[bytes],
+    index_key: str,
+    person_id: UUID,
+    sealed: bytes,
+    matched_at: datetime | None,
+    now: datetime,
 ) -> bool:
-    """Add an identifier; tell False, and add nothing, when somebody has it."""
-    return await tx.fetchval(ADD_IDENTIFIER, kind, index_value, person_id, sealed, matched_at, now) is not None
+    """Add an identifier under the first of ``index_values``; tell False, and add nothing, when somebody has it under any of them.
+
+    ``index_values`` are its indexes under every key, ``index_key`` is the id of the first one's.
+    """
+    if len(index_values) > 1:
+        # Two who hold different keys for a moment have one in common. In order, so that nobody waits in a circle.
+        for index_value in sorted(index_values):
+            await tx.execute(LOCK_INDEX, kind, index_value)
+    first, *others = index_values
+    return await tx.fetchval(ADD_IDENTIFIER, kind, first, index_key, person_id, sealed, matched_at, now, others) is not None
 
 
 async def refresh_phone_match(tx: Transaction, person_id: UUID, matched_at: datetime) -> bool:

@@ -144,7 +144,7 @@ async def share_phone(house: House, person: Made, phone: str) -> None:
     aad = row_aad("person_contacts", "sealed", person.person_id.bytes + phone_index)
     sealed = KEYS.sealer("people").seal(phone.encode(), aad, house.random)
     async with house.database.transaction() as tx:
-        await contacts.add(tx, person.person_id, phone_index, sealed, "contact", house.clock())
+        await contacts.add(tx, person.person_id, [phone_index], KEYS.index("index").current_id, sealed, "contact", house.clock())
 
 
 async def test_s53_two_elders_with_one_phone_sign_in_by_document_and_each_message_says_for_whom(house: House) -> None:
