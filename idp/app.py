@@ -326,6 +326,7 @@ def build_app(
         sessions=services.sessions,
         people=services.people,
         directory=services.directory,
+        objects=objects,
         standings=standings,
         authentication=authentication,
         id_tokens=id_tokens,

@@ -73,13 +73,14 @@ def worker(context: click.Context) -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1024, 65_500), default=8000, show_default=True, help="The departments take the next two ports.")
 @click.option("--reset", is_flag=True, help="Forget everything the demo has stored and begin anew.")
+@click.option("--with-app", is_flag=True, help="Also run the sample app, on the third port after the provider's.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where the demo keeps its data (default: var/demo).")
-def demo(port: int, reset: bool, data: Path | None) -> None:
+def demo(port: int, reset: bool, with_app: bool, data: Path | None) -> None:
     """Run a whole province on this machine: provider, worker, two departments, synthetic people."""
     from idp.demo.supervisor import DemoFailed, run_demo
 
     try:
-        run_demo(port=port, reset=reset, data=data, announce=lambda line: click.echo(line))
+        run_demo(port=port, reset=reset, with_app=with_app, data=data, announce=lambda line: click.echo(line))
     except DemoFailed as error:
         fail(str(error))
 
@@ -135,7 +136,7 @@ def list_keys(context: click.Context) -> None:
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], show_default=True)
 @click.pass_context
 def rotate_keys(context: click.Context, algorithm: str) -> None:
-    """Publish a new key; it signs once every client can know it."""
+    """Let the key that stands by take over, once every client can know it; another one is published to stand by."""
 
     async def work() -> None:
         platform = await open_quietly(read_chosen(context))
@@ -144,7 +145,8 @@ def rotate_keys(context: click.Context, algorithm: str) -> None:
                 kid = await platform.key_rotation.rotate(algorithm, actor="command")
             except ValueError as error:
                 fail(str(error), 2)
-            click.echo(f"pending: {kid}")
+            state = next(key.state for key in await platform.key_rotation.list_keys() if key.kid == kid)
+            click.echo(f"{state.value}: {kid}")
         finally:
             await platform.close()
 

@@ -29,6 +29,7 @@ from idp.protocol.services.device_codes import DeviceCodes
 from idp.protocol.services.grant_endings import GrantEndings
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.issuing import Issuing
+from idp.protocol.services.request_objects import RequestObjects
 from idp.protocol.services.tokens import GrantHandler
 from idp.protocol.stores.standing import StandingReads
 from idp.sign_in.pages.account_door import AccountDoor
@@ -56,6 +57,7 @@ def build_other_devices(
     sessions: Sessions,
     people: People,
     directory: ClientDirectory,
+    objects: RequestObjects,
     standings: StandingReads,
     authentication: ClientAuthentication,
     id_tokens: IdTokens,
@@ -72,7 +74,7 @@ def build_other_devices(
     approval = DecoupledApproval(database, interactions, requests, directory, standings, audit, usable, clock, random)
     notices = AccountNotices(platform.outbox, clock)
     backchannel = BackchannelAuthentication(
-        database, transients, requests, people, id_tokens, notices, platform.outbox, audit, afterwards, clock
+        database, transients, requests, objects, people, id_tokens, notices, platform.outbox, audit, afterwards, clock
     )
     device = DeviceAuthorization(requests, ledger, audit, settings.server.issuer)
     codes = DeviceCodes(transients, requests, settings.sign_in.failures_per_network)

@@ -13,8 +13,8 @@ from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
 from idp.platform.child_processes import write_private
-from idp.protocol.rules.client import Basis, Client, Entitlement
-from idp.protocol.rules.client_metadata import LogoutAddresses
+from idp.protocol.rules.client import Basis, Client, Entitlement, GrantType
+from idp.protocol.rules.client_metadata import About, LogoutAddresses, RequestDemands
 from idp.settings import Settings
 
 ACTOR = "demo"
@@ -71,6 +71,29 @@ DEPARTMENTS = (
 """Two departments that act by statutory duty and need no consent page, and a third client that asks for consent."""
 
 
+APP_PLACE = 3
+APP = "province-app"
+APP_TITLE = "政务服务应用（样例）"
+
+
+def make_app_registration(port: int) -> Client:
+    """Return how the sample app is registered when the provider listens on ``port``: its web view opens both departments."""
+    address = f"http://127.0.0.1:{port + APP_PLACE}"
+    return Client(
+        client_id=APP,
+        name=APP_TITLE,
+        name_en="Government services app (sample)",
+        sector="政务服务应用",
+        redirect_uris=(f"{address}/callback",),
+        post_logout_redirect_uris=(f"{address}/",),
+        grant_types=frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN, GrantType.TOKEN_EXCHANGE}),
+        scopes=("real_name", "device_sso"),
+        requests=RequestDemands(front_ticket_targets=tuple(d.client_id for d in DEPARTMENTS[:2])),
+        minimum_acr=Acr.SUBSTANTIAL,
+        status="live",
+    )
+
+
 class SecretLost(Exception):
     """A client exists but its secret file does not."""
 
@@ -87,6 +110,7 @@ def make_registration(department: SampleDepartment, port: int) -> Client:
         redirect_uris=(f"{address}/callback",),
         post_logout_redirect_uris=(f"{address}/",),
         logout=LogoutAddresses(backchannel_logout_uri=f"{address}/backchannel-logout" if has_website else None),
+        about=About(initiate_login_uri=f"{address}/login" if has_website else None),
         scopes=department.scopes,
         entitlements=department.entitlements,
         minimum_acr=Acr.SUBSTANTIAL,
@@ -100,28 +124,30 @@ async def seed(settings: Settings, secrets: Path) -> None:
     try:
         services = build_services(platform)
         for department in DEPARTMENTS:
-            await _seed_client(services, department, settings.server.port, secrets / f"{department.client_id}.secret")
+            registration = make_registration(department, settings.server.port)
+            await _seed_client(services, registration, secrets / f"{department.client_id}.secret")
+        await _seed_client(services, make_app_registration(settings.server.port), secrets / f"{APP}.secret")
         for number in range(REGISTERED):
             await _seed_person(services, number)
     finally:
         await platform.close()
 
 
-async def _seed_client(services: Services, department: SampleDepartment, port: int, secret_file: Path) -> None:
-    registration = make_registration(department, port)
-    known = await services.directory.find(department.client_id)
+async def _seed_client(services: Services, registration: Client, secret_file: Path) -> None:
+    known = await services.directory.find(registration.client_id)
     async with services.platform.database.transaction() as tx:
         if known is None:
             secret = await services.clients.add(tx, registration, actor=ACTOR)
             _write_secret(secret_file, secret or "")
             return
         if not os.path.exists(secret_file):  # noqa: ASYNC240 - one look at a local file, once at the start
-            raise SecretLost(f"The secret of {department.client_id} is gone; begin anew with --reset.")
+            raise SecretLost(f"The secret of {registration.client_id} is gone; begin anew with --reset.")
         moved = replace(
             known,
             redirect_uris=registration.redirect_uris,
             post_logout_redirect_uris=registration.post_logout_redirect_uris,
             logout=registration.logout,
+            about=registration.about,
         )
         if moved != known:
             await services.clients.replace(tx, moved, actor=ACTOR)

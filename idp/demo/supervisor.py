@@ -18,7 +18,7 @@ from types import FrameType
 
 import idp
 from idp.composition import StartRefused
-from idp.demo.seed import DEPARTMENTS, SampleDepartment, SecretLost, seed
+from idp.demo.seed import APP, APP_PLACE, APP_TITLE, DEPARTMENTS, SampleDepartment, SecretLost, seed
 from idp.demo.site import describe_account
 from idp.kernel.checks import CheckKind
 from idp.kernel.clock import read_system_random
@@ -123,12 +123,13 @@ class Demo:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
         self._environ = {**inherited, "IDP_SETTINGS": str(folder / "idp.toml"), "PYTHONUNBUFFERED": "1"}
 
-    def start(self, *, reset: bool) -> None:
+    def start(self, *, reset: bool, with_app: bool) -> None:
         """Start every part in order. Raises DemoFailed."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
-        for port in (self._port, *(self._port + d.place for d in _list_websites())):
-            _check_port(port)
+        places = [0, *(d.place for d in _list_websites()), *([APP_PLACE] if with_app else [])]
+        for place in places:
+            _check_port(self._port + place)
         postgres = EmbeddedPostgres(self._folder / "postgres")
         if reset:
             self._forget(postgres)
@@ -150,6 +151,8 @@ class Demo:
         self._launch("worker", [*python, "idp", "worker"], None)
         for department in _list_websites():
             self._launch_website(department)
+        if with_app:
+            self._launch_app()
 
     def watch(self) -> None:
         """Return never: raises _Stopped when somebody says so, DemoFailed when a part dies."""
@@ -221,6 +224,14 @@ class Demo:
         command += ["--scope", " ".join(("openid", *department.scopes)), "--theme", "pine" if department.place == 1 else "brick"]
         self._launch(department.client_id, command, f"http://127.0.0.1:{port}/")
 
+    def _launch_app(self) -> None:
+        port = self._port + APP_PLACE
+        command = [sys.executable, "-m", "examples.app_entry", "--issuer", f"http://127.0.0.1:{self._port}", "--client-id", APP]
+        command += ["--client-secret-file", str(self._folder / "secrets" / f"{APP}.secret"), "--port", str(port), "--title", APP_TITLE]
+        for department in _list_websites():
+            command += ["--target", f"{department.client_id}={department.title}"]
+        self._launch(APP, command, f"http://127.0.0.1:{port}/")
+
     def _launch(self, name: str, command: list[str], health: str | None) -> None:
         """Start a child that dies with us (the signal follows this, the main thread) and wait until it answers."""
         log = self._folder / "logs" / f"{name}.log"
@@ -268,16 +279,18 @@ def _write_authorities(folder: Path, address: str) -> str:
     return "\n".join(tables)
 
 
-def run_demo(*, port: int, reset: bool, data: Path | None, announce: Callable[[str], None]) -> None:
+def run_demo(*, port: int, reset: bool, with_app: bool, data: Path | None, announce: Callable[[str], None]) -> None:
     """Run the demo until SIGINT or SIGTERM. Raises DemoFailed in one sentence, with a part's last lines when one died."""
     if importlib.util.find_spec("examples.department") is None and not (_find_checkout() / "examples" / "department").is_dir():
         raise DemoFailed("The demo runs from a checkout: the sample departments are not part of the installed package.")
     demo = Demo((data or _find_checkout() / "var" / "demo").resolve(), port, announce)
     before = [(number, signal.signal(number, _raise_stopped)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
-        demo.start(reset=reset)
+        demo.start(reset=reset, with_app=with_app)
         for department in _list_websites():
             announce(f"department: http://127.0.0.1:{port + department.place}")
+        if with_app:
+            announce(f"app: http://127.0.0.1:{port + APP_PLACE}")
         announce(f"account: {describe_account()}")
         announce(f"ready: http://127.0.0.1:{port}")
         demo.watch()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.support.demo import DemoProcess, RunningDemo, find_three_ports
+from tests.support.demo import DemoProcess, RunningDemo, find_ports
 from tests.support.discipline import find_program
 
 CHROMIUM_ARGUMENTS = [
@@ -24,7 +24,7 @@ CHROMIUM_ARGUMENTS = [
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     """A running demo with data of its own."""
     folder = tmp_path_factory.mktemp("demo")
-    with DemoProcess(find_three_ports(), "--data", str(folder)) as running:
+    with DemoProcess(find_ports(4), "--data", str(folder), "--with-app") as running:
         yield running
 
 

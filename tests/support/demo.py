@@ -23,6 +23,7 @@ class RunningDemo:
     identifier: str = ""
     password: str = ""
     phone: str = ""
+    app: str = ""
     lines: list[str] = field(default_factory=list)
 
     def read(self, line: str) -> None:
@@ -33,6 +34,8 @@ class RunningDemo:
             self.departments.append(value)
         elif name == "account":
             self.identifier, self.password, self.phone = value.split(" ")
+        elif name == "app":
+            self.app = value
         elif name == "ready":
             self.issuer = value
 
@@ -87,10 +90,15 @@ class DemoProcess:
 
 def find_three_ports() -> int:
     """Return a port that is free together with the next two."""
+    return find_ports(3)
+
+
+def find_ports(number: int) -> int:
+    """Return a port that is free together with those after it, ``number`` in all."""
     for port in range(18_000 + os.getpid() % 1_000, 32_000, 7):
-        if all(_is_free(port + at) for at in range(3)):
+        if all(_is_free(port + at) for at in range(number)):
             return port
-    raise AssertionError("no three free ports")
+    raise AssertionError("too few free ports")
 
 
 def _is_free(port: int) -> bool:

@@ -15,7 +15,7 @@ from idp.protocol.services.front_tickets import FrontTickets
 PATH = "/enter"
 MAX_TICKET = 2_000
 MAX_VERIFIER = 128
-OWN_SITES = (None, b"none", b"same-origin")
+OWN_SITES = (None, b"none", b"same-origin", b"same-site")
 """``Sec-Fetch-Site`` of a page that nobody else sent the browser to: another site cannot sign its visitors in as somebody."""
 
 

@@ -3,13 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import Client, GrantType
-from idp.protocol.rules.client_metadata import DeliveryMode
+from idp.protocol.rules.client_metadata import DeliveryMode, Profile
 from idp.protocol.rules.decoupled_request import is_message
 
 LIFE = 300
+SIGNED_LIFE = 3_600
+MAX_JTI = 200
+BESIDE = frozenset({"request", "client_id", "client_secret", "client_assertion", "client_assertion_type"})
 LONGEST_LIFE = 600
 INTERVAL = 5
 MAX_HINT = 100
@@ -50,6 +54,28 @@ def read_backchannel_request(parameters: Mapping[str, str], client: Client, *, m
     if message_required and not message:
         raise _refuse("invalid_binding_message", "binding_message is required.")
     return BackchannelRequest(login_hint, id_token_hint, message, _read_life(parameters), _read_notification_token(parameters, client))
+
+
+def demands_signed_request(client: Client) -> bool:
+    """Tell whether this client's requests must be signed (CIBA §4, FAPI-CIBA §5.2.2)."""
+    return client.ciba.backchannel_authentication_request_signing_alg is not None or client.profile is not Profile.STANDARD
+
+
+def check_signed_request(claims: Mapping[str, Any], parameters: Mapping[str, str]) -> str:
+    """Return the ``jti`` of a signed request whose signature holds; raise ProtocolError (CIBA §7.1.1).
+
+    ``parameters`` are those beside it: nothing but the client's authentication may stand there.
+    """
+    if not all(isinstance(claims.get(name), int) for name in ("exp", "iat", "nbf")) or not {"iss", "aud"} <= claims.keys():
+        raise _refuse("invalid_request", "A signed request carries iss, aud, exp, iat, nbf and jti.")
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 1 <= len(jti) <= MAX_JTI:
+        raise _refuse("invalid_request", "A signed request carries a jti of at most 200 characters.")
+    if claims["exp"] - claims["nbf"] > SIGNED_LIFE:
+        raise _refuse("invalid_request", "A signed request lives at most an hour.")
+    if not parameters.keys() <= BESIDE:
+        raise _refuse("invalid_request", "Beside a signed request stands the client's authentication alone.")
+    return jti
 
 
 def _read_life(parameters: Mapping[str, str]) -> int:

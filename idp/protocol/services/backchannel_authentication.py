@@ -18,15 +18,26 @@ from idp.platform.database import Database
 from idp.platform.outbox import Outbox
 from idp.platform.transients import Transients
 from idp.protocol.rules.authorization_request import read_acr_values
-from idp.protocol.rules.backchannel_authentication import DENIALS, IN_TEN_MINUTES, INTERVAL, BackchannelRequest, read_backchannel_request
+from idp.protocol.rules.backchannel_authentication import (
+    DENIALS,
+    IN_TEN_MINUTES,
+    INTERVAL,
+    SIGNED_LIFE,
+    BackchannelRequest,
+    check_signed_request,
+    demands_signed_request,
+    read_backchannel_request,
+)
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.client_metadata import DeliveryMode, Profile
 from idp.protocol.rules.decoupled_request import Answer, DecoupledRequest, Status
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
+from idp.protocol.rules.request_object import read_object_parameters
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.decoupled_requests import DecoupledRequests, HeldRequest
 from idp.protocol.services.device_authorization import find_scope
 from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.request_objects import RequestObjects
 from idp.protocol.stores import subjects
 from idp.sign_in.services.account_notices import AccountNotices
 
@@ -34,6 +45,7 @@ NOTICE = "request_waiting"
 PING = "ciba_ping"
 OF_PERSON = "ciba_of_person"
 ASKED = "ciba_asked"
+SIGNED = "ciba_signed_request"
 DENIED = "ciba_denied"
 TEN_MINUTES = 600.0
 DAY = 86_400.0
@@ -55,6 +67,7 @@ class BackchannelAuthentication:
         database: Database,
         transients: Transients,
         requests: DecoupledRequests,
+        objects: RequestObjects,
         people: People,
         id_tokens: IdTokens,
         notices: AccountNotices,
@@ -66,6 +79,7 @@ class BackchannelAuthentication:
         self._database = database
         self._transients = transients
         self._requests = requests
+        self._objects = objects
         self._people = people
         self._id_tokens = id_tokens
         self._notices = notices
@@ -81,6 +95,8 @@ class BackchannelAuthentication:
         by silence: the client learns of none of these (protocol.md §2).
         """
         client = caller.client
+        if "request" in parameters or demands_signed_request(client):
+            parameters = await self._read_signed(parameters, client)
         asked = read_backchannel_request(parameters, client, message_required=client.profile is not Profile.STANDARD)
         wanted = read_acr_values(parameters)
         scope = find_scope(parameters, client)
@@ -140,6 +156,21 @@ class BackchannelAuthentication:
             payload = {"client_id": client.client_id, "auth_req_id": request.id, "token": request.notify}
             async with self._database.transaction() as tx:
                 await self._outbox.add(tx, PING, payload, request.expires_at + timedelta(seconds=60))
+
+    async def _read_signed(self, parameters: Mapping[str, str], client: Client) -> dict[str, str]:
+        text = parameters.get("request")
+        if text is None:
+            raise ProtocolError("invalid_request", "This client's requests must be signed.", redirectable=False)
+        try:
+            registered = client.ciba.backchannel_authentication_request_signing_alg
+            claims = await self._objects.verify(text, client, registered)
+            jti = check_signed_request(claims, parameters)
+            inside = read_object_parameters(claims, {}, client)
+        except ProtocolError as error:
+            raise ProtocolError("invalid_request", error.description, error.hint, redirectable=False) from None
+        if not await self._transients.add_once(SIGNED, f"{client.client_id} {jti}", SIGNED_LIFE * 2):
+            raise ProtocolError("invalid_request", "This signed request was used before.", redirectable=False)
+        return inside
 
     def _read_hint(self, asked: BackchannelRequest, client: Client) -> str | None:
         if asked.id_token_hint is None:

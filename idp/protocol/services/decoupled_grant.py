@@ -71,6 +71,7 @@ class DecoupledGrant:
         client = caller.client
         ends = now + GRANT_LIFE
         scope = " ".join(request.scope)
+        signers = self._issuing.choose_signers(client)
         grant = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
@@ -84,6 +85,7 @@ class DecoupledGrant:
             created_at=now,
             expires_at=ends,
             confirmation=caller.confirmation,
+            signed_by=signers.kids,
             idle_limit=IDLE_LIMIT if self._kind is RequestKind.DEVICE else None,
         )
         event = AuditEvent(
@@ -112,4 +114,4 @@ class DecoupledGrant:
             confirmation=caller.confirmation,
             terms=None,
         )
-        return await self._issuing.issue(client, basis, seconds, life=int(GRANT_LIFE.total_seconds()))
+        return await self._issuing.issue(client, basis, seconds, life=int(GRANT_LIFE.total_seconds()), signers=signers)

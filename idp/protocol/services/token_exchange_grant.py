@@ -99,7 +99,7 @@ class TokenExchangeGrant:
         # What was asked for another audience, or for UserInfo, does not travel on.
         kept = replace(NO_TERMS, actor=act, kind="exchange", authorization_details=terms.authorization_details)
         subject = await self._find_subject(grant, exchange.resource, now)
-        signers = self._issuing.choose_signers(client)
+        signers = await self._issuing.prepare(client, exchange.resource)
         row = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
@@ -114,6 +114,7 @@ class TokenExchangeGrant:
             expires_at=min(read.expires_at, grant.expires_at),
             confirmation=caller.confirmation,
             terms=write_terms(kept),
+            signed_by=signers.kids,
             idle_limit=grant.idle_limit,
         )
         await self._write(row, caller, request_id, {"grant": GrantType.TOKEN_EXCHANGE.value, "of": grant.client_id})
@@ -218,7 +219,7 @@ class TokenExchangeGrant:
             raise await self._refuse(caller.client, grant, "of another client", request_id)
         # Whoever holds a bound token must prove its key here as well; a resource server proves its own.
         own = grant.client_id == caller.client.client_id
-        if own and grant.confirmation is not None and grant.confirmation != caller.confirmation:
+        if own and read.confirmation is not None and read.confirmation != caller.confirmation:
             raise await self._refuse(caller.client, grant, "bound to another key", request_id)
         return read
 

@@ -1,17 +1,21 @@
 """Kiosks (RFC 8628) and counters (CIBA): begin, answer on the person's own device, collect once."""
 
+import json
 import re
 from typing import Any
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
+from idp.kernel.clock import read_system_random
 from idp.kernel.levels import Factor
 from idp.platform.outbox import deliver_due
 from idp.protocol.rules.client import AuthMethod, Basis, Entitlement
-from idp.protocol.rules.client_metadata import BackchannelAuthentication
+from idp.protocol.rules.client_metadata import BackchannelAuthentication, ClientKeys
 from idp.protocol.rules.decoupled_request import Kind
 from idp.protocol.services.decoupled_requests import DecoupledRequests
-from tests.support.provider import SESSION, Provider, Somebody
+from tests.support.provider import ISSUER, SESSION, Provider, Somebody
 from tests.support.web import Web, find_code
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -305,3 +309,46 @@ async def test_only_clients_begin(provider: Provider, path: str) -> None:
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     answer = await provider.browser.get(path)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+KEY = ECKey.generate_key("P-256", parameters={"kid": "counter-1", "use": "sig", "alg": "ES256"})
+
+
+def sign(provider: Provider, client_id: str, **claims: object) -> str:
+    """Return a signed request of the counter, good for five minutes unless told otherwise."""
+    now = int(provider.now().timestamp())
+    given = {"iss": client_id, "aud": ISSUER, "iat": now, "nbf": now, "exp": now + 300, "jti": read_system_random(12).hex(), **claims}
+    return jwt.encode({"alg": "ES256", "kid": "counter-1"}, {k: v for k, v in given.items() if v is not None}, KEY, algorithms=["ES256"])
+
+
+async def test_a_signed_request_is_verified_and_used_once(provider: Provider) -> None:
+    await provider.add_client(
+        "signing-counter",
+        grant_types=(CIBA,),
+        keys=ClientKeys(jwks=json.dumps({"keys": [KEY.as_dict(private=False)]})),
+        ciba=BackchannelAuthentication(backchannel_authentication_request_signing_alg="ES256"),
+    )
+    person = await provider.add_person()
+    signed = sign(provider, "signing-counter", scope="openid", login_hint=person.document, binding_message="A-17")
+
+    async def post(**form: str) -> Any:
+        answer = await provider.post("/bc-authorize", form, "signing-counter")
+        await provider.services.afterwards.settle()
+        return answer.json()
+
+    assert "auth_req_id" in await post(request=signed)
+    web = await sign_in_here(provider, person)
+    assert "A-17" in (await web.get("/account/requests")).text
+    for refused in (
+        {"request": signed},
+        {"scope": "openid", "login_hint": person.document},
+        {"request": sign(provider, "signing-counter", scope="openid", login_hint="x"), "login_hint": "x"},
+        {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", jti=None)},
+        {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", nbf=None)},
+        {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", exp=int(provider.now().timestamp()) + 4000)},
+        {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", aud="https://elsewhere.example")},
+        {"request": sign(provider, "another-counter", scope="openid", login_hint="x")},
+        {"request": signed[:-4] + "AAAA"},
+        {"request": "eyJhbGciOiJub25lIn0.e30."},
+    ):
+        assert (await post(**refused))["error"] == "invalid_request", refused
