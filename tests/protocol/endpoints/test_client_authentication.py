@@ -1,11 +1,9 @@
 """Who speaks: each method by its RFC, one at a time, and every way in which somebody pretends (RFC 6749 §2.3, RFC 7523, RFC 8705)."""
 
-import base64
 import hmac
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from itertools import count
 from typing import Any
@@ -14,16 +12,14 @@ import httpx2
 import pytest
 import pytest_asyncio
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from idp.app import build_app
 from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.client_credentials import ASSERTION_TYPE
 from idp.protocol.rules.client_metadata import ClientKeys, Profile, RequestDemands, TlsIdentity
+from tests.support.certificates import Certified, ThroughProxy, make_certificate
 from tests.support.foreign import encode_part, sign_claims
 from tests.support.provider import ISSUER, Provider, run_provider
 
@@ -220,7 +216,10 @@ async def test_a_flagged_legacy_client_may_name_the_token_endpoint(provider: Pro
 
 
 async def test_nobody_speaks_for_another(provider: Provider) -> None:
-    client, other = await add_signer(provider), await add_signer(provider, keys=ClientKeys(jwks=json.dumps({"keys": [OTHER.as_dict(private=False)]})))
+    client, other = (
+        await add_signer(provider),
+        await add_signer(provider, keys=ClientKeys(jwks=json.dumps({"keys": [OTHER.as_dict(private=False)]}))),
+    )
     claims = make_claims(provider, client)
     expect_refused(await ask(provider, sign_claims(EC, claims), client_id=other))
     expect_refused(await ask(provider, sign_claims(EC, make_claims(provider, other))))
@@ -307,60 +306,9 @@ async def set_document(provider: Provider, client_id: str, **values: str) -> Non
 # ---------------------------------------------------------------------------------------------------------------- certificates
 
 
-@dataclass(frozen=True)
-class Certified:
-    """A certificate as DER and its private key's public JWK."""
-
-    der: bytes
-    jwk: dict[str, Any]
-
-    @property
-    def header(self) -> str:
-        return f":{base64.b64encode(self.der).decode()}:"
-
-
-def make_certificate(name: str = "hall", *, days: tuple[int, int] = (-1, 1), **names_: list[x509.GeneralName]) -> Certified:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "示例省"),
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-        ]
-    )
-    around = datetime(2026, 3, 2, tzinfo=UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(around + timedelta(days=days[0]))
-        .not_valid_after(around + timedelta(days=days[1]))
-    )
-    if names_:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names_["names"]), critical=False)
-    der = builder.sign(key, SHA256()).public_bytes(Encoding.DER)
-    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    jwk = ECKey.import_key(pem).as_dict(private=False)
-    return Certified(der, {**jwk, "x5c": [base64.b64encode(der).decode()]})
-
-
-class ToldBySocket(httpx2.ASGITransport):
-    """The way through the proxy: requests arrive on the unix socket."""
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        inner = self.app
-
-        async def arrive(scope: Any, receive: Any, send: Any) -> None:
-            await inner({**scope, "server": (SOCKET, None)}, receive, send)
-
-        return await httpx2.ASGITransport(arrive).handle_async_request(request)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proxy(provider: Provider) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(transport=ToldBySocket(build_app(provider.services)), base_url=MTLS) as client:
+    async with httpx2.AsyncClient(transport=ThroughProxy(build_app(provider.services), SOCKET), base_url=MTLS) as client:
         yield client
 
 
