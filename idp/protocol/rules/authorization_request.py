@@ -12,7 +12,7 @@ from idp.protocol.rules.client import Client, GrantType, matches_redirect_uri
 from idp.protocol.rules.pkce import METHODS, is_challenge
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.resources import choose_resources
-from idp.protocol.rules.response_mode import ResponseMode, check_response_mode, find_response_mode
+from idp.protocol.rules.response_mode import ResponseMode, read_response_mode
 from idp.protocol.rules.scopes import SCOPES, choose_scope, list_claims, read_scope
 from idp.protocol.rules.terms import NO_TERMS, Terms, write_terms
 
@@ -132,7 +132,7 @@ def read_authorization_request(parameters: Mapping[str, str], client: Client, re
         raise ProtocolError("unsupported_response_type", "Only response_type=code is offered.")
     if GrantType.AUTHORIZATION_CODE not in client.grant_types:
         raise ProtocolError("unauthorized_client", "This client is not registered for the authorization code grant.")
-    check_response_mode(parameters, client)
+    response_mode = read_response_mode(parameters, client)
     requested = read_scope(parameters.get("scope", ""))
     if "openid" not in requested:
         raise ProtocolError("invalid_scope", "The scope openid is required.")
@@ -152,7 +152,7 @@ def read_authorization_request(parameters: Mapping[str, str], client: Client, re
         login_hint=parameters.get("login_hint"),
         id_token_hint=parameters.get("id_token_hint"),
         ui_locales=parameters.get("ui_locales"),
-        response_mode=find_response_mode(parameters, client),
+        response_mode=response_mode,
         dpop_jkt=_read_dpop_jkt(parameters),
         essential=essential,
         subject=subject,
@@ -249,7 +249,8 @@ def _find_wanted(parameters: Mapping[str, str], client: Client, claims: ClaimsRe
     asked = claims.id_token.claims.get(ACR_CLAIM) if claims is not None else None
     if asked is not None and asked.values:
         return _find_first_acr(value for value in asked.values if isinstance(value, str))
-    return _find_first_acr(client.requests.default_acr_values)
+    preferred = client.requests.default_acr_values
+    return _find_first_acr(preferred) if preferred else None
 
 
 def read_acr_values(parameters: Mapping[str, str]) -> Acr | None:

@@ -44,15 +44,17 @@ def find_response_mode(parameters: Mapping[str, str], client: Client) -> Respons
     return ResponseMode.FORM_POST_JWT if mode.is_posted else ResponseMode.JWT
 
 
-def check_response_mode(parameters: Mapping[str, str], client: Client) -> None:
-    """Raise ProtocolError ``invalid_request`` for a mode that is not offered, or not to this client."""
+def read_response_mode(parameters: Mapping[str, str], client: Client) -> ResponseMode:
+    """Return the mode that was asked for; raise ProtocolError ``invalid_request`` for one that is not offered, or not to this client."""
     text = parameters.get("response_mode")
     if text is None and client.profile is Profile.STANDARD:
-        return
+        return ResponseMode.QUERY
     if text is not None and text not in MODES:
         raise ProtocolError("invalid_request", f"response_mode may be {', '.join(MODES)} for this response type.")
-    if find_demands(client.profile).signed_response and not MODES.get(text or "", ResponseMode.QUERY).is_signed:
+    mode = MODES.get(text or "", ResponseMode.QUERY)
+    if find_demands(client.profile).signed_response and not mode.is_signed:
         raise ProtocolError("invalid_request", "This client is answered by signed responses only: send response_mode=jwt.")
+    return mode
 
 
 def find_jarm_algorithm(client: Client) -> str:
@@ -61,5 +63,3 @@ def find_jarm_algorithm(client: Client) -> str:
     if registered is not None:
         return registered
     return DEFAULT_JARM_ALGORITHM if client.profile is Profile.STANDARD else client.id_token_algorithm
-
-

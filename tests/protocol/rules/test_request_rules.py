@@ -19,7 +19,7 @@ from idp.protocol.rules.client_metadata import Profile, RequestDemands, Response
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.rules.request_object import check_object, demands_pushing, demands_signature, read_object_parameters
 from idp.protocol.rules.resources import MAX_RESOURCES, choose_resources, find_audience, is_resource, read_resources
-from idp.protocol.rules.response_mode import ResponseMode, check_response_mode, find_jarm_algorithm, find_response_mode
+from idp.protocol.rules.response_mode import ResponseMode, find_jarm_algorithm, find_response_mode, read_response_mode
 from idp.protocol.rules.terms import MAX_TERMS, NO_TERMS, Terms, read_terms, write_terms
 from tests.support.protocol_samples import CHALLENGE, make_client, make_parameters
 
@@ -256,20 +256,20 @@ def test_every_mode_is_found(mode: ResponseMode) -> None:
 def test_an_unknown_mode_answers_in_the_query() -> None:
     assert find_response_mode({"response_mode": "fragment"}, CLIENT) is ResponseMode.QUERY
     with pytest.raises(ProtocolError):
-        check_response_mode({"response_mode": "fragment"}, CLIENT)
-    check_response_mode({}, CLIENT)
+        read_response_mode({"response_mode": "fragment"}, CLIENT)
+    read_response_mode({}, CLIENT)
 
 
 def test_a_profile_may_want_signed_responses_alone() -> None:
     strict = make_client(profile=Profile.FAPI2_MESSAGE_SIGNING)
     for text in (None, "query", "form_post"):
         with pytest.raises(ProtocolError):
-            check_response_mode({} if text is None else {"response_mode": text}, strict)
-    check_response_mode({"response_mode": "jwt"}, strict)
+            read_response_mode({} if text is None else {"response_mode": text}, strict)
+    read_response_mode({"response_mode": "jwt"}, strict)
     assert find_response_mode({}, strict) is ResponseMode.JWT
     assert find_response_mode({"response_mode": "form_post"}, strict) is ResponseMode.FORM_POST_JWT
     plain = make_client(profile=Profile.FAPI2)
-    check_response_mode({}, plain)
+    read_response_mode({}, plain)
     assert find_response_mode({}, plain) is ResponseMode.QUERY
 
 
