@@ -9,7 +9,7 @@ from idp.kernel.ids import make_outward_id
 from idp.platform.transients import Transients
 from idp.protocol.rules.authorization_request import PARAMETERS, find_return_address, read_authorization_request
 from idp.protocol.rules.client import Client
-from idp.protocol.rules.request_object import demands_signature, refuse_object
+from idp.protocol.rules.request_object import demands_signature
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.request_objects import RequestObjects
 
@@ -42,7 +42,7 @@ class PushedRequests:
         if "request" in parameters:
             parameters = await self._objects.read(parameters, client)
         elif demands_signature(client):
-            raise refuse_object("This client's requests must be signed: send a request object.")
+            raise ProtocolError("invalid_request_object", "This client's requests must be signed: send a request object.")
         kept = {name: value for name, value in parameters.items() if name in PARAMETERS}
         kept = _bind(kept, caller)
         try:

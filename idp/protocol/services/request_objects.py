@@ -10,7 +10,7 @@ from idp.protocol.rules.algorithms import CLIENT_SIGNING
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.client_metadata import Profile
 from idp.protocol.rules.profile import choose_algorithms
-from idp.protocol.rules.request_object import TYPES, check_object, demands_signature, read_object_parameters, refuse_object
+from idp.protocol.rules.request_object import TYPES, check_object, demands_signature, read_object_parameters
 from idp.protocol.services.client_keys import ClientKeySets, KeysUnreadable
 from keys import InvalidSignature, read_foreign_token
 
@@ -54,7 +54,7 @@ class RequestObjects:
             algorithms = choose_algorithms(client, CLIENT_SIGNING, registered or client.requests.request_object_signing_alg)
             await self._keys.verify(client, token, algorithms, TYPES)
         except (InvalidSignature, KeysUnreadable) as error:
-            raise refuse_object("The request object is not signed by a key of this client.", str(error)) from None
+            raise ProtocolError("invalid_request_object", "The request object is not signed by a key of this client.", str(error)) from None
         check_object(token.claims, client, self._issuer, int(self._clock().timestamp()))
         return token.claims
 

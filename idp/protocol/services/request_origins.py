@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from idp.kernel.errors import ProtocolError, Refusal
 from idp.protocol.rules.client import Client, find_home
 from idp.protocol.rules.client_metadata import Profile
-from idp.protocol.rules.request_object import demands_pushing, demands_signature, refuse_object
+from idp.protocol.rules.request_object import demands_pushing, demands_signature
 from idp.protocol.services.pushed_requests import PushedRequests, is_pushed
 from idp.protocol.services.request_objects import RequestObjects
 
@@ -55,5 +55,5 @@ class RequestOrigins:
         if request_uri is not None or "request" in parameters:
             return await self._objects.read(parameters, client)
         if demands_signature(client):
-            raise refuse_object("This client's requests must be signed: send a request object.")
+            raise ProtocolError("invalid_request_object", "This client's requests must be signed: send a request object.")
         return parameters
