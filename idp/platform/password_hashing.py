@@ -1,6 +1,8 @@
 """Decides how passwords become verifiers: argon2id in a few threads of its own, behind a bounded queue that spares all else.
 
-Half of the queue is kept for visits whose device the person is known by, and no network of strangers gets more than the other half.
+Half of the queue is kept for visits whose device the person is known by, and no network of strangers gets more than the other half. When
+half of what strangers may take is taken, they have to show that they worked for it. Whoever has waited for DEADLINE is told to come again.
+The queue is a leaky bucket for the whole process: it drains as fast as passwords are compared, and holds a bounded number.
 """
 
 import asyncio
@@ -29,10 +31,18 @@ PASSWORD_LIMIT = 1_024
 Answer = TypeVar("Answer")
 
 
+DEADLINE = 2.0
+"""Seconds after which a password that is not being compared yet is given up."""
+
+
 class Overloaded(Exception):
-    """More passwords wait than the queue holds: answer 503 with ``Retry-After: retry_after`` (seconds)."""
+    """More passwords wait than the queue holds, or for too long: answer 503 with ``Retry-After: retry_after`` (seconds)."""
 
     retry_after = 2
+
+
+class WorkWanted(Overloaded):
+    """Many passwords wait: one of a stranger is compared if they show that they worked for it."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +57,20 @@ class Verification:
 
 
 class PasswordHashing:
-    """Owns its threads (one per core is right) and admits ``threads + queue`` passwords at a time, of strangers half a queue less."""
+    """Owns its threads (one per core is right) and admits ``threads + queue`` passwords at a time, of strangers half a queue less.
 
-    def __init__(self, threads: int, queue: int, random: Random = read_system_random) -> None:
+    ``on_refused(reason)`` is told of every password that was not compared: ``full``, ``network``, ``work``, ``late``.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        queue: int,
+        random: Random = read_system_random,
+        on_refused: Callable[[str], None] | None = None,
+        *,
+        deadline: float = DEADLINE,
+    ) -> None:
         self._hasher = PasswordHasher(
             time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, encoding="utf-8", type=Type.ID
         )
@@ -58,7 +79,11 @@ class PasswordHashing:
         self._counting = threading.Lock()
         self._limit = threads + queue
         self._strangers = 0
-        self._strangers_limit = threads + queue - queue // 2
+        self._half = queue // 2
+        self._strangers_limit = threads + queue - self._half
+        self._work_from = threads + queue // 4
+        self._on_refused = on_refused
+        self._deadline = deadline
         self._of_network: Counter[str] = Counter()
         self._network_limit = max(1, queue // 2)
         self._random = random
@@ -76,12 +101,22 @@ class PasswordHashing:
             raise ValueError("the password is longer than can be hashed")
         return await self._run(None, self._make, password)
 
-    async def verify(self, verifier: str | None, password: str, *, known: bool = False, network: str = "") -> Verification:
-        """Compare; ``None`` as verifier means that nobody has the identifier and takes the same time. Raises Overloaded.
+    @property
+    def wants_work(self) -> bool:
+        """Tell whether a stranger would have to work for being looked at."""
+        return self._strangers >= self._work_from or self._admitted >= self._limit - self._half
 
-        ``known``: the device is one that this person signed in with; others share half of the queue, by ``network`` of the caller.
-        Whether somebody has the identifier decides nothing here: only the load does.
+    async def verify(
+        self, verifier: str | None, password: str, *, known: bool = False, network: str = "", worked: bool = True
+    ) -> Verification:
+        """Compare; ``None`` as verifier means that nobody has the identifier and takes the same time. Raises Overloaded, WorkWanted.
+
+        ``known``: the device is one that this person signed in with; others share half of the queue, by ``network`` of the caller, and are
+        refused by WorkWanted while many wait unless they ``worked``. Whether somebody has the identifier decides nothing here: only the
+        load does.
         """
+        if not known and not worked and self.wants_work:
+            raise self._refuse("work", WorkWanted())
         if _too_long(password):
             password, verifier = "", None
         if verifier is None:
@@ -93,17 +128,32 @@ class PasswordHashing:
         """Do ``work`` for a stranger of ``network``, or for ourselves or a known device (None)."""
         with self._counting:
             if self._admitted >= self._limit:
-                raise Overloaded
+                raise self._refuse("full", Overloaded())
             if network is not None:
-                if self._strangers >= self._strangers_limit or self._of_network[network] >= self._network_limit:
-                    raise Overloaded
+                if self._strangers >= self._strangers_limit:
+                    raise self._refuse("full", Overloaded())
+                if self._of_network[network] >= self._network_limit:
+                    raise self._refuse("network", Overloaded())
                 self._strangers += 1
                 self._of_network[network] += 1
             self._admitted += 1
         future = self._executor.submit(work, *arguments)
         # Counted until the thread is done, not until the caller is: a caller who left would otherwise free a place that is still taken.
         future.add_done_callback(partial(self._leave, network))
-        return await asyncio.wrap_future(future)
+        waiting = asyncio.wrap_future(future)
+        try:
+            await asyncio.wait([waiting], timeout=self._deadline)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        if not waiting.done() and future.cancel():
+            raise self._refuse("late", Overloaded())
+        return await waiting
+
+    def _refuse(self, reason: str, refusal: Overloaded) -> Overloaded:
+        if self._on_refused is not None:
+            self._on_refused(reason)
+        return refusal
 
     def _leave(self, network: str | None, _: Future[Answer]) -> None:
         with self._counting:

@@ -1,6 +1,7 @@
 """Passwords: argon2id, a bounded queue, and the same work for an identifier that nobody has."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from idp.platform.password_hashing import PASSWORD_LIMIT, Overloaded, PasswordHashing
+from idp.platform.password_hashing import PASSWORD_LIMIT, Overloaded, PasswordHashing, WorkWanted
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,80 @@ async def test_hashing_leaves_the_loop_free(hashing: PasswordHashing) -> None:
 
 def test_nothing_secret_is_shown(hashing: PasswordHashing) -> None:
     assert "argon2" not in repr(hashing)
+
+
+async def test_while_many_wait_strangers_work_and_known_devices_do_not() -> None:
+    refused: list[str] = []
+    hashing = PasswordHashing(1, 8, on_refused=refused.append)
+    try:
+        verifier = await hashing.hash("pw")
+        assert not hashing.wants_work
+        first = [asyncio.ensure_future(hashing.verify(verifier, "pw", network=str(n), worked=False)) for n in range(4)]
+        await asyncio.sleep(0)
+        assert hashing.waiting == 3, "the thread and a quarter of the queue: half of what strangers may take"
+        assert hashing.wants_work
+        for someone in (verifier, None):
+            with pytest.raises(WorkWanted):
+                await hashing.verify(someone, "pw", network="late", worked=False)
+        worked = asyncio.ensure_future(hashing.verify(verifier, "pw", network="late", worked=True))
+        known = asyncio.ensure_future(hashing.verify(verifier, "pw", known=True, worked=False))
+        assert await worked
+        assert await known
+        answers = await asyncio.gather(*first, return_exceptions=True)
+        assert [isinstance(answer, WorkWanted) for answer in answers] == [False, False, False, True]
+        assert refused == ["work", "work", "work"]
+        assert not hashing.wants_work
+    finally:
+        hashing.close()
+
+
+async def test_known_devices_alone_can_make_strangers_work() -> None:
+    hashing = PasswordHashing(1, 8)
+    try:
+        known = [asyncio.ensure_future(hashing.verify(None, "pw", known=True)) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert hashing.wants_work, "half of the queue waits"
+        await asyncio.gather(*known)
+    finally:
+        hashing.close()
+
+
+async def test_nobody_waits_for_longer_than_the_deadline() -> None:
+    refused: list[str] = []
+    hashing = PasswordHashing(1, 8, on_refused=refused.append, deadline=0.05)
+    hold = threading.Event()
+    hashing._executor.submit(hold.wait)
+    try:
+        for someone in (None, "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAA"):
+            with pytest.raises(Overloaded) as late:
+                await hashing.verify(someone, "pw")
+            assert not isinstance(late.value, WorkWanted)
+        assert hashing.waiting == 0
+        assert refused == ["late", "late"]
+    finally:
+        hold.set()
+        hashing.close()
+
+
+async def test_what_is_being_compared_at_the_deadline_is_waited_for() -> None:
+    hashing = PasswordHashing(1, 8, deadline=0.001)
+    try:
+        assert await hashing.hash("pw")
+    finally:
+        hashing.close()
+
+
+async def test_a_caller_who_leaves_frees_the_place() -> None:
+    hashing = PasswordHashing(1, 8)
+    hold = threading.Event()
+    hashing._executor.submit(hold.wait)
+    try:
+        leaving = asyncio.ensure_future(hashing.verify(None, "pw"))
+        await asyncio.sleep(0)
+        assert hashing.waiting == 1
+        leaving.cancel()
+        await asyncio.sleep(0)
+        assert hashing.waiting == 0
+    finally:
+        hold.set()
+        hashing.close()
