@@ -39,20 +39,22 @@ class BackchannelRequest:
 def read_backchannel_request(parameters: Mapping[str, str], client: Client, *, message_required: bool) -> BackchannelRequest:
     """Return what is asked; raise ProtocolError (CIBA §13)."""
     if GrantType.CIBA not in client.grant_types:
-        raise _refuse("unauthorized_client", "This client is not registered for back-channel authentication.")
+        raise ProtocolError("unauthorized_client", "This client is not registered for back-channel authentication.", redirectable=False)
     if "login_hint_token" in parameters:
-        raise _refuse("invalid_request", "login_hint_token is not offered; send login_hint or id_token_hint.")
+        raise ProtocolError("invalid_request", "login_hint_token is not offered; send login_hint or id_token_hint.", redirectable=False)
     hints = [parameters.get(name) for name in ("login_hint", "id_token_hint")]
     if sum(hint is not None for hint in hints) != 1:
-        raise _refuse("invalid_request", "Send exactly one of login_hint and id_token_hint.")
+        raise ProtocolError("invalid_request", "Send exactly one of login_hint and id_token_hint.", redirectable=False)
     login_hint, id_token_hint = hints
     if login_hint is not None and len(login_hint) > MAX_HINT:
-        raise _refuse("invalid_request", "login_hint is too long.")
+        raise ProtocolError("invalid_request", "login_hint is too long.", redirectable=False)
     message = parameters.get("binding_message", "")
     if message and not is_message(message):
-        raise _refuse("invalid_binding_message", "binding_message is one printable line of at most 100 characters.")
+        raise ProtocolError(
+            "invalid_binding_message", "binding_message is one printable line of at most 100 characters.", redirectable=False
+        )
     if message_required and not message:
-        raise _refuse("invalid_binding_message", "binding_message is required.")
+        raise ProtocolError("invalid_binding_message", "binding_message is required.", redirectable=False)
     return BackchannelRequest(login_hint, id_token_hint, message, _read_life(parameters), _read_notification_token(parameters, client))
 
 
@@ -67,14 +69,14 @@ def check_signed_request(claims: Mapping[str, Any], parameters: Mapping[str, str
     ``parameters`` are those beside it: nothing but the client's authentication may stand there.
     """
     if not all(isinstance(claims.get(name), int) for name in ("exp", "iat", "nbf")) or not {"iss", "aud"} <= claims.keys():
-        raise _refuse("invalid_request", "A signed request carries iss, aud, exp, iat, nbf and jti.")
+        raise ProtocolError("invalid_request", "A signed request carries iss, aud, exp, iat, nbf and jti.", redirectable=False)
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 1 <= len(jti) <= MAX_JTI:
-        raise _refuse("invalid_request", "A signed request carries a jti of at most 200 characters.")
+        raise ProtocolError("invalid_request", "A signed request carries a jti of at most 200 characters.", redirectable=False)
     if claims["exp"] - claims["nbf"] > SIGNED_LIFE:
-        raise _refuse("invalid_request", "A signed request lives at most an hour.")
+        raise ProtocolError("invalid_request", "A signed request lives at most an hour.", redirectable=False)
     if not parameters.keys() <= BESIDE:
-        raise _refuse("invalid_request", "Beside a signed request stands the client's authentication alone.")
+        raise ProtocolError("invalid_request", "Beside a signed request stands the client's authentication alone.", redirectable=False)
     return jti
 
 
@@ -83,7 +85,7 @@ def _read_life(parameters: Mapping[str, str]) -> int:
     if text is None:
         return LIFE
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
-        raise _refuse("invalid_request", "requested_expiry must be a positive number of seconds.")
+        raise ProtocolError("invalid_request", "requested_expiry must be a positive number of seconds.", redirectable=False)
     return min(int(text), LONGEST_LIFE)
 
 
@@ -92,9 +94,7 @@ def _read_notification_token(parameters: Mapping[str, str], client: Client) -> s
         return ""
     token = parameters.get("client_notification_token", "")
     if not (0 < len(token) <= MAX_NOTIFICATION_TOKEN and _TOKEN68.match(token)):
-        raise _refuse("invalid_request", "client_notification_token is required, a bearer token of at most 1024 characters.")
+        raise ProtocolError(
+            "invalid_request", "client_notification_token is required, a bearer token of at most 1024 characters.", redirectable=False
+        )
     return token
-
-
-def _refuse(error: str, description: str) -> ProtocolError:
-    return ProtocolError(error, description, redirectable=False)

@@ -63,39 +63,47 @@ def read_exchange(parameters: Mapping[str, str], issuer: str) -> Exchange:
     if subject_type == TokenType.ID_TOKEN:
         return _read_device_secret(parameters, subject_token, requested, issuer)
     if subject_type != TokenType.ACCESS_TOKEN:
-        raise _refuse("invalid_request", "subject_token_type is an access token, or an ID Token with a device secret.")
+        raise ProtocolError(
+            "invalid_request", "subject_token_type is an access token, or an ID Token with a device secret.", redirectable=False
+        )
     if "actor_token" in parameters or "actor_token_type" in parameters:
-        raise _refuse("invalid_request", "The actor is the client that asks; actor_token is not offered here.")
+        raise ProtocolError("invalid_request", "The actor is the client that asks; actor_token is not offered here.", redirectable=False)
     if requested == TokenType.FRONT_TICKET:
         return _read_ticket(parameters, subject_token)
     if requested not in (None, TokenType.ACCESS_TOKEN):
-        raise _refuse("invalid_request", "Only an access token or a front ticket can be requested.")
+        raise ProtocolError("invalid_request", "Only an access token or a front ticket can be requested.", redirectable=False)
     if "audience" in parameters:
-        raise _refuse("invalid_target", "Name the resource server by resource.")
+        raise ProtocolError("invalid_target", "Name the resource server by resource.", redirectable=False)
     resources = read_resources(parameters)
     if len(resources) != 1:
-        raise _refuse("invalid_target", "Name exactly one resource.")
+        raise ProtocolError("invalid_target", "Name exactly one resource.", redirectable=False)
     scope = parameters.get("scope")
     return ExchangeAccess(subject_token, resources[0], None if scope is None else read_scope(scope))
 
 
 def _read_device_secret(parameters: Mapping[str, str], id_token: str, requested: str | None, issuer: str) -> ExchangeDeviceSecret:
     if parameters.get("actor_token_type") != TokenType.DEVICE_SECRET:
-        raise _refuse("invalid_request", "An ID Token is exchanged together with a device secret as the actor_token.")
+        raise ProtocolError(
+            "invalid_request", "An ID Token is exchanged together with a device secret as the actor_token.", redirectable=False
+        )
     if parameters.get("audience", issuer) != issuer:
-        raise _refuse("invalid_target", "audience is this issuer.")
+        raise ProtocolError("invalid_target", "audience is this issuer.", redirectable=False)
     if requested not in (None, TokenType.ACCESS_TOKEN):
-        raise _refuse("invalid_request", "Only an access token can be requested.")
+        raise ProtocolError("invalid_request", "Only an access token can be requested.", redirectable=False)
     requested_scope = read_scope(parameters.get("scope", "openid"))
     if "openid" not in requested_scope:
-        raise _refuse("invalid_scope", "The scope openid is required.")
+        raise ProtocolError("invalid_scope", "The scope openid is required.", redirectable=False)
     return ExchangeDeviceSecret(id_token, need(parameters, "actor_token"), requested_scope)
 
 
 def _read_ticket(parameters: Mapping[str, str], subject_token: str) -> ExchangeForTicket:
     challenge = need(parameters, "code_challenge")
     if parameters.get("code_challenge_method") not in METHODS or not is_challenge(challenge):
-        raise _refuse("invalid_request", "code_challenge with code_challenge_method=S256 is required: it binds the ticket to the device.")
+        raise ProtocolError(
+            "invalid_request",
+            "code_challenge with code_challenge_method=S256 is required: it binds the ticket to the device.",
+            redirectable=False,
+        )
     return ExchangeForTicket(subject_token, need(parameters, "audience"), challenge)
 
 
@@ -113,7 +121,7 @@ def narrow_exchange(granted: tuple[str, ...], asked: frozenset[str] | None) -> t
     if asked is None:
         return left
     if not asked <= frozenset(left):
-        raise _refuse("invalid_scope", "The subject token does not have this scope.")
+        raise ProtocolError("invalid_scope", "The subject token does not have this scope.", redirectable=False)
     return choose_scope(asked, left)
 
 
@@ -125,9 +133,5 @@ def add_actor(client_id: str, before: Mapping[str, Json] | None) -> dict[str, Js
         nested = inner.get("act")
         inner = nested if isinstance(nested, dict) else None
     if depth > MAX_ACTORS:
-        raise _refuse("invalid_request", "The token was exchanged too often.")
+        raise ProtocolError("invalid_request", "The token was exchanged too often.", redirectable=False)
     return {"sub": client_id} if before is None else {"sub": client_id, "act": dict(before)}
-
-
-def _refuse(error: str, description: str) -> ProtocolError:
-    return ProtocolError(error, description, redirectable=False)

@@ -25,12 +25,6 @@ IDLE_LIMIT = 120
 
 PARAMETER = {RequestKind.DEVICE: "device_code", RequestKind.CIBA: "auth_req_id"}
 GRANT_TYPE = {RequestKind.DEVICE: GrantType.DEVICE_CODE, RequestKind.CIBA: GrantType.CIBA}
-DESCRIPTION = {
-    "authorization_pending": "The person has not answered yet.",
-    "slow_down": "Wait five seconds longer between two requests from now on.",
-    "expired_token": "Nobody answered in time; begin again.",
-    "access_denied": "The person refused.",
-}
 
 
 class DecoupledGrant:
@@ -62,7 +56,7 @@ class DecoupledGrant:
             await self._endings.record_refusal(client, None, "unknown or used", request_id)
             raise make_invalid_grant("There is no such request of this client, or it was answered already.", "unknown or used")
         if poll.error:
-            raise ProtocolError(poll.error, DESCRIPTION[poll.error], redirectable=False)
+            raise _explain(poll.error)
         approval = poll.request.approval
         assert approval is not None  # noqa: S101 - approved requests carry it
         return await self._issue(poll.request, approval, caller, now, request_id)
@@ -115,3 +109,16 @@ class DecoupledGrant:
             terms=None,
         )
         return await self._issuing.issue(client, basis, seconds, life=int(GRANT_LIFE.total_seconds()), signers=signers)
+
+
+def _explain(error: str) -> ProtocolError:
+    """Return the answer to a poll that gets no tokens."""
+    match error:
+        case "authorization_pending":
+            return ProtocolError("authorization_pending", "The person has not answered yet.", redirectable=False)
+        case "slow_down":
+            return ProtocolError("slow_down", "Wait five seconds longer between two requests from now on.", redirectable=False)
+        case "access_denied":
+            return ProtocolError("access_denied", "The person refused.", redirectable=False)
+        case _:
+            return ProtocolError("expired_token", "Nobody answered in time; begin again.", redirectable=False)

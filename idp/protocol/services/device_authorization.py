@@ -49,12 +49,14 @@ class DeviceAuthorization:
         """
         client = caller.client
         if GrantType.DEVICE_CODE not in client.grant_types:
-            raise _refuse("unauthorized_client", "This client is not registered for the device grant.")
+            raise ProtocolError("unauthorized_client", "This client is not registered for the device grant.", redirectable=False)
         if client.auth_method not in WITH_KEY:
-            raise _refuse("unauthorized_client", "A terminal authenticates with a registered key, not with a secret.")
+            raise ProtocolError(
+                "unauthorized_client", "A terminal authenticates with a registered key, not with a secret.", redirectable=False
+            )
         name = parameters.get("device_name", "")
         if name and not is_message(name):
-            raise _refuse("invalid_request", "device_name is one printable line of at most 100 characters.")
+            raise ProtocolError("invalid_request", "device_name is one printable line of at most 100 characters.", redirectable=False)
         wanted = read_acr_values(parameters)
         request = await self._requests.begin(
             RequestKind.DEVICE,
@@ -83,9 +85,5 @@ def find_scope(parameters: Mapping[str, str], client: Client) -> tuple[str, ...]
     """Return the scope of a decoupled request; raise ProtocolError without ``openid``. There is no offline access without a browser."""
     requested = read_scope(parameters.get("scope", ""))
     if "openid" not in requested:
-        raise _refuse("invalid_scope", "The scope openid is required.")
+        raise ProtocolError("invalid_scope", "The scope openid is required.", redirectable=False)
     return choose_scope(requested, ("openid", *(s for s in client.scopes if s != "offline_access")))
-
-
-def _refuse(error: str, description: str) -> ProtocolError:
-    return ProtocolError(error, description, redirectable=False)
