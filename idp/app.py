@@ -43,6 +43,7 @@ from idp.platform.logging import get_logger
 from idp.platform.metrics import Metrics
 from idp.platform.password_hashing import PasswordHashing
 from idp.protocol.endpoints.authorize import AuthorizeEndpoint, RespondPage
+from idp.protocol.endpoints.check_session import CheckSessionFrame
 from idp.protocol.endpoints.consent import ConsentPage
 from idp.protocol.endpoints.discovery import SM2_JWKS_PATH, DiscoveryEndpoint, JwksEndpoint
 from idp.protocol.endpoints.front_ticket import FrontTicketPage
@@ -303,6 +304,7 @@ def build_app(
         lifetimes,
         clock,
         random,
+        tells_session_state=settings.protocol.session_management,
     )
     client_access = build_client_access(platform, services.directory, services.clients, client_keys, usable, ledger)
     authentication = client_access.authentication
@@ -382,7 +384,13 @@ def build_app(
     }
     dispatcher = Dispatcher(interactions, services.sessions, services.people, continuations)
     registration = build_registration(platform, services.clients)
-    discovery = DiscoveryEndpoint(issuer, platform.ring, registration=bool(registration), mtls_origin=settings.mtls.origin)
+    discovery = DiscoveryEndpoint(
+        issuer,
+        platform.ring,
+        registration=bool(registration),
+        mtls_origin=settings.mtls.origin,
+        session_management=settings.protocol.session_management,
+    )
 
     hot: dict[str, ASGIApp] = {
         "/authorize": AuthorizeEndpoint(authorization, pushed, interactions, pages, clock, random),
@@ -412,6 +420,7 @@ def build_app(
         *RespondPage(responding, pages).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
         *SignOutPage(pages, interactions, sign_out, random).routes(),
+        *(CheckSessionFrame(static).routes() if settings.protocol.session_management else ()),
         *_build_account_routes(services, pages, interactions, portal, throttle, passkeys),
         *other_devices.routes,
         *FrontTicketPage(pages, tickets).routes(),
@@ -434,7 +443,9 @@ def build_app(
         issuer=issuer,
         pages=pages,
         rules=ContextRules(
-            CookieNames(issuer, settings.cookie_suffix), settings.server.trusted_proxy_hops, make_listener(settings.mtls, ALIASED)
+            CookieNames(issuer, settings.cookie_suffix, shows_state=settings.protocol.session_management),
+            settings.server.trusted_proxy_hops,
+            make_listener(settings.mtls, ALIASED),
         ),
         random=random,
         log=get_logger(LOG),

@@ -178,6 +178,7 @@ class ProtocolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     interaction_seconds: Positive = 3_600
     dpop_nonces: Literal["nobody", "fapi2", "everybody"] = "fapi2"
     logout_retry_seconds: Positive = 43_200
+    session_management: bool = False
 
 
 class ClientRegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

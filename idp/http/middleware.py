@@ -138,7 +138,7 @@ class Shell:
                 own = message.get("headers") or ()
                 short = 300 <= status < 400 or (own and next(iter(own)) is JSON_TYPE)
                 common = self._short if short else self._full
-                if context.frame_sources or context.form_target:
+                if context.frame_sources or context.form_target or context.frame_ancestors:
                     common = _widen(common, context)
                 message["headers"] = [*own, *common, request_id_header, *context.response_headers]
             await send(message)
@@ -210,10 +210,12 @@ class Shell:
 
 
 def _widen(headers: Iterable[Header], context: RequestContext) -> tuple[Header, ...]:
-    """Return the headers of a page that shows frames of exactly these origins, or posts to exactly this one."""
+    """Return the headers of a page that shows frames of exactly these origins, posts to exactly this one, or is shown in frames itself."""
     policy = CSP.replace("form-action 'self'", f"form-action {context.form_target}") if context.form_target else CSP
     if context.frame_sources:
         policy += f"; frame-src {' '.join(context.frame_sources)}"
+    if context.frame_ancestors:
+        policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {context.frame_ancestors}")
     return tuple((name, policy.encode("ascii") if name == b"content-security-policy" else value) for name, value in headers)
 
 

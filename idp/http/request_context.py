@@ -38,6 +38,7 @@ class RequestContext:
         "_query",
         "_rules",
         "form_target",
+        "frame_ancestors",
         "frame_sources",
         "interaction",
         "method",
@@ -73,6 +74,8 @@ class RequestContext:
         """The one origin that this page posts to instead of our own: the last hop to a department."""
         self.frame_sources: tuple[str, ...] = ()
         """Origins that this one page may show in frames; every other page shows none."""
+        self.frame_ancestors = ""
+        """Whose pages may show this one in a frame, as a policy names them; every other one is shown in nobody's."""
 
     @property
     def cookies(self) -> Mapping[str, str]:
@@ -167,6 +170,15 @@ class RequestContext:
     def set_cookie(self, value: bytes) -> None:
         """Add a Set-Cookie value (of ``CookieNames.set`` or ``.clear``) to whatever answer follows."""
         self.response_headers.append((b"set-cookie", value))
+        state = self._rules.cookies.find_state(value)
+        if state is not None:
+            self.response_headers.append((b"set-cookie", state))
+
+    def renew_state(self) -> None:
+        """Give a browser that has a session the state that goes with it, where states are shown and this one lacks it."""
+        state = self._rules.cookies.renew_state(self.cookies)
+        if state is not None:
+            self.response_headers.append((b"set-cookie", state))
 
     def keep_query(self, query: bytes) -> None:
         """Let this be all of the query that the page's own links repeat; language and mode stay as they were asked for."""

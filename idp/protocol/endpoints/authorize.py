@@ -107,6 +107,7 @@ class AuthorizeEndpoint:
                 raise
             await send_redirect(send, f"/continue?i={flow}")
             return
+        context.renew_state()
         if isinstance(outcome, Undecided):
             await send_redirect(send, await self._begin(outcome, parameters, scope))
         elif isinstance(outcome, Answer) and outcome.fields:

@@ -22,10 +22,13 @@ HEADERS = ((b"cache-control", b"public, max-age=%d" % MAX_AGE), (b"access-contro
 class DiscoveryEndpoint:
     """``GET /.well-known/openid-configuration`` and its OAuth twin (RFC 8414)."""
 
-    def __init__(self, issuer: str, ring: CurrentRing, *, registration: bool = False, mtls_origin: str = "") -> None:
+    def __init__(
+        self, issuer: str, ring: CurrentRing, *, registration: bool = False, mtls_origin: str = "", session_management: bool = False
+    ) -> None:
         self._issuer = issuer
         self._mtls_origin = mtls_origin
         self._registration = registration
+        self._session_management = session_management
         self._ring = ring
         self._made: tuple[tuple[str, ...], bytes] | None = None
         self._sm2_jwks_uri = issuer + SM2_JWKS_PATH if ring.sm2_algorithms else None
@@ -35,7 +38,13 @@ class DiscoveryEndpoint:
         refuse_other_methods(scope)
         algorithms = self._ring.algorithms
         if self._made is None or self._made[0] != algorithms:
-            document = describe_provider(self._issuer, algorithms, registration=self._registration, mtls_origin=self._mtls_origin)
+            document = describe_provider(
+                self._issuer,
+                algorithms,
+                registration=self._registration,
+                mtls_origin=self._mtls_origin,
+                session_management=self._session_management,
+            )
             if self._sm2_jwks_uri is not None:
                 document["x_sm2_jwks_uri"] = self._sm2_jwks_uri
             self._made = (algorithms, json.dumps(document, separators=(",", ":")).encode())

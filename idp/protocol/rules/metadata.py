@@ -9,6 +9,7 @@ from idp.protocol.rules.client_metadata import DeliveryMode
 from idp.protocol.rules.dpop import DPOP_ALGORITHMS
 from idp.protocol.rules.pkce import METHODS
 from idp.protocol.rules.scopes import SCOPES, list_claims
+from idp.protocol.rules.session_state import PATH as CHECK_SESSION_PATH
 from idp.protocol.rules.verified_claims import EVIDENCE_TYPE, RECORDS, TRUST_FRAMEWORK, VERIFIABLE
 
 TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid")
@@ -52,12 +53,16 @@ def list_auth_methods(*, mtls: bool) -> list[str]:
     return [m.value for m in AuthMethod if mtls or m not in (AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS)]
 
 
-def describe_provider(issuer: str, algorithms: tuple[str, ...], *, registration: bool = False, mtls_origin: str = "") -> dict[str, object]:
+def describe_provider(
+    issuer: str, algorithms: tuple[str, ...], *, registration: bool = False, mtls_origin: str = "", session_management: bool = False
+) -> dict[str, object]:
     """Return the metadata document of an issuer; every list is the table itself."""
     document: dict[str, object] = {"issuer": issuer}
     document.update({name: issuer + path for name, path in PATHS.items()})
     if registration:
         document["registration_endpoint"] = issuer + REGISTRATION_PATH
+    if session_management:
+        document["check_session_iframe"] = issuer + CHECK_SESSION_PATH
     if mtls_origin:
         document["mtls_endpoint_aliases"] = {name: mtls_origin + path for name, path in PATHS.items() if name in ALIASED_ENDPOINTS}
     methods = list_auth_methods(mtls=bool(mtls_origin))

@@ -8,6 +8,7 @@ from typing import assert_never
 from uuid import UUID
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
+from idp.kernel.browser_state import make_browser_state
 from idp.kernel.clock import Clock, Random
 from idp.kernel.errors import ProtocolError, Refusal
 from idp.kernel.ids import make_outward_id, make_uuid7
@@ -38,6 +39,7 @@ from idp.protocol.rules.authorization_request import (
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.response_mode import find_response_mode
+from idp.protocol.rules.session_state import SALT_BYTES, make_session_state
 from idp.protocol.rules.terms import NO_TERMS, Terms, write_terms
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.clients import ClientDirectory
@@ -105,7 +107,10 @@ class Authorization:
         lifetimes: Lifetimes,
         clock: Clock,
         random: Random,
+        *,
+        tells_session_state: bool = False,
     ) -> None:
+        self._tells_session_state = tells_session_state
         self._database = database
         self._ledger = ledger
         self._audit = audit
@@ -155,7 +160,10 @@ class Authorization:
             case Granted():
                 assert presence is not None  # noqa: S101 - nobody is granted anything without a session
                 code = await self._grant(request, client, presence.session, decision, now, request_id, place)
-                return await self._responding.answer(client, redirect_uri, request.response_mode, {"code": code, "state": request.state})
+                answer: dict[str, str | None] = {"code": code, "state": request.state}
+                if self._tells_session_state:
+                    answer["session_state"] = self._describe_session(client, redirect_uri, presence.session)
+                return await self._responding.answer(client, redirect_uri, request.response_mode, answer)
             case Denied():
                 return await refuse(decision.error, presence.session.person_id if presence is not None else None)
             case LevelUnreachable() | Barred() if progress.began:
@@ -244,6 +252,10 @@ class Authorization:
         if session.wants_touch(now):
             self._ledger.touch(session.id_hash, now)
         return self._values.seal(code)
+
+    def _describe_session(self, client: Client, redirect_uri: str, session: Session) -> str:
+        salt = make_outward_id(self._random, SALT_BYTES)
+        return make_session_state(client.client_id, redirect_uri, make_browser_state(session.id_hash), salt)
 
     async def _make_subject(self, person_id: UUID, sector_id: UUID, now: datetime) -> str:
         async with self._database.transaction() as tx:

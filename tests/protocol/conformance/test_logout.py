@@ -242,3 +242,11 @@ async def test_a_frontchannel_address_is_of_the_clients_own_origin(provider: Pro
     document = {"redirect_uris": [REDIRECT_URI], "frontchannel_logout_uri": "https://another.example/out"}
     answer = await provider.browser.post("/connect/register", json=document)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+
+
+async def test_session_management_is_off_unless_it_is_turned_on(provider: Provider) -> None:
+    assert "check_session_iframe" not in (await provider.browser.get("/.well-known/openid-configuration")).json()
+    assert (await provider.browser.get("/check-session")).status_code == 404
+    landing = await (await register(provider)).authorize(await provider.open_session(await provider.add_person()))
+    assert "session_state" not in landing.parameters
+    assert not landing.response.headers.get_list("set-cookie")
