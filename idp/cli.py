@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from idp import __version__
+from idp.commands.application_bans import ban, unban
 from idp.commands.clients import clients
 from idp.commands.running import fail, open_quietly, read_chosen, run
 from idp.composition import open_platform
@@ -188,7 +189,11 @@ main.add_command(clients)
 
 @main.group()
 def people() -> None:
-    """People, where the register and the account disagree."""
+    """People: where the register and the account disagree, and who may not sign in where."""
+
+
+people.add_command(ban)
+people.add_command(unban)
 
 
 def _correct_death(context: click.Context, event: StatusEvent, reason: str) -> None:

@@ -45,6 +45,7 @@ CREATE TABLE application_bans (
     person_id uuid NOT NULL REFERENCES people (id),
     id uuid NOT NULL,
     client_id text NOT NULL REFERENCES clients (client_id),
+    reference text NOT NULL,
     reason text NOT NULL,
     banned_by text NOT NULL,
     banned_at timestamptz NOT NULL,

@@ -91,7 +91,7 @@ def write_event_flush(entries: int) -> str:
 def write_grant_flush(entries: int) -> str:
     """Return the statement that writes new grants and audit rows; it returns the grants. An audit row of a grant needs it to be new.
 
-    A person who was banned, or a session that ended, between the code and its redemption inserts nothing.
+    A person who was banned, here or everywhere, or a session that ended, between the code and its redemption inserts nothing.
     """
     return (
         "WITH entry ("  # noqa: S608
@@ -109,7 +109,8 @@ def write_grant_flush(entries: int) -> str:
         + """
             FROM entry AS g
             WHERE g.g_id IS NOT NULL
-              AND (g.g_person_id IS NULL OR (SELECT p.status FROM people p WHERE p.id = g.g_person_id) = 'active')
+              AND (g.g_person_id IS NULL OR (SELECT CASE WHEN g.g_client_id = ANY (p.barred_from) THEN 'barred' ELSE p.status END
+                                               FROM people p WHERE p.id = g.g_person_id) = 'active')
               AND (g.g_lineage IS NULL
                    OR (SELECT true FROM sessions s WHERE s.lineage = g.g_lineage AND s.ended_at IS NULL LIMIT 1))
             ON CONFLICT (id) DO NOTHING

@@ -1,24 +1,28 @@
 """People with passkeys on a provider in the test's process, whose issuer has a name: browsers make none for an address."""
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 
 from idp.authenticators.rules.passkey import find_relying_party
 from idp.kernel.audit_events import Place
+from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Factor, Proved
 from tests.support.account import list_forms
 from tests.support.authenticator import Authenticator
-from tests.support.provider import SESSION, Provider, Somebody, run_provider
+from tests.support.provider import REDIRECT_URI, SESSION, Provider, Somebody, run_provider
 from tests.support.web import Web
 
 ISSUER = "http://localhost:8000"
 ACCOUNT = "/account/passkeys"
+VERIFIER = "v" * 43
 
 
 @asynccontextmanager
@@ -70,7 +74,7 @@ async def use_passkey(web: Web, device: Authenticator) -> httpx2.Response:
     return await web._follow(await web.client.post("/sign-in", data={**form, "passkey": answer}))
 
 
-async def add_holder(provider: Provider, **more: int) -> tuple[Somebody, Authenticator]:
+async def add_holder(provider: Provider, **more: Any) -> tuple[Somebody, Authenticator]:
     """Add a synthetic person with one passkey."""
     person, device = await provider.add_person(**more), make_authenticator()
     web = await open_browser(provider, person)
@@ -78,3 +82,24 @@ async def add_holder(provider: Provider, **more: int) -> tuple[Somebody, Authent
     assert page.status_code == 200, page.text
     assert urlsplit(str(page.url)).query.startswith("done="), page.text
     return person, device
+
+
+def write_request(client_id: str, **changes: str) -> str:
+    """Return the address of an authorization request."""
+    parameters = {
+        "client_id": client_id,
+        "redirect_uri": REDIRECT_URI,
+        "response_type": "code",
+        "scope": "openid",
+        "state": "state-1",
+        "code_challenge": encode_base64url(hashlib.sha256(VERIFIER.encode()).digest()),
+        "code_challenge_method": "S256",
+        **changes,
+    }
+    return f"/authorize?{urlencode(parameters)}"
+
+
+def read_answer(web: Web) -> dict[str, str]:
+    """Return what the department gets."""
+    assert web.left_to is not None, web.page.text if web.page else ""
+    return {name: values[0] for name, values in parse_qs(urlsplit(web.left_to).query).items()}

@@ -18,7 +18,8 @@ READ_GRANT = """
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
            g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms, g.idle_limit, g.used_at,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
-           (SELECT p.status FROM people p WHERE p.id = g.person_id) AS person_status,
+           (SELECT CASE WHEN g.client_id = ANY (p.barred_from) THEN 'barred' ELSE p.status END FROM people p WHERE p.id = g.person_id)
+           AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive
     FROM unnest($1::uuid[]) WITH ORDINALITY AS k (id, ord)
     JOIN grants g ON g.id = k.id
@@ -28,7 +29,7 @@ READ_GRANT_WITH_PERSON = """
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
            g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms, g.idle_limit, g.used_at,
            (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
-           p.status AS person_status,
+           CASE WHEN g.client_id = ANY (p.barred_from) THEN 'barred' ELSE p.status END AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive,
            p.ial, p.profile,
            (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
@@ -44,6 +45,10 @@ END_GRANT = """
 
 END_GRANTS_OF_PERSON = """
     UPDATE grants SET ended_at = $2, ended_reason = $3 WHERE person_id = $1 AND ended_at IS NULL RETURNING client_id
+"""
+
+END_GRANTS_AT_CLIENT = """
+    UPDATE grants SET ended_at = $3, ended_reason = $4 WHERE person_id = $1 AND client_id = $2 AND ended_at IS NULL RETURNING id
 """
 
 GRACE_GRANT = """
@@ -162,6 +167,11 @@ async def end(tx: Transaction, grant_id: UUID, now: datetime, reason: str) -> tu
 async def end_of_person(tx: Transaction, person_id: UUID, now: datetime, reason: str) -> dict[str, int]:
     """End every grant of a person, offline ones included; return how many of which client."""
     return Counter(row["client_id"] for row in await tx.fetch(END_GRANTS_OF_PERSON, person_id, now, reason))
+
+
+async def end_at_client(tx: Transaction, person_id: UUID, client_id: str, now: datetime, reason: str) -> int:
+    """End every grant of a person at one client; return how many."""
+    return len(await tx.fetch(END_GRANTS_AT_CLIENT, person_id, client_id, now, reason))
 
 
 async def spend_grace(tx: Transaction, grant_id: UUID, generation: int, signed_by: str) -> bool:

@@ -1,24 +1,31 @@
 """S12: where a phishing-resistant sign-in is asked, nothing weaker leads there, and who has no passkey is told what to do."""
 
-import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 import pytest_asyncio
 
-from idp.kernel.ids import decode_base64url, encode_base64url
+from idp.kernel.ids import decode_base64url
 from idp.kernel.levels import Acr, Factor
 from tests.support.account import list_forms, read_cookies
-from tests.support.passkeys import add_holder, add_passkey, make_authenticator, open_browser, run_named_provider, use_passkey
+from tests.support.passkeys import (
+    VERIFIER,
+    add_holder,
+    add_passkey,
+    make_authenticator,
+    open_browser,
+    read_answer,
+    run_named_provider,
+    use_passkey,
+    write_request,
+)
 from tests.support.provider import PASSWORD, REDIRECT_URI, Provider
 from tests.support.web import Web
-
-VERIFIER = "v" * 43
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -26,27 +33,6 @@ async def provider(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -
     folder: Path = tmp_path_factory.mktemp("provider")
     async with run_named_provider(service_dsn, folder) as running:
         yield running
-
-
-def write_request(client_id: str, **changes: str) -> str:
-    """Return the address of an authorization request."""
-    parameters = {
-        "client_id": client_id,
-        "redirect_uri": REDIRECT_URI,
-        "response_type": "code",
-        "scope": "openid",
-        "state": "state-1",
-        "code_challenge": encode_base64url(hashlib.sha256(VERIFIER.encode()).digest()),
-        "code_challenge_method": "S256",
-        **changes,
-    }
-    return f"/authorize?{urlencode(parameters)}"
-
-
-def read_answer(web: Web) -> dict[str, str]:
-    """Return what the department gets."""
-    assert web.left_to is not None, web.page.text if web.page else ""
-    return {name: values[0] for name, values in parse_qs(urlsplit(web.left_to).query).items()}
 
 
 async def redeem(provider: Provider, client_id: str, web: Web) -> dict[str, Any]:
