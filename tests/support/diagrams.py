@@ -18,6 +18,7 @@ FOLDER = ROOT / "docs" / "diagrams"
 
 TITLES = {
     "PERSON_TRANSITIONS": ("account-states", "Account states"),
+    "CLIENT_TRANSITIONS": ("client-states", "Client states"),
 }
 """Name of the table → file and title; a table without a row here takes its own name."""
 

@@ -67,11 +67,6 @@ class Metadata:
     guarded: bool = True
     own: bool = True
 
-    @property
-    def option(self) -> str:
-        """Return what the value is called on a command line."""
-        return "--" + self.name.replace("_", "-").replace("#", "-")
-
 
 def _list_rows() -> Iterable[Metadata]:
     text, address, boolean, texts, addresses = Kind.TEXT, Kind.ADDRESS, Kind.BOOLEAN, Kind.TEXTS, Kind.ADDRESSES
@@ -215,7 +210,7 @@ def read_value(row: Metadata, value: object) -> object:
             return frozenset(texts) if row.field == "grant_types" else texts
         case Kind.KEYS:
             return _read_keys(row, value)
-        case Kind.ENTITLEMENTS:
+        case _:
             return _read_entitlements(row, value)
 
 

@@ -1,0 +1,128 @@
+"""What a client that registers itself may say, and what it gets where it says nothing (RFC 7591, OpenID Connect Registration §2)."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp.protocol.rules.client import BadRegistration, Client
+from idp.protocol.rules.client_checks import check_client
+from idp.protocol.rules.dynamic_registration import (
+    check_sector_document,
+    check_update,
+    describe_registration,
+    find_sector,
+    read_registration,
+)
+from tests.protocol.rules.test_registration_metadata import DOCUMENTS, attempt
+
+BASE = Client("c-1", "")
+URI = "https://new.example/cb"
+
+
+def read(requires_pkce: bool = True, **said: Any) -> Client:
+    return read_registration({"redirect_uris": [URI], **said}, BASE, requires_pkce)
+
+
+def test_the_defaults_are_the_specifications() -> None:
+    client = read()
+    check_client(client)
+    told = describe_registration(client)
+    assert (told["id_token_signed_response_alg"], told["token_endpoint_auth_method"]) == ("RS256", "client_secret_basic")
+    assert (told["grant_types"], told["response_types"], told["client_name"]) == (["authorization_code"], ["code"], "c-1")
+    assert "offline_access" not in told["scope"].split()
+    assert "offline_access" in read(grant_types=["authorization_code", "refresh_token"]).scopes
+
+
+def test_fapi_gets_an_algorithm_that_it_knows() -> None:
+    assert read(profile="fapi2").id_token_algorithm == "ES256"
+    assert read(profile="standard").id_token_algorithm == "RS256"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said", "required"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (False, {"token_endpoint_auth_method": "none"}, True),
+        (False, {"application_type": "native"}, True),
+    ],
+)
+def test_pkce_is_the_settings_where_a_client_could_do_without(setting: bool, said: dict[str, Any], required: bool) -> None:
+    assert read(setting, **said).requires_pkce is required
+
+
+def test_a_client_without_codes_has_no_response_type() -> None:
+    client = read(grant_types=["client_credentials"], redirect_uris=[], response_types=[])
+    assert describe_registration(client)["response_types"] == []
+    assert describe_registration(client)["scope"].split()[0] != "openid"
+    assert client.sector == "client:c-1"
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("subject_type", {"subject_type": "public"}),
+        ("response_types", {"response_types": ["token"]}),
+        ("response_types", {"response_types": 1}),
+        ("response_types", {"response_types": []}),
+        ("response_types", {"grant_types": "x", "response_types": ["code"]}),
+        ("grant_types", {"grant_types": "x"}),
+        ("scope", {"scope": 1}),
+        ("sector_identifier_uri", {"redirect_uris": [URI, "https://other.example/cb"]}),
+        ("sector_identifier_uri", {"redirect_uris": [URI, "https://["]}),
+    ],
+)
+def test_what_cannot_be_is_named(field: str, said: dict[str, Any]) -> None:
+    with pytest.raises(BadRegistration) as caught:
+        read(**said)
+    assert caught.value.field == field
+
+
+def test_null_and_unknown_values_are_as_if_unsaid() -> None:
+    assert read(subject_type=None, scope=None, logo_uri=None, unheard_of=[1]) == read()
+    assert read(subject_type="pairwise") == read()
+    assert read(scope="nonsense clients:write").scopes == ()
+
+
+def test_an_update_forgets_what_it_does_not_say() -> None:
+    before = read(contacts=["x"], scope="profile")
+    after = read_registration({"redirect_uris": [URI], "client_name": "after"}, before, True)
+    assert (after.about.contacts, after.name, after.sector) == ((), "after", before.sector)
+
+
+def test_a_sector_is_a_host_or_the_client_itself() -> None:
+    assert read().sector == "host:new.example"
+    assert read(redirect_uris=["http://127.0.0.1/cb"], application_type="native").sector == "client:c-1"
+    assert read(redirect_uris=["cn.example.app:/cb"], application_type="native").sector == "client:c-1"
+    several = read(redirect_uris=[URI, "https://other.example/cb"], sector_identifier_uri="https://sector.example/uris")
+    assert several.sector == "host:sector.example"
+    assert find_sector(several) == several.sector
+
+
+def test_a_sector_document_lists_every_redirect_uri() -> None:
+    client = read()
+    check_sector_document(client, [URI, 7, "https://else.example/"])
+    for document in ([], {}, "x", None, ["https://new.example"]):
+        with pytest.raises(BadRegistration):
+            check_sector_document(client, document)
+
+
+def test_an_update_is_for_one_client_and_holds_nothing_of_ours() -> None:
+    check_update({"client_id": "c-1"}, "c-1")
+    for document in ({}, {"client_id": "c-2"}, {"client_id": "c-1", "registration_access_token": "x"}):
+        with pytest.raises(BadRegistration):
+            check_update(document, "c-1")
+
+
+@given(DOCUMENTS, st.booleans())
+def test_every_document_is_a_client_or_one_sentence(document: dict[str, Any], setting: bool) -> None:
+    client, fault = attempt(lambda: read_registration({"redirect_uris": [URI], **document}, BASE, setting))
+    if client is None:
+        assert fault is not None
+        assert fault.field
+        return
+    told = describe_registration(client)
+    again = read_registration(told, BASE, setting)
+    assert describe_registration(again) == told
