@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from typing import Any
 
 from idp.app import Services
 from idp.kernel.levels import Acr
-from idp.protocol.rules.client import AuthMethod, Basis, Client, Entitlement
-from idp.protocol.rules.client_metadata import ClientKeys, Profile, RequestDemands, ResponseProtection
+from idp.protocol.rules.client import AuthMethod, Basis, Client, Entitlement, GrantType
+from idp.protocol.rules.client_metadata import BackchannelAuthentication, ClientKeys, Profile, RequestDemands, ResponseProtection
 from tests.relying_parties.journey import read_code
 from tests.relying_parties.programs import HERE
 from tests.support.discipline import find_program
@@ -58,6 +59,26 @@ FEATURES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str]]] = {
             "responses": ResponseProtection(authorization_signed_response_alg="ES256"),
         },
         {"authorization_signed_response_alg": "ES256"},
+    ),
+    "device": ({**BY_KEY, "grant_types": frozenset({GrantType.DEVICE_CODE})}, {}),
+    "ciba": ({"grant_types": frozenset({GrantType.CIBA})}, {}),
+    "fapi_ciba": (
+        {
+            **BY_KEY,
+            "profile": Profile.FAPI2,
+            "requests": BOUND,
+            "grant_types": frozenset({GrantType.CIBA}),
+            "ciba": BackchannelAuthentication(backchannel_authentication_request_signing_alg="ES256"),
+        },
+        {},
+    ),
+    "token_exchange": (
+        {
+            "grant_types": frozenset({GrantType.AUTHORIZATION_CODE, GrantType.TOKEN_EXCHANGE}),
+            "resources": ("https://records.example/api",),
+            "requests": RequestDemands(allowed_resources=("https://records.example/api",)),
+        },
+        {},
     ),
 }
 """Feature → what the client is registered with, and what the library is told of it."""
@@ -162,14 +183,32 @@ class Walk:
             secret=department.secret,
             callback=self.callback.url,
             metadata=metadata,
+            person=self.citizen.document,
         )
         if "failed" in begun:
             return begun
+        if "userCode" in begun:
+            self._answer(begun["userCode"])
+            return self.library.ask(do="finish", feature=feature)
         page = self._sign_in(self.browser.get(begun["url"]))
         if page.forms and page.forms[0].action == self.callback.url:
             self.browser.submit(page.forms[0])  # form_post, without scripts
         came = self.callback.take()
         return self.library.ask(do="finish", feature=feature, url=came.url, body=came.body)
+
+    def _answer(self, user_code: str | None) -> None:
+        """Say yes on the person's own device: to the terminal with this code, or to what waits in the account."""
+        if user_code is None:
+            page = self._sign_in(self.browser.get(self.provider.issuer + "/account/requests"))
+            end = time.monotonic() + 10
+            while not any(form.action.endswith("/account/requests") for form in page.forms):  # reached after the answer to the counter
+                assert time.monotonic() < end, "the request never reached the person"
+                page = self.browser.get(self.provider.issuer + "/account/requests")
+            page = self.browser.submit(next(form for form in page.forms if form.action.endswith("/account/requests")))
+        else:
+            page = self.browser.get(self.provider.issuer + "/device")
+            page = self._sign_in(self.browser.submit(page.find_form("user_code"), user_code=user_code))
+        self.browser.submit(page.find_form("shown"), answer="approve")
 
     def _sign_in(self, page: Page) -> Page:
         if not any("identifier" in form.fields for form in page.forms):

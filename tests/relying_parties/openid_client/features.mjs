@@ -70,11 +70,36 @@ const FEATURES = {
     },
     check: ({ tokens }) => tokens.token_type === 'dpop',
   },
+  device: {
+    auth: byKey,
+    start: (config) => client.initiateDeviceAuthorization(config, { scope: 'openid real_name', device_name: '大厅1号机（样例）' }),
+    collect: (config, handle, options) => client.pollDeviceAuthorizationGrant(config, handle, undefined, options),
+  },
+  ciba: {
+    start: (config, person) =>
+      client.initiateBackchannelAuthentication(config, { scope: 'openid real_name', login_hint: person, binding_message: 'A-17' }),
+    collect: (config, handle, options) => client.pollBackchannelAuthenticationGrant(config, handle, undefined, options),
+  },
+  fapi_ciba: {
+    auth: byKey,
+    dpop: true,
+    start: async (config, person) => {
+      const ask = { scope: 'openid real_name', login_hint: person, binding_message: 'B-42' }
+      const signed = await client.buildAuthorizationUrlWithJAR(config, ask, { key: signing.privateKey, kid: 'sig' })
+      return client.initiateBackchannelAuthentication(config, { request: signed.searchParams.get('request') })
+    },
+    collect: (config, handle, options) => client.pollBackchannelAuthenticationGrant(config, handle, undefined, options),
+    check: ({ tokens }) => tokens.token_type === 'dpop',
+  },
+  token_exchange: {
+    exchange: { resource: 'https://records.example/api', scope: 'real_name' },
+    check: ({ exchanged }) => exchanged.issued_token_type === 'urn:ietf:params:oauth:token-type:access_token' && !exchanged.id_token,
+  },
 }
 
 const begun = {}
 
-async function begin({ feature, issuer, clientId, secret, callback, metadata }) {
+async function begin({ feature, issuer, clientId, secret, callback, metadata, person }) {
   const wanted = FEATURES[feature]
   const auth = (wanted.auth ?? PLAIN[1])(secret)
   const config = await client.discovery(new URL(issuer), clientId, { ...metadata, client_secret: secret }, auth, {
@@ -82,6 +107,11 @@ async function begin({ feature, issuer, clientId, secret, callback, metadata }) 
   })
   wanted.configure?.(config)
   const DPoP = wanted.dpop ? client.getDPoPHandle(config, dpopKeys) : undefined
+  if (wanted.start) {
+    const handle = await wanted.start(config, person)
+    begun[feature] = { config, DPoP, handle }
+    return { userCode: handle.user_code ?? null }
+  }
   const verifier = client.randomPKCECodeVerifier()
   const flow = { config, DPoP, verifier, state: client.randomState(), nonce: client.randomNonce() }
   begun[feature] = flow
@@ -98,17 +128,28 @@ async function begin({ feature, issuer, clientId, secret, callback, metadata }) 
   return { url: (await authorize(config, ask, { DPoP })).href }
 }
 
-async function finish({ feature, url, body }) {
+async function redeem({ feature, url, body }) {
   const wanted = FEATURES[feature]
   const { config, DPoP, verifier, state, nonce } = begun[feature]
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
   const came = body ? new Request(url, { method: 'POST', body, headers }) : new URL(url)
   const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce }
-  const tokens = await client.authorizationCodeGrant(config, came, checks, wanted.ask?.resource && { resource: wanted.ask.resource }, { DPoP })
+  return client.authorizationCodeGrant(config, came, checks, wanted.ask?.resource && { resource: wanted.ask.resource }, { DPoP })
+}
+
+async function finish({ feature, url, body }) {
+  const wanted = FEATURES[feature]
+  const { config, DPoP, handle } = begun[feature]
+  const tokens = handle ? await wanted.collect(config, handle, { DPoP }) : await redeem({ feature, url, body })
   const found = { tokens, idToken: tokens.claims() }
   if (wanted.userinfo !== false) found.userinfo = await client.fetchUserInfo(config, tokens.access_token, found.idToken.sub, { DPoP })
   if (wanted.refresh) found.refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP })
   if (wanted.introspect) found.introspection = await client.tokenIntrospection(config, tokens.access_token)
+  if (wanted.exchange) {
+    const type = 'urn:ietf:params:oauth:token-type:access_token'
+    const subject = { subject_token: tokens.access_token, subject_token_type: type }
+    found.exchanged = await client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', { ...subject, ...wanted.exchange })
+  }
   if (wanted.revoke) {
     await client.tokenRevocation(config, tokens.access_token)
     const answer = await fetch(config.serverMetadata().userinfo_endpoint, { headers: { authorization: `Bearer ${tokens.access_token}` } })
