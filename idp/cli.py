@@ -11,6 +11,7 @@ import click
 from idp import __version__
 from idp.commands.application_bans import ban, unban
 from idp.commands.clients import clients
+from idp.commands.data_keys import data, exchange_key_encryption_key
 from idp.commands.running import fail, open_quietly, read_chosen, run
 from idp.composition import open_platform
 from idp.kernel.clock import read_system_clock, read_system_random
@@ -112,7 +113,7 @@ def check_settings(context: click.Context) -> None:
 
 @main.group()
 def keys() -> None:
-    """Signing keys."""
+    """Signing keys, data keys and the key that wraps them."""
 
 
 @keys.command("list")
@@ -184,6 +185,8 @@ def revoke_key(context: click.Context, kid: str, reason: str) -> None:
     run(work())
 
 
+keys.add_command(data)
+keys.add_command(exchange_key_encryption_key)
 main.add_command(clients)
 
 

@@ -17,6 +17,7 @@ from idp.platform.current_ring import CurrentRing
 from idp.platform.data_key_rotation import DataKeyRotation
 from idp.platform.database import Database, DatabaseUnavailable, Transaction, UnusableDsn
 from idp.platform.fetching import Fetcher
+from idp.platform.key_exchange import KeyExchange
 from idp.platform.key_rotation import KeyRotation
 from idp.platform.migrations import MigrationFailed, check_environment
 from idp.platform.outbox import Outbox
@@ -79,6 +80,7 @@ class Platform:
     audit_log: AuditLog
     outbox: Outbox
     key_rotation: KeyRotation
+    key_exchange: KeyExchange
     sources: Sources
     fetcher: Fetcher
     devices: Sequence[TokenProvider] = ()
@@ -135,7 +137,9 @@ async def open_platform(
         if isinstance(error, SelfTestFailed):
             raise StartRefused(_describe_self_test(error)) from None
         if isinstance(error, UnusableKeyFile):
-            raise SettingRefused(f"The key-encryption key (keys.key_encryption_key_file) cannot be used: {error}.") from error
+            raise SettingRefused(
+                f"The key-encryption key (keys.key_encryption_key_file, or the previous one) cannot be used: {error}."
+            ) from error
         if isinstance(error, UnusableDsn):
             raise SettingRefused(describe_unusable_dsn("database.dsn")) from None
         if isinstance(error, key_store.RevokedKeyReturned):
@@ -169,6 +173,8 @@ async def _open(
         await key_store.lock_keys(tx)
         protects = await data_key_store.has_any(tx)
         kek = _load_key_encryption_key(Path(settings.keys.key_encryption_key_file), protects, random)
+        if settings.keys.previous_key_encryption_key_file:
+            kek.accept(KeyEncryptionKey.from_file(settings.keys.previous_key_encryption_key_file))
         created = await data_key_store.create_missing(tx, kek, settings.keys.suite, clock, random)
         data_keys = DataKeys((await data_key_store.load(tx, kek, clock())).keys)
         if Suite.NATIONAL in data_keys.suites:
@@ -216,6 +222,7 @@ async def _open(
         audit_log=audit_log,
         outbox=Outbox(data_keys.sealer("outbox"), clock, random),
         key_rotation=rotation,
+        key_exchange=KeyExchange(database, kek, audit_log),
         sources=sources,
         fetcher=fetcher,
         devices=devices,

@@ -69,6 +69,7 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ``algorithms``, ``provider`` and the times are those of signing keys; ``rotate_after_days`` 0: only by command."""
 
     key_encryption_key_file: str = "var/keys/kek"
+    previous_key_encryption_key_file: str = ""
     suite: Suite = Suite.INTERNATIONAL
     algorithms: list[str] = msgspec.field(default_factory=lambda: ["ES256", "RS256"])
     provider: Literal["software", "pkcs11"] = "software"

@@ -25,11 +25,12 @@ MAX_WRAPPED = 8 * 1024
 class KeyEncryptionKey:
     """Wraps and unwraps other keys. Never leaves the process; its repr shows nothing."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_previous")
 
     def __init__(self, material: bytes) -> None:
         if len(material) != KEY_SIZE:
             raise ValueError("a key-encryption key is 32 bytes")
+        self._previous: KeyEncryptionKey | None = None
         self._cipher = AESSIV(HKDFExpand(SHA256(), 64, b"yizheng key wrapping 1").derive(material))
 
     @classmethod
@@ -50,6 +51,10 @@ class KeyEncryptionKey:
         except ValueError:
             raise UnusableKeyFile(f"{path}: not 32 bytes in base64url") from None
 
+    def accept(self, previous: "KeyEncryptionKey") -> None:
+        """Also unwrap what ``previous`` wrapped, while keys are wrapped anew; nothing is wrapped by it any more."""
+        self._previous = previous
+
     def wrap(self, key_id: str, material: bytes) -> bytes:
         """Return ``material`` wrapped for storage under ``key_id``."""
         return VERSION + self._cipher.encrypt(material, [VERSION, key_id.encode()])
@@ -61,7 +66,9 @@ class KeyEncryptionKey:
         try:
             return self._cipher.decrypt(wrapped[1:], [VERSION, key_id.encode()])
         except (InvalidTag, ValueError):
-            raise Unsealable from None
+            if self._previous is None:
+                raise Unsealable from None
+        return self._previous.unwrap(key_id, wrapped)
 
 
 def make_key_encryption_key(path: str | Path, random: Callable[[int], bytes]) -> KeyEncryptionKey:

@@ -66,6 +66,7 @@ class Kind(StrEnum):
     KEY_ROTATED = "key_rotated"
     KEY_REVOKED = "key_revoked"
     KEY_REMOVED = "key_removed"
+    KEY_ENCRYPTION_EXCHANGED = "key_encryption_exchanged"
 
 
 class Result(StrEnum):

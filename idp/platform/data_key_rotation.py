@@ -82,16 +82,17 @@ class DataKeyRotation:
                     created.append(ListedDataKey(key_id, one, self._suite, now, usable_from))
         return created
 
-    async def read_status(self) -> list[KeyStatus]:
-        """Return every data key with its uses, counted row by row: minutes where there are millions."""
+    async def read_status(self, counting: Database) -> list[KeyStatus]:
+        """Return every data key with its uses, counted row by row: minutes where there are millions, so ``counting`` waits long."""
         async with self._database.transaction() as tx:
             listed = await data_key_store.list_all(tx)
-        uses = await count_uses(self._database)
+        uses = await count_uses(counting)
         return [self._judge(key, listed, uses.get(key.id, {})) for key in listed]
 
-    async def retire(self, key_id: str, actor: str) -> None:
+    async def retire(self, key_id: str, actor: str, counting: Database) -> None:
         """Remove an old key that nothing needs any more. Raises DataKeyRefused with the reason when something may still need it."""
-        uses = await count_uses(self._database)
+        # Nobody writes with it any more (checked below), so the count is not overtaken.
+        uses = await count_uses(counting)
         async with self._database.transaction() as tx:
             await key_store.lock_keys(tx)
             listed = await data_key_store.list_all(tx)
@@ -102,7 +103,8 @@ class DataKeyRotation:
             if status.rests_until is None:
                 raise DataKeyRefused(f"The key {key_id} is {status.state}; only a key that has a current successor can go.")
             if status.uses:
-                await tx.execute(re_encryption.START_AGAIN, re_encryption.KIND, self._clock())
+                # Not in the transaction, which the refusal ends without a trace.
+                await self._database.write(re_encryption.START_AGAIN, re_encryption.KIND, self._clock())
                 found = ", ".join(f"{rows:,} of {name}" for name, rows in sorted(status.uses.items()))
                 raise DataKeyRefused(f"The key {key_id} is still needed: {found}; the worker looks at what it can make anew once more.")
             if status.rests_until > self._clock():

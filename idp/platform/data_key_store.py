@@ -16,7 +16,7 @@ ANY = "SELECT EXISTS (SELECT FROM data_keys)"
 LIST = "SELECT id, purpose, suite, created_at, usable_from FROM data_keys ORDER BY purpose, created_at, length(id), id"
 ADD = "INSERT INTO data_keys (id, purpose, wrapped, suite, created_at, usable_from) VALUES ($1, $2, $3, $4, $5, $6)"
 REMOVE = "DELETE FROM data_keys WHERE id = $1"
-REWRAP = "UPDATE data_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2 RETURNING id"
+REWRAP = "UPDATE data_keys SET wrapped = $2 WHERE id = $1"
 NOTIFY_CHANGE = "SELECT pg_notify($1, '')"
 
 
@@ -105,17 +105,17 @@ async def remove(tx: Transaction, key_id: str) -> None:
     await tx.execute(NOTIFY_CHANGE, CHANNEL)
 
 
-async def rewrap(tx: Transaction, before: KeyEncryptionKey, after: KeyEncryptionKey) -> int:
-    """Wrap every key anew, under ``after``, and return how many; call it under ``lock_keys``. Raises UntrustedDataKey."""
-    rows = await tx.fetch(LOAD)
-    for row in rows:
+async def rewrap(tx: Transaction, kek: KeyEncryptionKey) -> int:
+    """Wrap every key anew and return how many that changed; call it under ``lock_keys``. Raises Unsealable."""
+    changed = 0
+    for row in await tx.fetch(LOAD):
         name = _name_wrapped(row["id"], Suite(row["suite"]))
-        try:
-            material = before.unwrap(name, row["wrapped"])
-        except Unsealable:
-            raise UntrustedDataKey(f"the data key {row['id']} was not wrapped by this key-encryption key") from None
-        await tx.execute(REWRAP, row["id"], row["wrapped"], after.wrap(name, material))
-    return len(rows)
+        wrapped = kek.wrap(name, kek.unwrap(name, row["wrapped"]))
+        if wrapped != row["wrapped"]:
+            await tx.execute(REWRAP, row["id"], wrapped)
+            changed += 1
+    await tx.execute(NOTIFY_CHANGE, CHANNEL)
+    return changed
 
 
 def _name_wrapped(key_id: str, suite: Suite) -> str:

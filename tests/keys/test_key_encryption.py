@@ -25,6 +25,17 @@ def test_a_wrapped_key_does_not_open_for_another_id_or_another_owner() -> None:
             key.unwrap(key_id, wrapped)
 
 
+def test_the_previous_key_opens_and_wraps_nothing_any_more() -> None:
+    new = KeyEncryptionKey(bytes(32))
+    new.accept(KEK)
+    assert new.unwrap("a", KEK.wrap("a", b"material")) == new.unwrap("a", new.wrap("a", b"material")) == b"material"
+    for wrapped in (KEK.wrap("b", b"material"), KeyEncryptionKey(b"x" * 32).wrap("a", b"material"), b"", b"\x02"):
+        with pytest.raises(Unsealable):
+            new.unwrap("a", wrapped)
+    with pytest.raises(Unsealable):
+        KEK.unwrap("a", new.wrap("a", b"material"))
+
+
 def test_every_bit_of_a_wrapped_key() -> None:
     wrapped = KEK.wrap("a", os.urandom(32))
     for position in range(len(wrapped) * 8):
