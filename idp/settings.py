@@ -146,6 +146,7 @@ class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     resend_lock_seconds: Positive = 900
     hash_threads: Positive = 2
     hash_queue: Positive = 64
+    proof_bits: Annotated[int, msgspec.Meta(ge=0, le=30)] = 17
 
 
 class RegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

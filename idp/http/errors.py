@@ -34,6 +34,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "too_many_flows": 429,
     "sms_busy": 503,
     "busy": 503,
+    "proof_wanted": 503,
     # the flow
     "interaction_expired": 410,
     "interaction_finished": 410,

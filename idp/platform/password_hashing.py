@@ -41,10 +41,6 @@ class Overloaded(Exception):
     retry_after = 2
 
 
-class WorkWanted(Overloaded):
-    """Many passwords wait: one of a stranger is compared if they show that they worked for it."""
-
-
 @dataclass(frozen=True)
 class Verification:
     """What comparing a password told: whether it fits (its truth), and whether its verifier is due to be made anew."""
@@ -103,20 +99,15 @@ class PasswordHashing:
 
     @property
     def wants_work(self) -> bool:
-        """Tell whether a stranger would have to work for being looked at."""
+        """Tell whether strangers should work for being looked at: half of the queue waits, or half of what strangers may take."""
         return self._strangers >= self._work_from or self._admitted >= self._limit - self._half
 
-    async def verify(
-        self, verifier: str | None, password: str, *, known: bool = False, network: str = "", worked: bool = True
-    ) -> Verification:
-        """Compare; ``None`` as verifier means that nobody has the identifier and takes the same time. Raises Overloaded, WorkWanted.
+    async def verify(self, verifier: str | None, password: str, *, known: bool = False, network: str = "") -> Verification:
+        """Compare; ``None`` as verifier means that nobody has the identifier and takes the same time. Raises Overloaded.
 
-        ``known``: the device is one that this person signed in with; others share half of the queue, by ``network`` of the caller, and are
-        refused by WorkWanted while many wait unless they ``worked``. Whether somebody has the identifier decides nothing here: only the
-        load does.
+        ``known``: the device is one that this person signed in with; others share half of the queue, by ``network`` of the caller.
+        Whether somebody has the identifier decides nothing here: only the load does.
         """
-        if not known and not worked and self.wants_work:
-            raise self._refuse("work", WorkWanted())
         if _too_long(password):
             password, verifier = "", None
         if verifier is None:
@@ -150,9 +141,13 @@ class PasswordHashing:
             raise self._refuse("late", Overloaded())
         return await waiting
 
-    def _refuse(self, reason: str, refusal: Overloaded) -> Overloaded:
+    def note_refusal(self, reason: str) -> None:
+        """Count a password that is not compared."""
         if self._on_refused is not None:
             self._on_refused(reason)
+
+    def _refuse(self, reason: str, refusal: Overloaded) -> Overloaded:
+        self.note_refusal(reason)
         return refusal
 
     def _leave(self, network: str | None, _: Future[Answer]) -> None:

@@ -18,6 +18,7 @@ from idp.authenticators.rules.throttling import Limits as ThrottleLimits
 from idp.authenticators.services.codes import Codes
 from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
+from idp.authenticators.services.proofs_of_work import ProofsOfWork
 from idp.authenticators.services.throttle import Throttle
 from idp.http.cookies import CookieNames
 from idp.http.messages import load_messages
@@ -138,7 +139,7 @@ class House:
         self.audit = AuditLog(KEYS.mac("audit"), KEYS.sealer("places"), clock, random)
         self.outbox = Outbox(KEYS.sealer("outbox"), clock, random)
         self.ledger = Ledger(database)
-        self.passwords = Passwords(database, HASHING)
+        self.passwords = Passwords(database, HASHING, proofs=ProofsOfWork(self.transients, KEYS.mac("codes"), clock, random, 8))
         self.told: list[tuple[UUID, list[bytes]]] = []
 
         async def tell_departments(_: Transaction, person_id: UUID, lineages: Sequence[bytes], request_id: str = "") -> None:

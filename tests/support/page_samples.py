@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from idp.authenticators.rules.proof_of_work import Puzzle
 from idp.http.cookies import CookieNames
 from idp.http.forms import FieldError
 from idp.http.languages import Language
@@ -71,6 +72,17 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 "identifier": "",
                 "passkey": "",
                 "errors": [FieldError("", "sign_in_locked", {"minutes": 15, "time": "14:35"})],
+            },
+        ),
+        "sign-in-crowded": (
+            "sign_in.html",
+            {
+                **FLOW,
+                "department": SHORT_DEPARTMENT,
+                "identifier": "11010119000101001X",
+                "passkey": "",
+                "errors": [FieldError("", "proof_wanted")],
+                "puzzle": Puzzle("1790000000.c2FtcGxlLXM.c2FtcGxlLXNlYWwtb2YtYS1w", 0),
             },
         ),
         "sign-in-idle": (

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from idp.authenticators.rules.proof_of_work import Puzzle
 from idp.kernel.errors import Refusal
 
 
@@ -9,6 +10,16 @@ class WrongCredentials(Refusal):
     """Identifier and password do not belong together; the same for unknown identifiers."""
 
     code: ClassVar[str] = "wrong_credentials"
+
+
+class ProofWanted(Refusal):
+    """Many passwords wait: this one is compared when the browser worked for it. Only the load decides, never who is named."""
+
+    code: ClassVar[str] = "proof_wanted"
+
+    def __init__(self, puzzle: Puzzle) -> None:
+        super().__init__()
+        self.puzzle = puzzle
 
 
 class SignInDelayed(Refusal):

@@ -4,9 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from idp.authenticators.rules.password_policy import LONGEST, SHORTEST, UNKNOWN, PasswordSlip, Personal, check_password
-from idp.authenticators.rules.refusals import PasswordCommon, PasswordLength, PasswordPersonal
+from idp.authenticators.rules.proof_of_work import Proof
+from idp.authenticators.rules.refusals import PasswordCommon, PasswordLength, PasswordPersonal, ProofWanted
 from idp.authenticators.rules.throttling import name_origin
 from idp.authenticators.services.common_passwords import CommonPasswords, load_common_passwords
+from idp.authenticators.services.proofs_of_work import ProofsOfWork
 from idp.authenticators.stores import passwords
 from idp.platform.database import Database, Transaction
 from idp.platform.password_hashing import Overloaded, PasswordHashing
@@ -18,9 +20,12 @@ NOBODY = UUID(int=0)
 class Passwords:
     """Passwords of people."""
 
-    def __init__(self, database: Database, hashing: PasswordHashing, common: CommonPasswords | None = None) -> None:
+    def __init__(
+        self, database: Database, hashing: PasswordHashing, common: CommonPasswords | None = None, proofs: ProofsOfWork | None = None
+    ) -> None:
         self._database = database
         self._hashing = hashing
+        self._proofs = proofs
         self._common = load_common_passwords() if common is None else common
 
     def find_slip(self, password: str, personal: Personal) -> PasswordSlip | None:
@@ -43,11 +48,28 @@ class Passwords:
             case None:
                 return await self._hashing.hash(password)
 
-    async def verify(self, person_id: UUID | None, password: str, *, known_device: bool = False, address: str = "") -> bool:
-        """Tell whether ``password`` is this person's; ``None`` is an unknown identifier. Raises Overloaded.
+    async def verify(
+        self,
+        person_id: UUID | None,
+        password: str,
+        *,
+        known_device: bool = False,
+        address: str = "",
+        flow: str = "",
+        proof: Proof | None = None,
+    ) -> bool:
+        """Tell whether ``password`` is this person's; ``None`` is an unknown identifier. Raises Overloaded, ProofWanted.
 
-        A device that this person is known by has a part of the queue that strangers at ``address`` cannot fill.
+        A device that this person is known by has a part of the queue that strangers at ``address`` cannot fill. Of strangers in a sign-in
+        (``flow``) work is wanted while many wait; ``proof`` is what the browser sent of it.
         """
+        worked = True
+        if not known_device and flow and self._proofs is not None and self._proofs.wanted and self._hashing.wants_work:
+            worked = proof is not None and await self._proofs.spend(flow, proof)
+            if not worked:
+                # Said by the load alone, before anything of a person is read.
+                self._hashing.note_refusal("work")
+                raise ProofWanted(self._proofs.make(flow))
         verifier = await passwords.find_verifier(self._database, person_id or NOBODY)
         verification = await self._hashing.verify(verifier, password, known=known_device, network=name_origin(address))
         if verification.fits and verification.due and person_id is not None and verifier is not None:

@@ -1,11 +1,13 @@
 """Decides how a sign-in step is shown and read: forms in, the same page with what to correct, or 303 to where the flow goes on."""
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from idp.authenticators.rules.proof_of_work import Proof
 from idp.http.errors import Busy, find_refusal_status
 from idp.http.forms import FieldError, Form, read_form
 from idp.http.guards import require_csrf
@@ -41,7 +43,7 @@ MAX_PASSKEY = 20_000
 
 FORM_CODES = frozenset(
     {
-        *("wrong_credentials", "sign_in_delayed", "sign_in_locked", "code_sign_in_locked", "busy"),
+        *("wrong_credentials", "sign_in_delayed", "sign_in_locked", "code_sign_in_locked", "busy", "proof_wanted"),
         *("code_wrong", "code_or_document_wrong", "code_dead", "code_gone"),
         *("password_length", "password_personal", "password_common"),
         *("passkey_refused", "passkey_of_another"),
@@ -88,7 +90,7 @@ class SignInPage:
             held = await self._interactions.read(form.get("i", MAX_HIDDEN), context.browser_cookie)
             require_csrf(context, form, held.interaction.csrf)
             require_step(held, form.get("step", MAX_HIDDEN))
-            visit = read_visit(context)
+            visit = replace(read_visit(context), proof=_read_proof(form))
             if "resend" in form:
                 return self._answer(context, await self._sign_in.resend(held, visit))
             if "code" in form:
@@ -241,6 +243,12 @@ class SignInPage:
         return self._pages.refuse(context, refusal, **held.interaction.way_back)
 
 
+def _read_proof(form: Form) -> Proof | None:
+    """Return the work that the browser did, None for none."""
+    text = form.get("puzzle", MAX_HIDDEN)
+    return Proof(text, form.get("proof", MAX_HIDDEN)) if text else None
+
+
 def _check_text(name: str, text: str, most: int) -> list[FieldError]:
     if not text.strip():
         return [FieldError(name, f"{name}_empty")]
@@ -251,5 +259,5 @@ def _place(refusal: Refusal, field: str) -> FieldError:
     """Return the refusal as an error of the form; raise what is a page of its own. Waits and locks are about no field."""
     if refusal.code not in FORM_CODES:
         raise refusal
-    aside = refusal.code.startswith("sign_in_") or refusal.code in ("code_sign_in_locked", "busy")
+    aside = refusal.code.startswith("sign_in_") or refusal.code in ("code_sign_in_locked", "busy", "proof_wanted")
     return FieldError("" if aside else field, refusal.code, refusal.facts)

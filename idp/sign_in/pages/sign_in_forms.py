@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from idp.authenticators.rules.refusals import ProofWanted
 from idp.http.errors import find_refusal_status
 from idp.http.forms import FieldError
 from idp.http.rendering import Pages
@@ -104,6 +105,7 @@ class SignInForms:
             step=held.step,
             department=held.interaction.name_department(context.language),
             errors=errors,
+            puzzle=refusal.puzzle if isinstance(refusal, ProofWanted) else None,
             **values,
         )
 

@@ -266,8 +266,15 @@ class SignIn:
         subject = identifier.value if identifier is not None else person_id.hex if person_id else ""
         ticket = await self._attempts.admit(Way.PASSWORD, subject, person_id, device_hash, held.interaction, visit)
         try:
-            right = await self._passwords.verify(person_id, password, known_device=device_hash is not None, address=visit.address)
-        except Overloaded:
+            right = await self._passwords.verify(
+                person_id,
+                password,
+                known_device=device_hash is not None,
+                address=visit.address,
+                flow=held.interaction.id,
+                proof=visit.proof,
+            )
+        except (Overloaded, refusals.ProofWanted):
             await self._attempts.withdraw(ticket)
             raise
         if known is None or not right:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from idp.authenticators.rules.proof_of_work import Proof
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.people.rules.identifiers import Phone
@@ -12,7 +13,10 @@ from idp.sign_in.services.interactions import Held
 
 @dataclass(frozen=True, repr=False)
 class Visit:
-    """One request: its cookies, where it comes from (``device`` is the browser's own description), and its id."""
+    """One request: its cookies, where it comes from (``device`` is the browser's own description), and its id.
+
+    ``proof`` is the work that the browser did for a password while many waited.
+    """
 
     browser_cookie: str | None = None
     session_cookie: str | None = None
@@ -20,6 +24,7 @@ class Visit:
     address: str = ""
     device: str = ""
     request_id: str = ""
+    proof: Proof | None = None
 
     @property
     def device_hash(self) -> bytes | None:
