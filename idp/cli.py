@@ -32,6 +32,7 @@ REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{2,63}")
 GIVEN_UP = 2.0
 """Seconds after which no process signs with a revoked key any more."""
 
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--settings", "path", type=click.Path(dir_okay=False), help="TOML file (default: IDP_SETTINGS, else only IDP_* variables).")
 @click.version_option(__version__, prog_name="idp")
@@ -74,15 +75,18 @@ def worker(context: click.Context) -> None:
 
 @main.command()
 @click.option("--port", type=click.IntRange(1024, 65_500), default=8000, show_default=True, help="The departments take the next two ports.")
+@click.option(
+    "--host", type=click.Choice(["127.0.0.1", "localhost"]), default="127.0.0.1", show_default=True, help="localhost: with passkeys."
+)
 @click.option("--reset", is_flag=True, help="Forget everything the demo has stored and begin anew.")
 @click.option("--with-app", is_flag=True, help="Also run the sample app, on the third port after the provider's.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where the demo keeps its data (default: var/demo).")
-def demo(port: int, reset: bool, with_app: bool, data: Path | None) -> None:
+def demo(port: int, host: str, reset: bool, with_app: bool, data: Path | None) -> None:
     """Run a whole province on this machine: provider, worker, two departments, synthetic people."""
     from idp.demo.supervisor import DemoFailed, run_demo
 
     try:
-        run_demo(port=port, reset=reset, with_app=with_app, data=data, announce=lambda line: click.echo(line))
+        run_demo(port=port, host=host, reset=reset, with_app=with_app, data=data, announce=lambda line: click.echo(line))
     except DemoFailed as error:
         fail(str(error))
 

@@ -102,11 +102,12 @@ def plan_rotation(
 ) -> list[KeyChange | KeyCreation]:
     """Return what is due for the keys of ``algorithm``, in the order to do it; nothing due is an empty list.
 
-    - The oldest key pending for at least ``pending_for`` (longer than clients keep a JWKS) becomes active, the active one retires.
-      Without an active key the oldest pending one is taken at once: clients fetch an unknown ``kid``, nobody can wait for a signature.
+    - One pending key always stands by, published: when the active one is revoked, whoever verifies knows its successor already.
+    - The oldest pending key takes over and the active one retires, once it is pending for ``pending_for`` (longer than clients keep a JWKS)
+      and the active one signs for ``rotate_after`` (None: for ever) or more than one wait, which is how somebody asks for a change.
+      Without an active key it is taken at once: clients fetch an unknown ``kid``, nobody can wait for a signature.
     - A key retiring for at least ``retiring_for`` (longer than any token lives) is retired.
     - An algorithm that nothing could sign with gets an active key.
-    - A key active for ``rotate_after`` gets its successor, unless one waits already; None: only when somebody asks for it.
     ValueError for a negative duration."""
     if min(pending_for, retiring_for, rotate_after or timedelta(0)) < timedelta(0):
         raise ValueError("durations are not negative")
@@ -116,7 +117,9 @@ def plan_rotation(
     changes: list[KeyChange | KeyCreation] = [
         KeyChange(key.kid, KeyEvent.EXPIRE) for key in ours if key.state is KeyState.RETIRING and now - key.state_since >= retiring_for
     ]
-    successor = pending[0] if pending and (not active or now - pending[0].state_since >= pending_for) else None
+    wanted = len(pending) > 1 or (rotate_after is not None and bool(active) and now - active[-1].state_since >= rotate_after)
+    ripe = wanted and bool(pending) and now - pending[0].state_since >= pending_for
+    successor = pending[0] if pending and (ripe or not active) else None
     # Two active keys are one too many (two operators at once): only the newest stays.
     leaving = active if successor else active[:-1]
     changes += [KeyChange(key.kid, KeyEvent.RETIRE) for key in leaving]
@@ -124,6 +127,6 @@ def plan_rotation(
         changes.append(KeyChange(successor.kid, KeyEvent.ACTIVATE))
     elif not active:
         changes.append(KeyCreation(algorithm, KeyState.ACTIVE))
-    elif rotate_after is not None and not pending and now - active[-1].state_since >= rotate_after:
+    if len(pending) == (1 if successor else 0):
         changes.append(KeyCreation(algorithm, KeyState.PENDING))
     return changes

@@ -24,13 +24,16 @@ from keys import (
 
 MAXIMUM_REASON = 200
 
+WAITING = 2
+"""Keys that wait after somebody asked for a change: the one that takes over, and the one that then stands by."""
+
 
 class UnknownKey(Exception):
     """There is no signing key of that id; the text is one sentence."""
 
 
 class RotationUnderWay(Exception):
-    """A new key of that algorithm is already published and waits for its turn; the text is one sentence."""
+    """Somebody asked already, and the key that takes over waits for its turn; the text is one sentence."""
 
 
 class KeyRotation:
@@ -82,20 +85,24 @@ class KeyRotation:
             return await key_store.list_signing_keys(tx)
 
     async def rotate(self, algorithm: str, actor: str) -> str:
-        """Publish a new key of ``algorithm`` and return its id; it signs once it was public for ``pending_for`` (S27).
+        """Let the key that stands by take over, as soon as it was public for ``pending_for``, and return its id (S27).
 
-        Raises ValueError for an algorithm that is not offered, RotationUnderWay while a successor is already waiting.
+        Another one is published to stand by after it: that more than one waits is how the worker knows of the wish.
+        Raises ValueError for an algorithm that is not offered, RotationUnderWay while an earlier wish waits.
         """
         if algorithm not in self._algorithms:
             raise ValueError(f"keys.algorithms has no {algorithm}; it has {', '.join(self._algorithms)}.")
-        key = await self._generate(KeyCreation(algorithm, KeyState.PENDING))
         async with self._database.transaction() as tx:
             await key_store.lock_keys(tx)
-            listed = await key_store.list_signing_keys(tx)
-            if waiting := [k.kid for k in listed if k.algorithm == algorithm and k.state is KeyState.PENDING]:
-                raise RotationUnderWay(f"The {algorithm} key {waiting[0]} is already published and waits for its first use.")
-            await self._add(tx, key, actor)
-        return key.kid
+            waiting = [k for k in await self._load(tx) if k.algorithm == algorithm and k.state is KeyState.PENDING]
+            if len(waiting) == WAITING:
+                raise RotationUnderWay(f"The {algorithm} key {_find_oldest(waiting)} is already published and waits for its first use.")
+            while len(waiting) < WAITING:
+                waiting.append(await self._generate(KeyCreation(algorithm, KeyState.PENDING)))
+                await self._add(tx, waiting[-1], actor)
+            changed = await self._advance(tx, algorithm, actor)
+        await self._destroy(changed)
+        return _find_oldest(waiting)
 
     async def revoke(self, kid: str, reason: str, actor: str) -> None:
         """Withdraw a key for ever: what it signed verifies no more, not even as a hint. The active one's successor signs at once.
@@ -117,7 +124,7 @@ class KeyRotation:
         await self._destroy([*changed] if key.private is None else [revoked, *changed])
 
     async def advance(self) -> list[SigningKey]:
-        """Do what is due now (the worker's step): new successors, pending to active, active to retiring to retired; return what changed."""
+        """Do what is due now (the worker's step): pending to active to retiring to retired, a key to stand by; return what changed."""
         async with self._database.transaction() as tx:
             await key_store.lock_keys(tx)
             known = {key.algorithm for key in await key_store.list_signing_keys(tx)}
@@ -163,3 +170,7 @@ class KeyRotation:
     async def _record(self, tx: Transaction, kind: Kind, key: SigningKey, state: KeyState, actor: str) -> None:
         details = {"kid": key.kid, "algorithm": key.algorithm, "state": state.value}
         await self._audit_log.record(tx, AuditEvent(kind, actor=actor, details=dict(details)))
+
+
+def _find_oldest(keys: Sequence[SigningKey]) -> str:
+    return min(keys, key=lambda key: (key.state_since, key.kid)).kid

@@ -112,9 +112,11 @@ async def test_s27_a_new_key_is_published_before_it_signs_and_old_tokens_verify(
     database: Database, rotation: KeyRotation, kek: KeyEncryptionKey, clock: ManualClock
 ) -> None:
     await create_first(database, rotation)
+    assert [(key.algorithm, key.state) for key in await rotation.advance()] == [("ES256", KeyState.PENDING), ("RS256", KeyState.PENDING)]
     ring = await read_ring(database, kek)
     old_kid, old_token = find_kid(ring), ring.sign("ES256", b'{"sub":"1"}')
     new_kid = await rotation.rotate("ES256", "operator")
+    (stands_by,) = set(await read_states(rotation)) - {old_kid, new_kid}
     ring = await read_ring(database, kek)
     assert {key["kid"] for key in json.loads(ring.jwks)["keys"]} > {old_kid, new_kid}
     assert find_kid(ring) == old_kid
@@ -126,13 +128,13 @@ async def test_s27_a_new_key_is_published_before_it_signs_and_old_tokens_verify(
     ring = await read_ring(database, kek)
     assert find_kid(ring) == new_kid
     assert ring.verify(old_token) == {"sub": "1"}
-    assert await read_states(rotation) == {old_kid: KeyState.RETIRING, new_kid: KeyState.ACTIVE}
+    assert await read_states(rotation) == {old_kid: KeyState.RETIRING, new_kid: KeyState.ACTIVE, stands_by: KeyState.PENDING}
     clock.advance(RETIRING.total_seconds())
     await rotation.advance()
     ring = await read_ring(database, kek)
     with pytest.raises(InvalidSignature):
         ring.verify(old_token)
-    assert await read_states(rotation) == {old_kid: KeyState.RETIRED, new_kid: KeyState.ACTIVE}
+    assert await read_states(rotation) == {old_kid: KeyState.RETIRED, new_kid: KeyState.ACTIVE, stands_by: KeyState.PENDING}
     (row,) = await database.fetch("SELECT wrapped FROM signing_keys WHERE kid = $1", old_kid)
     assert kek.unwrap(old_kid, row["wrapped"]) == b"retired", "a retired key's private part is erased"
 
@@ -144,17 +146,15 @@ async def test_s27_keys_change_by_themselves_and_hints_verify_for_a_while(
     await create_first(database, rotation)
     ring = await read_ring(database, kek)
     old_kid, old_token = find_kid(ring), ring.sign("ES256", b'{"sub":"1"}')
+    stands_by = (await rotation.advance())[0].kid
     clock.advance(IN_USE.total_seconds() - 1)
     assert await rotation.advance() == []
     clock.advance(1)
-    made = await rotation.advance()
-    assert [(key.algorithm, key.state) for key in made] == [("ES256", KeyState.PENDING), ("RS256", KeyState.PENDING)]
-    assert await rotation.advance() == [], "one successor is enough"
-    ring = await read_ring(database, kek)
-    assert {old_kid, made[0].kid} <= {key["kid"] for key in json.loads(ring.jwks)["keys"]}
-    clock.advance(PENDING.total_seconds())
     await rotation.advance()
-    assert await read_states(rotation) == {old_kid: KeyState.RETIRING, made[0].kid: KeyState.ACTIVE}
+    assert await rotation.advance() == []
+    (next_one,) = set(await read_states(rotation)) - {old_kid, stands_by}
+    assert await read_states(rotation) == {old_kid: KeyState.RETIRING, stands_by: KeyState.ACTIVE, next_one: KeyState.PENDING}
+    assert find_kid(await read_ring(database, kek)) == stands_by
     clock.advance(RETIRING.total_seconds())
     await rotation.advance()
     retired_at = clock()
@@ -167,13 +167,9 @@ async def test_s27_keys_change_by_themselves_and_hints_verify_for_a_while(
     assert clock() - HINTS > retired_at
     with pytest.raises(InvalidSignature):
         (await read_ring(database, kek, clock() - HINTS)).verify_past(old_token)
-    kinds = [
-        (row["kind"], json.loads(row["details"]).get("state"), row["actor"])
-        for row in await database.fetch(
-            "SELECT kind, details, actor FROM audit_events WHERE details LIKE $1 ORDER BY at, id", f"%{made[0].kid}%"
-        )
-    ]
-    assert kinds[:2] == [("key_created", "pending", "system"), ("key_rotated", "active", "system")]
+    about = "SELECT kind, details, actor FROM audit_events WHERE details LIKE $1 ORDER BY at, id"
+    kinds = [(row["kind"], json.loads(row["details"])["state"], row["actor"]) for row in await database.fetch(about, f"%{stands_by}%")]
+    assert kinds == [("key_created", "pending", "system"), ("key_rotated", "active", "system")]
 
 
 async def test_an_algorithm_that_is_not_offered_any_more_lives_out_and_gets_no_successor(
@@ -185,10 +181,12 @@ async def test_an_algorithm_that_is_not_offered_any_more_lives_out_and_gets_no_s
     clock.advance(PENDING.total_seconds())
     await fewer.advance()
     assert (await read_states(fewer, "RS256"))[waiting] is KeyState.ACTIVE
-    clock.advance(2 * IN_USE.total_seconds())
-    await fewer.advance()
-    assert set((await read_states(fewer, "RS256")).values()) == {KeyState.ACTIVE, KeyState.RETIRED}
-    await fewer.revoke(waiting, "no more", "operator")
+    for _ in range(3):
+        clock.advance(2 * IN_USE.total_seconds())
+        await fewer.advance()
+    states = await read_states(fewer, "RS256")
+    assert sorted(states.values()) == [KeyState.ACTIVE, KeyState.RETIRED, KeyState.RETIRED]
+    await fewer.revoke(next(kid for kid, state in states.items() if state is KeyState.ACTIVE), "no more", "operator")
     assert (await read_ring(database, kek)).algorithms == ("ES256",)
     with pytest.raises(ValueError, match="has no RS256"):
         await fewer.rotate("RS256", "operator")
@@ -207,11 +205,22 @@ async def test_further_algorithms_get_their_first_keys(
 async def test_creating_what_is_missing_never_moves_a_rotation_on(database: Database, rotation: KeyRotation, clock: ManualClock) -> None:
     await create_first(database, rotation)
     (old,) = await read_states(rotation)
-    new = await rotation.rotate("ES256", "operator")
+    await rotation.rotate("ES256", "operator")
+    before = await read_states(rotation)
     clock.advance(PENDING.total_seconds() + RETIRING.total_seconds())
     await create_first(database, rotation)
-    assert await read_states(rotation) == {old: KeyState.ACTIVE, new: KeyState.PENDING}
-    assert len(await rotation.list_keys()) == 3
+    assert await read_states(rotation) == before
+    assert (before.pop(old), set(before.values()), len(before)) == (KeyState.ACTIVE, {KeyState.PENDING}, 2)
+
+
+async def test_a_key_that_stood_by_long_enough_takes_over_at_once(database: Database, rotation: KeyRotation, clock: ManualClock) -> None:
+    await create_first(database, rotation)
+    (stands_by, *_) = [key.kid for key in await rotation.advance()]
+    clock.advance(PENDING.total_seconds())
+    assert await rotation.rotate("ES256", "operator") == stands_by
+    states = await read_states(rotation)
+    assert states[stands_by] is KeyState.ACTIVE
+    assert sorted(states.values()) == [KeyState.ACTIVE, KeyState.PENDING, KeyState.RETIRING]
 
 
 async def test_a_second_rotation_waits_for_the_first(database: Database, rotation: KeyRotation, clock: ManualClock) -> None:
@@ -291,7 +300,7 @@ async def test_every_change_is_an_audit_event_without_free_text(database: Databa
     await rotation.rotate("ES256", "operator")
     await rotation.revoke(find_kid(await read_ring(database, kek)), "told by Zhang San", "operator")
     rows = [dict(row) for row in await database.fetch("SELECT * FROM audit_events ORDER BY id") if row["id"] not in before]
-    assert sorted(row["kind"] for row in rows) == ["key_created", "key_revoked", "key_rotated"]
+    assert sorted(row["kind"] for row in rows) == ["key_created", "key_created", "key_revoked", "key_rotated"]
     assert {row["actor"] for row in rows} == {"operator"}
     assert all(verify_row(row, MAC) is None for row in rows)
     assert "Zhang" not in str(rows)
