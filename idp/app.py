@@ -434,7 +434,7 @@ def build_app(
         Route("/static/{digest}/{name}", static.serve, methods=["GET"]),
         Route("/favicon.ico", static.serve_favicon, methods=["GET"]),
         *registration,
-        *build_admin_routes(platform, services.clients, values, grant_reads, client_access.possession),
+        *build_admin_routes(platform, services.clients, resources),
         *further_routes,
     ]
     return Shell(

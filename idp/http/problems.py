@@ -13,6 +13,7 @@ PREFIX: Final = "/admin/"
 MEDIA_TYPE: Final = "application/problem+json"
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
+    "invalid_request": (400, "The request cannot be read"),
     "bad_query": (400, "The query cannot be read"),
     "bad_body": (400, "The body cannot be read"),
     "invalid_token": (401, "The access token is not valid"),

@@ -1,7 +1,7 @@
 """Decides how ``/admin/v1`` speaks HTTP: an access token of its own, one JSON object in, one out, every refusal a problem (RFC 9457)."""
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -11,7 +11,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message
 
+from idp.http.forms import BadForm
 from idp.http.json_bodies import JSON_TYPES, BadJson, read_object
 from idp.http.problems import MEDIA_TYPE, PROBLEMS, Problem, write_problem
 from idp.http.request_context import RequestContext, read_context
@@ -19,6 +21,7 @@ from idp.kernel.errors import ProtocolError
 from idp.kernel.json_text import Json
 from idp.protocol.endpoints.admin_documents import ChangePage, ClientPage, describe_change, describe_client, describe_outcome
 from idp.protocol.endpoints.admin_operations import MAX_KEY, MAX_LIMIT, MERGE_PATCH, OPERATIONS, Operation, write_openapi
+from idp.protocol.endpoints.bearer import read_token_use
 from idp.protocol.rules.admin_scopes import PATH, AdminScope
 from idp.protocol.rules.client import BadRegistration
 from idp.protocol.rules.client_changes import ChangeState, serves_people
@@ -28,9 +31,6 @@ from idp.protocol.services.repeated_requests import Answer, KeyInUse, KeyReused,
 
 MAX_BODY: Final = 49_152
 DEFAULT_LIMIT: Final = 50
-
-Prove = Callable[[RequestContext, str], Awaitable[Collection[str]]]
-"""Returns the keys that a request with this access token proves to hold; raises ProtocolError."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TAG = re.compile(r'"([0-9]{1,9})"')
@@ -59,13 +59,10 @@ class Call:
 class AdminEndpoint:
     """``/admin/v1``; each operation of the table is one method."""
 
-    def __init__(
-        self, administration: ClientAdministration, access: AdminAccess, repeated: RepeatedRequests, prove: Prove, issuer: str
-    ) -> None:
+    def __init__(self, administration: ClientAdministration, access: AdminAccess, repeated: RepeatedRequests, issuer: str) -> None:
         self._administration = administration
         self._access = access
         self._repeated = repeated
-        self._prove = prove
         self._openapi = write_openapi(issuer)
 
     def routes(self) -> list[Route]:
@@ -175,11 +172,15 @@ class AdminEndpoint:
             return _challenge(error)
 
     async def _find_caller(self, context: RequestContext) -> Administrator:
-        scheme, _, token = (context.header(b"authorization") or b"").partition(b" ")
-        if scheme.lower() not in (b"bearer", b"dpop") or not token.strip():
+        try:
+            use = await read_token_use(context, _leave_body)
+        except BadForm:
+            raise Problem("bad_body", "The body must be application/json.") from None
+        if use is None or not use.text:
             raise ProtocolError("invalid_token", "An access token is missing.", redirectable=False)
-        text = token.strip().decode("latin-1")
-        return await self._access.check(text, await self._prove(context, text))
+        if use.proofs:
+            context.response_headers.append((b"dpop-nonce", self._access.make_nonce().encode()))
+        return await self._access.check(use)
 
     async def _work(self, operation: Operation, call: Call) -> Answer:
         """Return what the operation answers, refusals included: a repeated request gets the same."""
@@ -198,6 +199,11 @@ class AdminEndpoint:
             raise Problem("key_reused", field="Idempotency-Key") from None
         except KeyInUse:
             raise Problem("key_in_use", field="Idempotency-Key") from None
+
+
+async def _leave_body() -> Message:
+    """Stand in for the body where only headers are read: a token is not posted here."""
+    return {"type": "http.disconnect"}
 
 
 async def _read_body(operation: Operation, request: Request) -> dict[str, Json]:
@@ -271,7 +277,8 @@ def _refuse(problem: Problem) -> Answer:
 def _challenge(error: ProtocolError) -> Response:
     """Return a refusal of the access token, with the challenge that it owes (RFC 6750 §3)."""
     answer = _send(_refuse(Problem(error.error, error.description)))
-    answer.headers["www-authenticate"] = f'Bearer error="{error.error}"'
+    scheme = "DPoP" if "dpop" in error.error else "Bearer"
+    answer.headers["www-authenticate"] = f'{scheme} error="{error.error}"'
     return answer
 
 

@@ -23,7 +23,7 @@ class EntitlementDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     basis: Basis
     claims: Annotated[list[str], Meta(min_length=1, max_length=20)]
     purpose_en: Annotated[str, Meta(max_length=200)] = ""
-    version: Annotated[int, Meta(ge=1)] = 1
+    version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
 
 class KeySetDocument(msgspec.Struct, frozen=True):

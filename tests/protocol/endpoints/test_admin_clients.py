@@ -7,7 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+from joserfc.jwk import ECKey
 
+from tests.protocol.endpoints.test_dpop import prove, prove_use
 from tests.support.administration import ADMIN, Administrator, appoint
 from tests.support.provider import REDIRECT_URI, Provider
 
@@ -409,3 +411,23 @@ async def test_the_document_describes_every_operation(provider: Provider) -> Non
     for reference in {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}:
         assert reference in document["components"]["schemas"]
     assert "redirect_uris" in document["components"]["schemas"]["ClientPatch"]["properties"]
+
+
+async def test_a_bound_token_counts_with_its_key_alone(provider: Provider) -> None:
+    await provider.services.platform.transients.born_at()
+    provider.clock.advance(120)
+    await appoint(provider, "bound", "clients:read")
+    form, auth = {"grant_type": "client_credentials", "resource": ADMIN}, ("bound", provider.secrets["bound"])
+    answer = await provider.browser.post("/token", data=form, auth=auth, headers={"dpop": prove(provider)})
+    token, url = answer.json()["access_token"], f"{ADMIN}/clients"
+
+    async def ask(scheme: str, proof: str | None) -> httpx2.Response:
+        headers = {"authorization": f"{scheme} {token}", **({"dpop": proof} if proof else {})}
+        return await provider.browser.get("/admin/v1/clients", headers=headers)
+
+    assert (await ask("DPoP", prove_use(provider, token, htu=url))).status_code == 200
+    stolen = prove_use(provider, token, ECKey.generate_key("P-256", auto_kid=False), htu=url)
+    for scheme, proof in (("Bearer", None), ("DPoP", None), ("DPoP", stolen), ("DPoP", prove_use(provider, token, htu=url, htm="POST"))):
+        answer = await ask(scheme, proof)
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"
