@@ -15,7 +15,7 @@ from idp.platform.database import Database, DatabaseUnavailable
 from idp.platform.transients import KEY_LIMIT, VALUE_LIMIT, Counted, Transients, TransientsUnavailable, TransientTooLarge
 from idp.platform.transients.postgres import PostgresTransients, remove_expired
 from idp.platform.transients.redis import RedisTransients, connect_redis
-from keys import DataKey, DataKeys
+from keys import DataKey, DataKeys, Suite
 from tests.support.clocks import ManualClock
 
 PHONE = "13900001234"  # synthetic
@@ -32,6 +32,7 @@ class Store:
     empty: Callable[[], Awaitable[None]]
     spoil: Callable[[], Awaitable[None]]
     make_other: Callable[[DataKeys], Transients]
+    make_named: Callable[[DataKeys], Transients]
 
 
 @pytest_asyncio.fixture
@@ -71,7 +72,10 @@ def _make_postgres(database: Database, data_keys: DataKeys, clock: ManualClock, 
     def make_other(keys: DataKeys) -> Transients:
         return PostgresTransients(database, keys.sealer("transients"), keys.mac("transients"), clock, random)
 
-    return Store(make_other(data_keys), pass_time, read_raw, empty, spoil, make_other)
+    def make_named(keys: DataKeys) -> Transients:
+        return PostgresTransients(database, keys.sealer("transients"), keys.mac("transient_names"), clock, random)
+
+    return Store(make_other(data_keys), pass_time, read_raw, empty, spoil, make_other, make_named)
 
 
 def _make_redis(redis: Any, data_keys: DataKeys, clock: ManualClock, random: Random) -> Store:
@@ -93,7 +97,10 @@ def _make_redis(redis: Any, data_keys: DataKeys, clock: ManualClock, random: Ran
     def make_other(keys: DataKeys) -> Transients:
         return RedisTransients(redis, keys.sealer("transients"), keys.mac("transients"), clock, random)
 
-    return Store(make_other(data_keys), pass_time, read_raw, empty, spoil, make_other)
+    def make_named(keys: DataKeys) -> Transients:
+        return RedisTransients(redis, keys.sealer("transients"), keys.mac("transient_names"), clock, random)
+
+    return Store(make_other(data_keys), pass_time, read_raw, empty, spoil, make_other, make_named)
 
 
 async def test_put_and_get(store: Store) -> None:
@@ -271,6 +278,27 @@ async def test_another_key_finds_nothing_and_is_newly_born(store: Store, clock: 
     other = store.make_other(DataKeys([DataKey("new", "transients", random(32))]))
     assert await other.get("code", "k") is None
     assert await other.born_at() == clock()
+
+
+async def test_keys_that_rotate_under_it(store: Store, clock: ManualClock, random: Random) -> None:
+    """A new sealing key loses nothing; a new key of names is a new birth, or a mark that is not found would let a proof in twice."""
+    sealing, naming = DataKey("s-1", "transients", random(32)), DataKey("n-1", "transient_names", random(32))
+    keys = DataKeys([sealing, naming])
+    rotating = store.make_named(keys)
+    await rotating.put("code", "k", SECRET, 60)
+    assert await rotating.add_once("replay", "proof", 60)
+    born = await rotating.born_at()
+    clock.advance(5)
+    keys.replace([sealing, naming, DataKey("s-2", "transients", random(32), Suite.NATIONAL)])
+    found = await rotating.get("code", "k")
+    assert found is not None
+    assert found.value == SECRET
+    assert not await rotating.add_once("replay", "proof", 60)
+    assert await rotating.born_at() == born
+    keys.replace([sealing, naming, DataKey("n-2", "transient_names", random(32), Suite.NATIONAL)])
+    assert await rotating.get("code", "k") is None
+    assert await rotating.add_once("replay", "proof", 60), "the mark is not found any more"
+    assert await rotating.born_at() == clock(), "and the store says so"
 
 
 async def test_sizes_are_bounded(store: Store) -> None:

@@ -65,8 +65,11 @@ class PostgresTransients:
         self._names = names
         self._clock = clock
         self._random = random
-        # Under a new key nothing old is found, so the store is newly born then too.
-        self._birth_name = names.compute(check_key(_BIRTH, ""))
+
+    @property
+    def _birth_name(self) -> bytes:
+        # Asked for each time: under a new key nothing old is found, so the store is newly born then too.
+        return self._names.compute(check_key(_BIRTH, ""))
 
     async def put(self, kind: str, key: str, value: bytes, ttl: float) -> None:
         """See ``Transients.put``."""

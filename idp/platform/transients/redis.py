@@ -86,8 +86,11 @@ class RedisTransients:
         self._replace = redis.register_script(REPLACE)
         self._count = redis.register_script(COUNT)
         self._uncount = redis.register_script(UNCOUNT)
-        # Under a new key nothing old is found, so the store is newly born then too.
-        self._birth_key = self._name(_BIRTH, "")[0]
+
+    @property
+    def _birth_key(self) -> str:
+        # Asked for each time: under a new key nothing old is found, so the store is newly born then too.
+        return self._name(_BIRTH, "")[0]
 
     def _name(self, kind: str, key: str) -> tuple[str, bytes]:
         """Return the entry's key in Redis and the data that its value is sealed for."""
