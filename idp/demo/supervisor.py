@@ -110,10 +110,11 @@ class _Stopped(Exception):
 
 
 class Demo:
-    """One demo in one folder. ``announce`` prints a line."""
+    """One demo in one folder. ``announce`` prints a line. ``host``: browsers make passkeys for a name, not for an address."""
 
-    def __init__(self, folder: Path, port: int, announce: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, port: int, announce: Callable[[str], None], host: str = "127.0.0.1") -> None:
         self._folder = folder
+        self._issuer = f"http://{host}:{port}"
         self._port = port
         self._announce = announce
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
@@ -206,7 +207,7 @@ class Demo:
                 write_private(secret, make_outward_id(read_system_random, 32) + "\n")
         text = SETTINGS.format(
             port=self._port,
-            issuer=f"http://127.0.0.1:{self._port}",
+            issuer=self._issuer,
             dsn=postgres.service_dsn(socket=True),
             owner_dsn=postgres.owner_dsn(),
             folder=self._folder,
@@ -218,7 +219,7 @@ class Demo:
     def _launch_website(self, department: SampleDepartment) -> None:
         port = self._port + department.place
         command = [sys.executable, "-m", "examples.department"]
-        command += ["--issuer", f"http://127.0.0.1:{self._port}", "--client-id", department.client_id]
+        command += ["--issuer", self._issuer, "--client-id", department.client_id]
         command += ["--client-secret-file", str(self._folder / "secrets" / f"{department.client_id}.secret")]
         command += ["--port", str(port), "--title", department.title, "--subtitle", department.title_en]
         command += ["--scope", " ".join(("openid", *department.scopes)), "--theme", "pine" if department.place == 1 else "brick"]
@@ -226,7 +227,7 @@ class Demo:
 
     def _launch_app(self) -> None:
         port = self._port + APP_PLACE
-        command = [sys.executable, "-m", "examples.app_entry", "--issuer", f"http://127.0.0.1:{self._port}", "--client-id", APP]
+        command = [sys.executable, "-m", "examples.app_entry", "--issuer", self._issuer, "--client-id", APP]
         command += ["--client-secret-file", str(self._folder / "secrets" / f"{APP}.secret"), "--port", str(port), "--title", APP_TITLE]
         for department in _list_websites():
             command += ["--target", f"{department.client_id}={department.title}"]
@@ -279,11 +280,11 @@ def _write_authorities(folder: Path, address: str) -> str:
     return "\n".join(tables)
 
 
-def run_demo(*, port: int, reset: bool, with_app: bool, data: Path | None, announce: Callable[[str], None]) -> None:
+def run_demo(*, port: int, host: str = "127.0.0.1", reset: bool, with_app: bool, data: Path | None, announce: Callable[[str], None]) -> None:
     """Run the demo until SIGINT or SIGTERM. Raises DemoFailed in one sentence, with a part's last lines when one died."""
     if importlib.util.find_spec("examples.department") is None and not (_find_checkout() / "examples" / "department").is_dir():
         raise DemoFailed("The demo runs from a checkout: the sample departments are not part of the installed package.")
-    demo = Demo((data or _find_checkout() / "var" / "demo").resolve(), port, announce)
+    demo = Demo((data or _find_checkout() / "var" / "demo").resolve(), port, announce, host)
     before = [(number, signal.signal(number, _raise_stopped)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         demo.start(reset=reset, with_app=with_app)
@@ -292,7 +293,7 @@ def run_demo(*, port: int, reset: bool, with_app: bool, data: Path | None, annou
         if with_app:
             announce(f"app: http://127.0.0.1:{port + APP_PLACE}")
         announce(f"account: {describe_account()}")
-        announce(f"ready: http://127.0.0.1:{port}")
+        announce(f"ready: http://{host}:{port}")
         demo.watch()
     except _Stopped:
         pass

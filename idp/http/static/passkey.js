@@ -36,6 +36,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   const say = (text) => {
     said.textContent = text;
   };
+  form.querySelector("[data-unscripted]").hidden = true;
   if (!window.PublicKeyCredential) {
     say(form.dataset.unsupported);
     continue;
