@@ -2,14 +2,17 @@
 
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.supervisors import Multiprocess
 
 from idp.app import Services, build_app, build_services, follow_changes
 from idp.composition import Platform, open_platform
@@ -19,6 +22,7 @@ from idp.platform.logging import configure_logging
 from idp.settings import Server, Settings, read_settings
 
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+BACKLOG = 2_048
 SERVER_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
     "http": BoundedHttp,
@@ -107,9 +111,9 @@ def serve_http(settings: Settings) -> None:
     if server.workers > 1 and server.metrics_token:
         with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
             os.environ[SHARED_METRICS] = folder  # noqa: TID251 - the library reads this variable itself
-            _run(server)
+            _run(server, settings.mtls.socket)
     else:
-        _run(server)
+        _run(server, settings.mtls.socket)
 
 
 def check_address(host: str, port: int) -> None:
@@ -124,5 +128,44 @@ def check_address(host: str, port: int) -> None:
         raise AddressUnusable(f"Nobody can listen on server.host {host}, server.port {port}: {reason}.") from None
 
 
-def _run(server: Server) -> None:
-    uvicorn.run("idp.serving:create_app", factory=True, host=server.host, port=server.port, workers=server.workers, **SERVER_OPTIONS)
+def _run(server: Server, certificates: str) -> None:
+    address: dict[str, Any] = {"host": server.host, "port": server.port, "workers": server.workers}
+    if not certificates:
+        uvicorn.run("idp.serving:create_app", factory=True, **address, **SERVER_OPTIONS)
+        return
+    config = uvicorn.Config("idp.serving:create_app", factory=True, **address, **SERVER_OPTIONS)
+    sockets = [config.bind_socket(), bind_certificate_socket(certificates)]
+    if server.workers > 1:
+        Multiprocess(config, sockets).run()
+    else:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets)
+
+
+def bind_certificate_socket(path: str) -> socket.socket:
+    """Return a listening unix socket for the proxy that tells certificates; raise AddressUnusable.
+
+    Whoever may write to it may claim any certificate: owner and group may, nobody else. Its file stays when the process ends.
+    """
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_socket(path)
+        masked = os.umask(0o117)
+        try:
+            door.bind(path)
+        finally:
+            os.umask(masked)
+        door.listen(BACKLOG)
+    except OSError as error:
+        door.close()
+        raise AddressUnusable(f"Nobody can listen on mtls.socket {path}: {error.strerror or 'not a path'}.") from None
+    return door
+
+
+def _remove_socket(path: str) -> None:
+    """Remove what an earlier process left behind; a file of another kind stays, and binding says so."""
+    try:
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    except FileNotFoundError:
+        pass

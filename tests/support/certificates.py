@@ -1,6 +1,7 @@
 """Certificates of clients, and the way through the proxy that tells them."""
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -69,3 +70,12 @@ class ThroughProxy(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request."""
         return await self._inner.handle_async_request(request)
+
+
+def read_jwks(pem: bytes) -> str:
+    """Return the JWK set of a client whose certificate this is, with the certificate in it (RFC 8705 §2.2.2)."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    public = certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    der = certificate.public_bytes(Encoding.DER)
+    jwk = {**ECKey.import_key(public).as_dict(private=False), "x5c": [base64.b64encode(der).decode()]}
+    return json.dumps({"keys": [jwk]})

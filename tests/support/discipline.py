@@ -1,7 +1,7 @@
 """Decides what no test may do: open a socket beyond this machine, or be skipped where CI promises that everything runs.
 
-Tests marked ``browser``, ``redis``, ``apache``, ``hsm`` or ``node`` are skipped where the program, or what it must have beside it, is not
-installed; they ask ``find_program`` for its path.
+Tests marked ``browser``, ``redis``, ``apache``, ``nginx``, ``hsm`` or ``node`` are skipped where the program, or what it must have beside
+it, is not installed; they ask ``find_program`` for its path.
 """
 
 import os
@@ -18,10 +18,14 @@ PROGRAMS = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
     "redis": ("redis-server",),
     "apache": ("apache2", "httpd"),
+    "nginx": ("nginx",),
     "hsm": ("softhsm2-util",),
     "node": ("node", "nodejs"),
 }
 """Names of the program that a marked test needs, by marker; the first found is taken."""
+
+NGINX_SCRIPTS = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
+"""The module with which nginx writes a certificate as RFC 9440 has it."""
 
 APACHE_MODULE_FOLDERS = ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules")
 NODE_PACKAGES = Path(__file__).resolve().parent.parent / "relying_parties" / "node_modules"
@@ -40,6 +44,8 @@ def find_lack(marker: str) -> str | None:
         return f"{PROGRAMS[marker][0]}, which is not installed"
     if marker == "apache" and not any((Path(folder) / "mod_auth_openidc.so").exists() for folder in APACHE_MODULE_FOLDERS):
         return "Apache's mod_auth_openidc, which is not installed"
+    if marker == "nginx" and not NGINX_SCRIPTS.exists():
+        return "nginx's js module, which is not installed"
     if marker == "node" and not (NODE_PACKAGES / ".stamp").exists():
         return "the packages that scripts/setup-node installs"
     return None
