@@ -1,6 +1,8 @@
 """Passwords: argon2id, a bounded queue, and the same work for an identifier that nobody has."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -199,3 +201,9 @@ async def test_a_caller_who_leaves_frees_the_place() -> None:
     finally:
         hold.set()
         hashing.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a priority of its own")
+async def test_the_processor_prefers_everything_else(hashing: PasswordHashing) -> None:
+    found = hashing._executor.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert found - os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == 10
