@@ -18,6 +18,7 @@ from idp.authenticators.rules.throttling import Limits as ThrottleLimits
 from idp.authenticators.services.codes import Codes
 from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
+from idp.authenticators.services.proofs_of_work import ProofsOfWork
 from idp.authenticators.services.throttle import Throttle
 from idp.client_access import build_client_access, make_listener
 from idp.composition import Platform
@@ -155,7 +156,10 @@ def build_services(platform: Platform) -> Services:
     metrics = Metrics()
     ledger = Ledger(database, metrics.count_flush, metrics.count_refused_entry)
     platform.sources.add_observer(make_observer(metrics.count_question, metrics.count_breaker_opening, get_logger("idp.sources")))
-    passwords = Passwords(database, PasswordHashing(settings.sign_in.hash_threads, settings.sign_in.hash_queue, random))
+    chosen = settings.sign_in
+    hashing = PasswordHashing(chosen.hash_threads, chosen.hash_queue, random, metrics.count_refused_password)
+    proofs = ProofsOfWork(platform.transients, data_keys.mac("codes"), clock, random, chosen.proof_bits)
+    passwords = Passwords(database, hashing, proofs=proofs)
     limits = SessionLimits(
         idle=timedelta(seconds=settings.sign_in.session_idle_seconds), total=timedelta(seconds=settings.sign_in.session_total_seconds)
     )
