@@ -34,7 +34,7 @@ PASSWORD_LIMIT = 1_024
 Answer = TypeVar("Answer")
 
 
-NICENESS = 10
+NICENESS = 5
 """Of the threads that hash; 19 is the kindest."""
 
 DEADLINE = 2.0
