@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from bench.driver import Answer, Connection, UnexpectedAnswer
@@ -146,8 +147,19 @@ class Operations:
         who = self._target.identifiers[number % len(self._target.identifiers)]
         fields |= {"identifier": who, "password": self._target.password}
         answer = await self._browse(connection, jar, "POST", "/sign-in", urlencode(fields).encode())
+        worked = self.work(answer.body)
+        if worked is not None:
+            answer = await self._browse(connection, jar, "POST", "/sign-in", urlencode(fields | worked).encode())
         if b"code=" not in answer.body:
             raise UnexpectedAnswer(f"sign-in ended with {answer.status} {answer.body[:300]!r}")
+
+    def work(self, page: bytes) -> dict[str, str] | None:
+        """Return the fields of a sign-in page that wants work, None for any other."""
+        found = re.search(rb'data-puzzle="([^"]+)" data-bits="(\d+)"', page)
+        if found is None:
+            return None
+        text, bits = html.unescape(found[1].decode()), int(found[2])
+        return {"puzzle": text, "proof": next(str(n) for n in count() if _has_zeros(f"{text}:{n}", bits))}
 
     async def _browse(self, connection: Connection, jar: dict[str, str], method: str, target: str, body: bytes = b"") -> Answer:
         for _ in range(8):
@@ -218,6 +230,10 @@ class Operations:
         token = await self._own_token(connection, b"grant_type=client_credentials&" + urlencode({"resource": resource}).encode())
         if token.count(".") != 2:
             raise UnexpectedAnswer("the access token is not a JWT")
+
+
+def _has_zeros(text: str, bits: int) -> bool:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big") >> (256 - bits) == 0
 
 
 def _read_form(page: bytes) -> dict[str, str]:
