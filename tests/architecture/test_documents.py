@@ -28,6 +28,7 @@ TRANSLATED = (
     "docs/integration/levels",
     "docs/integration/requests",
     "docs/integration/moving",
+    "docs/integration/proving",
     "examples/department/README",
     "tests/relying_parties/README",
 )
