@@ -167,7 +167,8 @@ class BackchannelAuthentication:
             jti = check_signed_request(claims, parameters)
             inside = read_object_parameters(claims, {}, client)
         except ProtocolError as error:
-            raise ProtocolError("invalid_request", error.description, error.hint, redirectable=False) from None
+            # CIBA §13 knows one word for all of this.
+            raise replace(error, error="invalid_request", redirectable=False) from None
         if not await self._transients.add_once(SIGNED, f"{client.client_id} {jti}", SIGNED_LIFE * 2):
             raise ProtocolError("invalid_request", "This signed request was used before.", redirectable=False)
         return inside
