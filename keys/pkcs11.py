@@ -159,18 +159,19 @@ class TokenProvider:
 
     def _call(self, work: Callable[[Any], Result]) -> Result:
         """Do ``work`` with the session; once more with a new one when the device forgot it. Raises UnusableToken."""
-        api = self._api
         with self._lock:
-            for attempt in (1, 2):
+            if self._session is not None:
                 try:
-                    if self._session is None:
-                        self._session = self._open()
                     return work(self._session)
-                except api.PKCS11Error as error:
+                except self._api.PKCS11Error:
                     self._drop()
-                    if attempt == 2 or isinstance(error, (api.PinIncorrect, api.PinLocked, api.NoSuchToken)):
-                        raise UnusableToken(f"the token {self._token_name} refuses ({_describe(error)})") from None
-        raise AssertionError("two attempts end above")
+            try:
+                # Never twice: a wrong pin counts, and a device locks itself after a few.
+                self._session = self._open()
+                return work(self._session)
+            except self._api.PKCS11Error as error:
+                self._drop()
+                raise UnusableToken(f"the token {self._token_name} refuses ({_describe(error)})") from None
 
     def _open(self) -> Any:
         token = self._library.get_token(token_label=self._token_name)

@@ -36,18 +36,21 @@ def _open_libcrypto() -> Any:
     """Return the system's libcrypto with the signatures of what is called here; UnsupportedAlgorithm when it has no SM2."""
     try:
         lib = _load_library()
-        if lib.OpenSSL_version_num() & 0xFFFFFFFF < _OPENSSL_3:
-            raise UnsupportedAlgorithm("SM2 needs the libcrypto of OpenSSL 3")
+        _demand(lib.OpenSSL_version_num() & 0xFFFFFFFF >= _OPENSSL_3)
         for function, result, *arguments in _FUNCTIONS:
             bound = getattr(lib, function)
             bound.restype, bound.argtypes = result, arguments
         probe = lib.EVP_PKEY_CTX_new_from_name(None, b"SM2", None)
         lib.EVP_PKEY_CTX_free(probe)
-        if not probe:
-            raise UnsupportedAlgorithm("this libcrypto was built without SM2")
+        _demand(bool(probe))
     except (OSError, AttributeError):
-        raise UnsupportedAlgorithm("SM2 needs the libcrypto of OpenSSL 3") from None
+        _demand(False)
     return lib
+
+
+def _demand(done: bool) -> None:
+    if not done:
+        raise UnsupportedAlgorithm("SM2 needs the libcrypto of OpenSSL 3 or newer, built with SM2 and SM3")
 
 
 def _load_library() -> Any:
@@ -107,11 +110,9 @@ class _Key:
         context, key_context = lib.EVP_MD_CTX_new(), lib.EVP_PKEY_CTX_new(self.handle, None)
         try:
             # The id has to be known before the beginning: ZA is the first thing that is hashed.
-            if lib.EVP_PKEY_CTX_set1_id(key_context, SIGNER_ID, len(SIGNER_ID)) <= 0:
-                raise UnsupportedAlgorithm("SM2 with a signer's id")
+            _demand(lib.EVP_PKEY_CTX_set1_id(key_context, SIGNER_ID, len(SIGNER_ID)) > 0)
             lib.EVP_MD_CTX_set_pkey_ctx(context, key_context)
-            if getattr(lib, init)(context, None, lib.EVP_sm3(), None, self.handle) != 1:
-                raise UnsupportedAlgorithm("SM2 with SM3")
+            _demand(getattr(lib, init)(context, None, lib.EVP_sm3(), None, self.handle) == 1)
             yield context
         finally:
             lib.EVP_MD_CTX_free(context)
@@ -137,8 +138,7 @@ class Sm2PrivateKey:
         lib = _open_libcrypto()
         context, handle, number = lib.EVP_PKEY_CTX_new_from_name(None, b"SM2", None), _Pointer(), _Pointer()
         try:
-            if lib.EVP_PKEY_keygen_init(context) != 1 or lib.EVP_PKEY_generate(context, ctypes.byref(handle)) != 1:
-                raise UnsupportedAlgorithm("SM2")
+            _demand(lib.EVP_PKEY_keygen_init(context) == 1 and lib.EVP_PKEY_generate(context, ctypes.byref(handle)) == 1)
         finally:
             lib.EVP_PKEY_CTX_free(context)
         key = _Key(lib, handle.value)
@@ -166,8 +166,7 @@ class Sm2PrivateKey:
         """Return r ‖ s, 32 bytes each; takes about 0.7 ms."""
         with self._key.begin("EVP_DigestSignInit") as context:
             signature, size = ctypes.create_string_buffer(80), _Size(80)
-            if self._key.lib.EVP_DigestSign(context, signature, ctypes.byref(size), message, len(message)) != 1:
-                raise RuntimeError("libcrypto could not sign with SM2")
+            _demand(self._key.lib.EVP_DigestSign(context, signature, ctypes.byref(size), message, len(message)) == 1)
         r, s = decode_dss_signature(signature.raw[: size.value])
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 

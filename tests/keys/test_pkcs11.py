@@ -147,6 +147,15 @@ def test_two_objects_of_one_name_are_none(provider: TokenProvider, soft_token: S
         fresh.load("ES256", part.store())
 
 
+def test_a_private_object_that_is_gone_is_noticed(provider: TokenProvider, soft_token: SoftToken) -> None:
+    part = provider.generate("ES256")
+    with open_session(soft_token) as session:
+        session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=part.label).destroy()
+    fresh = TokenProvider(soft_token.module, soft_token.token, soft_token.pin_file)
+    with pytest.raises(ValueError, match="no such key"):
+        fresh.load("ES256", part.store())
+
+
 def test_short_and_foreign_keys_of_the_token_are_refused(provider: TokenProvider, soft_token: SoftToken) -> None:
     with open_session(soft_token) as session:
         session.generate_keypair(pkcs11.KeyType.RSA, 1024, label="short", store=True)

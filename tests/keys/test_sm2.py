@@ -201,6 +201,57 @@ def hash_sm3(message: bytes) -> bytes:
     return value
 
 
+class Lacking:
+    """The machine's libcrypto, of which one function answers something else."""
+
+    def __init__(self, name: str, answer: Any) -> None:
+        self._lib, self._name, self._answer = sm2._load_library(), name, answer
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self._name:
+            return getattr(self._lib, name)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return lambda *_: self._answer
+
+
+@pytest.mark.parametrize(
+    "name, answer",
+    [
+        ("OpenSSL_version_num", 0x1010117F),
+        ("EVP_PKEY_generate", AttributeError("1.1")),
+        ("EVP_PKEY_CTX_new_from_name", None),
+        ("EVP_PKEY_keygen_init", 0),
+        ("EVP_PKEY_generate", 0),
+        ("EVP_PKEY_CTX_set1_id", -2),
+        ("EVP_DigestSignInit", 0),
+        ("EVP_DigestSign", 0),
+    ],
+)
+def test_a_libcrypto_that_lacks_something_is_found_out(monkeypatch: pytest.MonkeyPatch, name: str, answer: Any) -> None:
+    lacking = Lacking(name, answer)
+
+    monkeypatch.setattr(sm2, "_load_library", lambda: lacking)
+    monkeypatch.setattr(sm2, "_FUNCTIONS", [row for row in sm2._FUNCTIONS if row[0] != name or isinstance(answer, Exception)])
+    monkeypatch.setattr(sm2, "_open_libcrypto", sm2._open_libcrypto.__wrapped__)
+    with pytest.raises(UnsupportedAlgorithm):
+        Sm2PrivateKey.generate().sign(MESSAGE)
+
+
+def test_a_machine_without_libcrypto_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(name: str) -> Any:
+        asked.append(name)
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    with pytest.raises(UnsupportedAlgorithm):
+        sm2._open_libcrypto.__wrapped__()
+    assert asked == ["libcrypto.so.3", "libcrypto.so"]
+
+
 def test_a_machine_without_it_says_so(monkeypatch: pytest.MonkeyPatch, private: Sm2PrivateKey) -> None:
     def refuse() -> Any:
         raise UnsupportedAlgorithm("no")
