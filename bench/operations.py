@@ -19,8 +19,11 @@ FORM = ("Content-Type", "application/x-www-form-urlencoded")
 ES256, RS256, REFRESHING = "bench-es256", "bench-rs256", "bench-refreshing"
 """The clients: two by the algorithm of their ID Tokens, and one that gets refresh tokens. The first two get none, on either side."""
 
-RESOURCES = {"urn:bench:es256": "ES256", "urn:bench:rs256": "RS256"}
-"""Resource servers whose access tokens are JWTs (RFC 9068), and the algorithm of each."""
+RESOURCES = {"https://es256.rp.example/": "ES256", "https://rs256.rp.example/": "RS256"}
+"""Resource servers whose access tokens are JWTs (RFC 9068), and the algorithm of each; the client of the same algorithm asks for them."""
+
+RESOURCE_OF = dict(zip((ES256, RS256), RESOURCES, strict=True))
+"""The client → its resource."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,6 @@ class Target:
     identifiers: list[str] = field(default_factory=list)
     password: str = ""
     addresses: Addresses = Addresses()
-    resources: frozenset[str] = frozenset()
 
     def basic(self, client_id: str) -> tuple[str, str]:
         """Return the Authorization header of a client."""
@@ -90,11 +92,11 @@ class Operations:
 
     async def client_credentials_es256(self, number: int, connection: Connection) -> None:
         """Get a token of the client's own: a JWT signed by ES256."""
-        await self._own_jwt(connection, "urn:bench:es256")
+        await self._own_jwt(connection, ES256)
 
     async def client_credentials_rs256(self, number: int, connection: Connection) -> None:
         """Get a token of the client's own: a JWT signed by RS256."""
-        await self._own_jwt(connection, "urn:bench:rs256")
+        await self._own_jwt(connection, RS256)
 
     async def introspection(self, number: int, connection: Connection) -> None:
         """Introspect one token over and over."""
@@ -221,13 +223,14 @@ class Operations:
         if b'"sub"' not in answer.body:
             raise UnexpectedAnswer("userinfo without sub")
 
-    async def _own_token(self, connection: Connection, body: bytes = b"grant_type=client_credentials") -> str:
-        answer = _expect(await connection.request("POST", self._at.token, [FORM, self._basic[ES256]], body), 200, "client credentials")
-        token: str = json.loads(answer.body)["access_token"]
+    async def _own_token(self, connection: Connection, client_id: str = ES256, body: bytes = b"grant_type=client_credentials") -> str:
+        answer = await connection.request("POST", self._at.token, [FORM, self._basic[client_id]], body)
+        token: str = json.loads(_expect(answer, 200, "client credentials").body)["access_token"]
         return token
 
-    async def _own_jwt(self, connection: Connection, resource: str) -> None:
-        token = await self._own_token(connection, b"grant_type=client_credentials&" + urlencode({"resource": resource}).encode())
+    async def _own_jwt(self, connection: Connection, client_id: str) -> None:
+        body = urlencode({"grant_type": "client_credentials", "resource": RESOURCE_OF[client_id]}).encode()
+        token = await self._own_token(connection, client_id, body)
         if token.count(".") != 2:
             raise UnexpectedAnswer("the access token is not a JWT")
 

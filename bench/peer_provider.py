@@ -45,7 +45,7 @@ async def run_peer(port: int, people: int = 32) -> AsyncIterator[Running]:
         }
         server = subprocess.Popen([node, "server.js"], cwd=FOLDER, env={**os.environ, **environ}, stderr=subprocess.DEVNULL)
         await asyncio.to_thread(_wait_until_ready, port, server)
-        target = Target(f"http://127.0.0.1:{port}", secrets, REDIRECT_URI, SCOPE, [], addresses=ADDRESSES, resources=frozenset(RESOURCES))
+        target = Target(f"http://127.0.0.1:{port}", secrets, REDIRECT_URI, SCOPE, [], addresses=ADDRESSES)
         for number in range(people):
             target.sessions.append(await _sign_in(target, f"synthetic-{number}"))
         yield Running(target, server.pid, store.pid)
@@ -57,13 +57,13 @@ async def run_peer(port: int, people: int = 32) -> AsyncIterator[Running]:
 
 
 def _describe_client(client_id: str, secret: str) -> dict[str, object]:
-    grants = {ES256: ["authorization_code", "client_credentials"], RS256: ["authorization_code"]}
+    own = ["authorization_code", "client_credentials"]
     return {
         "client_id": client_id,
         "client_secret": secret,
         "redirect_uris": [REDIRECT_URI],
         "response_types": ["code"],
-        "grant_types": grants.get(client_id, ["authorization_code", "refresh_token"]),
+        "grant_types": ["authorization_code", "refresh_token"] if client_id == REFRESHING else own,
         "id_token_signed_response_alg": "RS256" if client_id == RS256 else "ES256",
     }
 

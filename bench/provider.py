@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.operations import ES256, REFRESHING, RS256, Target
+from bench.operations import ES256, REFRESHING, RESOURCE_OF, RS256, Target
 from idp.app import Services, build_services
 from idp.composition import open_platform
 from idp.http.cookies import CookieNames
@@ -24,6 +24,7 @@ from idp.people.services.directory import NewPerson
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.migrations import migrate
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.client_metadata import TokenFormat
 from idp.settings import load_settings
 
 REDIRECT_URI = "https://rp.example/callback"
@@ -94,7 +95,7 @@ async def _seed(environ: dict[str, str], port: int, people: int) -> Target:
         services = build_services(platform)
         secrets = {
             ES256: await _add_client(services, ES256, "ES256", "authorization_code", "client_credentials"),
-            RS256: await _add_client(services, RS256, "RS256", "authorization_code"),
+            RS256: await _add_client(services, RS256, "RS256", "authorization_code", "client_credentials"),
             REFRESHING: await _add_client(services, REFRESHING, "ES256", "authorization_code", "refresh_token"),
         }
         sessions = [await _add_person(services, number, port) for number in range(people)]
@@ -113,6 +114,8 @@ async def _add_client(services: Services, client_id: str, algorithm: str, *grant
         grant_types=frozenset(grant_types),
         scopes=("profile",),
         id_token_algorithm=algorithm,
+        resources=tuple(resource for owner, resource in RESOURCE_OF.items() if owner == client_id),
+        access_token_format=TokenFormat.JWT,
     )
     async with services.platform.database.transaction() as tx:
         return await services.clients.add(tx, registration, actor="bench") or ""

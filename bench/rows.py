@@ -30,6 +30,3 @@ ROWS = (
 )
 """``least`` is what the peer reached when the design was made, times the wanted ratio; refresh what the design's skeleton reached; password
 sign-in 0.9 of the argon2id bound."""
-
-JWT_ROWS = {"client_credentials_es256": "urn:bench:es256", "client_credentials_rs256": "urn:bench:rs256"}
-"""Operations that need a resource server whose access tokens are JWTs."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.driver import Measurement, measure, read_memory_mib, take_median
 from bench.operations import Operations
 from bench.provider import Running, run_provider
-from bench.rows import JWT_ROWS, ROWS, Row
+from bench.rows import ROWS
 
 SERVER = "python"
 POSTGRES = "postgres"
@@ -18,17 +18,11 @@ PLACES = (1, 0, 2, 1, 2, 2, 3, 3, 0)
 BUDGETS = ROWS
 
 
-def choose_rows(running: Running, names: Sequence[str]) -> list[Row]:
-    """Return the rows to measure: the named ones or all, without those that the provider cannot do."""
-    able = [row for row in ROWS if JWT_ROWS.get(row.operation) is None or JWT_ROWS[row.operation] in running.target.resources]
-    return [row for row in able if not names or row.operation in names]
-
-
 async def run_all(running: Running, names: Sequence[str], seconds: float, rounds: int, warm: float) -> dict[str, list[Measurement]]:
     """Measure every chosen operation ``rounds`` times, interleaved, after a warm-up of each."""
     operations = Operations(running.target)
     servers: dict[str, Sequence[int]] = {SERVER: [running.server_pid], POSTGRES: [running.store_pid]}
-    chosen = choose_rows(running, names)
+    chosen = [row for row in ROWS if not names or row.operation in names]
     for budget in chosen:
         await measure(getattr(operations, budget.operation), running.target.origin, servers, warm, budget.concurrency)
     runs: dict[str, list[Measurement]] = {budget.operation: [] for budget in chosen}
