@@ -39,6 +39,8 @@ def list_sign_in_samples(flow: dict[str, str], short: str, long: str, name: str)
                 "errors": [FieldError("by-passkey", "passkey_of_another")],
             },
         ),
+        "confirm": ("confirm.html", {**flow, "department": short, "name": "*小明", "shown": "sample-mark"}),
+        "confirm-long": ("confirm.html", {**flow, "department": long, "name": name, "shown": "sample-mark"}),
         "passkey-nowhere": ("passkey.html", {**flow, "department": short, "passkey": "", "known": False, "essential": False}),
         "password": ("password.html", {**flow, "department": short}),
         "password-wrong": ("password.html", {**flow, "department": long, "errors": [FieldError("password", "password_empty")]}),

@@ -107,3 +107,9 @@ def test_a_message_says_the_name_short_and_the_time_as_in_shanghai() -> None:
     assert shorten_name("*" * 60 + "曼") == "*曼"
     assert write_time(NOW) == "3月2日00:05"
     assert write_time(NOW + timedelta(hours=12)) == "3月2日12:05"
+
+
+def test_a_refused_passkey_is_told_and_alerts() -> None:
+    happening = describe("sign_in_failed", {"way": "passkey", "reason": "copied"})
+    assert happening == Happening("wrong_passkey")
+    assert happening.alerts
