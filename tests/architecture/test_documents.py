@@ -24,11 +24,13 @@ TRANSLATED = (
     "docs/operations",
     "docs/relying-party",
     "docs/integration/clients",
+    "docs/integration/devices",
     "docs/integration/errors",
     "docs/integration/levels",
     "docs/integration/requests",
     "docs/integration/moving",
     "docs/integration/proving",
+    "examples/app_entry/README",
     "examples/department/README",
     "tests/relying_parties/README",
 )
