@@ -20,7 +20,7 @@ EVERY: Final = timedelta(seconds=5)
 SLICE: Final = 2.0
 """Seconds of one run; then the cursor is kept and the worker's other jobs have their turn."""
 
-LEASE: Final = timedelta(seconds=15)
+LEASE: Final = timedelta(seconds=10)
 """So soon another worker goes on where a killed one stopped."""
 
 BATCH: Final = 200
@@ -74,16 +74,16 @@ STATEMENTS: Final = {column.name: Statements(column) for column in RE_SEALED}
 class Walk(msgspec.Struct):
     """Where the job stands, as its cursor. ``reached``: column → the keys that all of it is under; the rest is about ``column``.
 
-    ``since``: when these keys were first seen as current; ``began``: when this pass through the table did. In it ``seen`` rows of about
-    ``total`` were looked at and ``changed`` of them made anew, ``changed_before`` in earlier passes. ``stuck``: column → rows that do not
-    open.
+    ``since``: column → its keys and when they were first seen as current. ``began``: when this pass through the table did; in it ``seen``
+    rows of about ``total`` were looked at and ``changed`` of them made anew, ``changed_before`` in earlier passes. ``stuck``: column → rows
+    that do not open.
     """
 
     reached: dict[str, str] = {}
+    since: dict[str, tuple[str, datetime]] = {}
     stuck: dict[str, int] = {}
     column: str = ""
     goal: str = ""
-    since: datetime = EPOCH
     began: datetime = EPOCH
     after: list[str] | None = None
     seen: int = 0
@@ -119,6 +119,7 @@ class ReEncryption:
         """Work for SLICE seconds at most and return where it stands; nothing is done where nothing is under an older key."""
         walk = _read_cursor(state.cursor)
         ends = asyncio.get_running_loop().time() + SLICE
+        self._note_goals(walk)
         while (column := self._find_next(walk)) is not None:
             goal = self._name_goal(column)
             if (walk.column, walk.goal) != (column.name, goal):
@@ -130,11 +131,19 @@ class ReEncryption:
             await asyncio.sleep(PAUSE)
         return JobState(_encode(walk).decode(), _describe_end(walk) if walk.column else state.progress)
 
+    def _note_goals(self, walk: Walk) -> None:
+        """Note since when which keys are current, of all columns at once: the later ones do not have to wait for themselves."""
+        for column in RE_SEALED:
+            goal = self._name_goal(column)
+            if walk.since.get(column.name, ("",))[0] != goal:
+                walk.since[column.name] = goal, self._clock()
+
     def _find_next(self, walk: Walk) -> SealedColumn | None:
-        """Return the first column that is not known to be under its current keys."""
+        """Return the first column that is not known to be under its current keys, where there are older ones."""
         for column in RE_SEALED:
             purposes = (column.purpose, "index") if column.index else (column.purpose,)
-            if any(len(self._data_keys.list_ids(purpose)) > 1 for purpose in purposes) and (
+            current = self._name_goal(column).split()
+            if any(self._data_keys.list_ids(purpose)[0] not in current for purpose in purposes) and (
                 walk.reached.get(column.name) != self._name_goal(column)
             ):
                 return column
@@ -149,13 +158,13 @@ class ReEncryption:
         total = estimate["number"]
         if total < COUNTED:
             total = (await self._database.fetch(STATEMENTS[column.name].count))[0]["number"]
-        walk.column, walk.goal, walk.since, walk.after, walk.total, walk.changed_before = column.name, goal, self._clock(), None, total, 0
+        walk.column, walk.goal, walk.after, walk.total, walk.changed_before = column.name, goal, None, total, 0
 
     def _finish_pass(self, walk: Walk) -> bool:
         """Note the end of a pass; tell False when the next one has to wait until nobody writes with the old key any more."""
         changed, walk.after, walk.changed = walk.changed, None, 0
         walk.changed_before += changed
-        if changed == 0 and walk.began - walk.since >= self._settle:
+        if changed == 0 and walk.began - walk.since[walk.column][1] >= self._settle:
             walk.reached[walk.column] = walk.goal
             return True
         return changed > 0

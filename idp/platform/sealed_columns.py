@@ -100,12 +100,12 @@ RE_SEALED: Final = (
 
 def read_header(column: str) -> str:
     """Return the SQL of the key id that an envelope names (keys/envelope.py)."""
-    return f"CASE WHEN octet_length({column}) > 2 THEN convert_from(substring({column} FROM 3 FOR get_byte({column}, 1)), 'LATIN1') END"
+    return f"CASE WHEN octet_length({column}) > 2 THEN encode(substring({column} FROM 3 FOR get_byte({column}, 1)), 'escape') END"
 
 
 def _read_prefix(column: str) -> str:
     """Return the SQL of the key id before the colon of a mac (protocol/services/clients.py)."""
-    return f"split_part(convert_from(substring({column} FROM 1 FOR 80), 'LATIN1'), ':', 1)"
+    return f"encode(substring({column} FROM 1 FOR greatest(position(':'::bytea IN {column}) - 1, 0)), 'escape')"
 
 
 KEPT: Final = (

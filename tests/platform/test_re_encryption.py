@@ -141,12 +141,13 @@ class Installation:
         )
         await write(
             "INSERT INTO clients (client_id, version, status, sector_id, document, sealed_secret, previous_sealed_secret, created_at, "
-            "updated_at) VALUES ($1, 1, 'live', $2, '{}', $3, $4, $5, $5)",
+            "updated_at, secret_mac) VALUES ($1, 1, 'live', $2, '{}', $3, $4, $5, $5, $6)",
             text,
             sector,
             seal("clients.sealed_secret", (text,), f"secret {text}"),
             seal("clients.previous_sealed_secret", (text,), f"previous {text}"),
             now,
+            b"client_secrets-1:\0:\xff" + person.bytes,
         )
         return person
 
@@ -218,10 +219,14 @@ async def test_everything_comes_under_the_current_keys_of_the_other_suite(instal
         "person_contacts.sealed": PEOPLE,
         "passkeys.sealed_name": PEOPLE,
     }
+    sealed = {"clients.sealed_secret": PEOPLE, "clients.previous_sealed_secret": PEOPLE}
+    assert uses["client_secrets-1"] == {**sealed, "clients.secret_mac": PEOPLE}
     assert uses["index-1"] == {"person_identifiers.index_key": 2 * PEOPLE, "person_contacts.index_key": PEOPLE}
     state = await run(installation.work())
     assert state.progress == f"done: {len(RE_SEALED)} columns are under their current keys"
-    assert list_purposes(await count_uses(installation.database)) == {key_id.replace("-1", "-2") for key_id in OLD}
+    uses = await count_uses(installation.database)
+    assert uses.pop("client_secrets-1") == {"clients.secret_mac": PEOPLE}, "a mac of what nobody keeps cannot be made anew"
+    assert list_purposes(uses) == {key_id.replace("-1", "-2") for key_id in OLD}
     await installation.check(*OLD)
     again = await run(installation.work(), state)
     assert again == state, "what is done is not done again"
