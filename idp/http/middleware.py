@@ -31,6 +31,7 @@ from idp.kernel.clock import Random
 from idp.kernel.errors import Fault, ProtocolError, Refusal
 from idp.platform.database import DatabaseUnavailable
 from idp.platform.transients import TransientsUnavailable
+from keys import UnusableToken
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -185,6 +186,9 @@ class Shell:
         elif isinstance(error, DatabaseUnavailable):
             away = "transients_unavailable" if isinstance(error, TransientsUnavailable) else "database_unavailable"
             self._log.error(away, request_id=context.request_id)
+            error = Busy()
+        elif isinstance(error, UnusableToken):
+            self._log.error("signing_device_unavailable", request_id=context.request_id, reason=str(error))
             error = Busy()
         if not isinstance(error, (Refusal, ProtocolError)):
             self._log.error("fault", request_id=context.request_id, what=describe_fault(error))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from idp.kernel.errors import ProtocolError
 from idp.kernel.ids import encode_base64url
 from idp.platform.current_ring import CurrentRing
-from keys import InvalidSignature, Mac, Signer
+from keys import InvalidSignature, Mac, NoSigningKey, Signer
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class IdTokens:
 
     def find_signer(self, algorithm: str) -> Signer:
         """Return what signs an ID Token, so that its ``kid`` is written before it does (``grants.signed_by``)."""
-        return self._ring.find_signer(algorithm)
+        try:
+            return self._ring.find_signer(algorithm)
+        except NoSigningKey:
+            raise ProtocolError("server_error", "There is no key for the algorithm that this client is registered with.") from None
 
     async def sign(
         self,

@@ -115,7 +115,7 @@ class LogoutDelivery:
         sid = self._id_tokens.make_sid(delivery.lineage, client.client_id)
         now = int(self._clock().timestamp())
         claims = describe_logout(self._issuer, client.client_id, delivery.subject, sid, now, make_outward_id(self._random))
-        token = self._ring.sign(client.id_token_algorithm, _encode(claims), TOKEN_TYPE)
+        token = await self._ring.sign_token(client.id_token_algorithm, _encode(claims), TOKEN_TYPE)
         return urlencode({"logout_token": token}).encode()
 
     async def _ask(self, client: Client, address: str, form: bytes) -> Answered:

@@ -17,7 +17,8 @@ from joserfc.jwk import KeySet
 
 from idp.composition import SettingRefused, StartRefused
 from idp.logout import build_id_tokens
-from keys import ALGORITHMS, SM2_SIGNATURE, STANDARD_ALGORITHMS, SelfTestReport
+from idp.protocol.rules.client import BadRegistration
+from keys import ALGORITHMS, SM2_SIGNATURE, STANDARD_ALGORITHMS, SelfTestReport, Signer, SigningRing, UnusableToken
 from tests.support.clusters import SharedCluster
 from tests.support.provider import ISSUER, Provider, run_provider
 from tests.support.softhsm import SoftToken
@@ -103,6 +104,37 @@ async def test_an_sm2_id_token_verifies_by_another_implementation_and_is_a_hint(
     assert named is not None
     assert named.client_id == f"by-{SM2_SIGNATURE}".lower()
     assert id_tokens.read_hint(token[:-4] + "AAAA") is None
+
+
+async def test_a_client_is_registered_with_an_algorithm_that_we_have(fresh_dsn: str, tmp_path: Path) -> None:
+    async with run_provider(fresh_dsn, tmp_path) as plain:
+        for algorithm in ("PS256", SM2_SIGNATURE):
+            with pytest.raises(BadRegistration, match="ES256, RS256"):
+                await plain.add_client("other", id_token_algorithm=algorithm)
+
+
+async def test_a_key_that_is_gone_is_told_the_client(provider: Provider) -> None:
+    client = await provider.add_client("left-behind", id_token_algorithm="PS256")
+    landing = await provider.authorize(client, await provider.open_session(await provider.add_person()))
+    ring = provider.services.platform.ring
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ring, "_ring", SigningRing([]))
+        response = await provider.redeem(client, landing)
+    assert (response.status_code, response.json()["error"]) == (500, "server_error"), response.text
+    assert (await provider.redeem(client, landing)).status_code == 200, "nothing was used up"
+
+
+async def test_a_device_that_does_not_answer_is_a_matter_of_waiting(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await provider.add_client("waiting")
+    landing = await provider.authorize(client, await provider.open_session(await provider.add_person()))
+
+    def refuse(self: Signer, claims: bytes, typ: str = "JWT") -> str:
+        raise UnusableToken("the token refuses (DeviceError)")
+
+    monkeypatch.setattr(Signer, "sign", refuse)
+    response = await provider.redeem(client, landing)
+    assert response.status_code == 503, response.text
+    assert response.headers["retry-after"]
 
 
 async def test_by_default_nothing_says_sm2(fresh_dsn: str, tmp_path: Path) -> None:
