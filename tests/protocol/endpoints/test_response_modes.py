@@ -3,13 +3,15 @@
 import re
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from idp.kernel.levels import Acr
 from idp.protocol.rules.client_metadata import ClientKeys, ResponseProtection
+from tests.protocol.endpoints.test_pushed_requests import VERIFIER, make_request
 from tests.support.client_keys import decode_with, make_client_key, write_key_set
-from tests.support.provider import ISSUER, REDIRECT_URI, Provider
+from tests.support.provider import ISSUER, PASSWORD, REDIRECT_URI, Provider
+from tests.support.web import Web
 
 
 def read_form(text: str) -> dict[str, str]:
@@ -114,9 +116,38 @@ async def test_a_response_is_encrypted_to_the_client(provider: Provider, algorit
     assert claims["code"]
 
 
-async def test_the_error_after_a_page_is_posted_too(provider: Provider) -> None:
-    await provider.add_client("posted-page", minimum_acr=Acr.SUBSTANTIAL)
-    held = await provider.services.platform.transients.get("held_response", "x")
-    assert held is None
-    gone = await provider.browser.get("/respond", params={"r": "never-held"})
-    assert gone.status_code == 410
+async def test_after_pages_of_the_house_the_code_is_posted_too(provider: Provider) -> None:
+    await provider.add_client("posted-late")
+    person = await provider.add_person()
+    web = Web(provider)
+    query = {**make_request(response_mode="form_post", state='"><i>'), "client_id": "posted-late"}
+    await web.get("/authorize?" + urlencode(query))
+    page = await web.submit("/sign-in", identifier=person.document, password=PASSWORD)
+    assert page.status_code == 200
+    assert "form-action https://department.example;" in page.headers["content-security-policy"]
+    form = read_form(page.text)
+    assert (form["state"], form["iss"]) == ('"><i>', ISSUER)
+    redeem = {"grant_type": "authorization_code", "code": form["code"], "redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER}
+    assert (await provider.post("/token", redeem, "posted-late")).status_code == 200
+
+
+async def test_a_pushed_request_survives_the_pages_of_the_house(provider: Provider) -> None:
+    await provider.add_client("pushed-late")
+    name = (await provider.post("/par", make_request(response_mode="query"), "pushed-late")).json()["request_uri"]
+    web = Web(provider)
+    address = "/authorize?" + urlencode({"client_id": "pushed-late", "request_uri": name})
+    await web.get(address)
+    await web.get(address)  # a reload
+    assert web.page is not None
+    assert 'name="password"' in web.page.text
+    person = await provider.add_person()
+    provider.clock.advance(120)
+    await web.submit("/sign-in", identifier=person.document, password=PASSWORD)
+    assert "code=" in (web.left_to or "")
+    page = await web.get(address)
+    assert page.status_code == 410, "the flow is over; the department begins another one"
+
+
+async def test_a_held_response_that_never_was_is_a_page(provider: Provider) -> None:
+    for name in ("", "never-held", "x" * 400):
+        assert (await provider.browser.get("/respond", params={"r": name})).status_code == 410
