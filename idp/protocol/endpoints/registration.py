@@ -86,4 +86,4 @@ async def _read_document(request: Request) -> dict[str, Json]:
     try:
         return await read_object(request, MAX_BODY)
     except BadJson as error:
-        raise ProtocolError("invalid_client_metadata", str(error), redirectable=False) from None
+        raise ProtocolError("invalid_client_metadata", f"The body cannot be read: {error}", redirectable=False) from None
