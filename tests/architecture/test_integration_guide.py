@@ -21,7 +21,10 @@ from tests.relying_parties.programs import HERE, PROGRAMS
 from tests.support import documents
 from tests.support.documents import ROOT
 
-PAGES = ("docs/relying-party", *(f"docs/integration/{name}" for name in ("clients", "levels", "errors", "moving", "requests", "devices", "proving")))
+PAGES = (
+    "docs/relying-party",
+    *(f"docs/integration/{name}" for name in ("clients", "levels", "errors", "moving", "requests", "devices", "proving")),
+)
 ENDS = (".md", ".zh-CN.md")
 SHELL = {"server_error", "temporarily_unavailable"}
 """Written by the shell, for faults and a lost database."""

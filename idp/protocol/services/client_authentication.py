@@ -168,8 +168,8 @@ class ClientAuthentication:
         raise InvalidSignature("no secret of the client made the signature")
 
     async def _spend(self, client: Client, assertion: Assertion) -> str | None:
-        # What the store may have forgotten cannot be told from what it never heard of (architecture decision 10).
-        if assertion.made_at < (await self._transients.born_at()).timestamp() - 1:
+        # What the store may have forgotten cannot be told from what it never heard of (decision 10). iat has whole seconds.
+        if assertion.made_at < int((await self._transients.born_at()).timestamp()):
             return "assertion: older than our memory"
         fresh = await self._transients.add_once(USED, f"{client.client_id} {assertion.jti}", assertion.remembered_for)
         return None if fresh else "assertion: used before"

@@ -9,7 +9,7 @@ from idp.kernel.errors import ProtocolError
 from idp.platform.transients import Transients
 from idp.protocol.rules.client_metadata import Profile
 from idp.protocol.rules.confirmation import Holding, read_holding, write_confirmation
-from idp.protocol.rules.dpop import AHEAD, DPOP_ALGORITHMS, MAX_PROOF, PROOF_TYPE, REMEMBERED, Proof, read_proof
+from idp.protocol.rules.dpop import DPOP_ALGORITHMS, MAX_PROOF, PROOF_TYPE, REMEMBERED, Proof, read_proof
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.services.dpop_nonces import DpopNonces
 from keys import (
@@ -118,8 +118,8 @@ class Possession:
             raise ProtocolError("use_dpop_nonce", "The DPoP proof needs the nonce of the DPoP-Nonce header.", redirectable=False)
 
     async def _spend(self, proof: Proof, key: ForeignKey) -> None:
-        # What the store may have forgotten cannot be told from what it never heard of (architecture decision 10).
-        if proof.made_at + AHEAD < (await self._transients.born_at()).timestamp():
+        # What the store may have forgotten cannot be told from what it never heard of (decision 10). iat has whole seconds.
+        if proof.made_at < int((await self._transients.born_at()).timestamp()):
             raise _refuse("older than our memory")
         if not await self._transients.add_once(USED, f"{key.thumbprint} {proof.jti}", REMEMBERED):
             raise _refuse("used before")

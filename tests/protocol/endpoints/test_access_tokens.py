@@ -283,3 +283,15 @@ async def test_a_public_client_revokes_its_own(provider: Provider) -> None:
     tokens = (await provider.browser.post("/token", data={**form, "client_id": "app"})).json()
     assert (await provider.browser.post("/revoke", data={"token": tokens["refresh_token"], "client_id": "app"})).status_code == 200
     assert (await provider.read_userinfo(tokens["access_token"])).status_code == 401
+
+
+async def test_jwts_of_two_sectors_share_nothing_that_correlates(provider: Provider) -> None:
+    """What S56 says of other tokens: two sectors' JWTs for one person at two resources share the issuer and the levels alone."""
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    seen = []
+    for client, resource in (("sector-one", LAND), ("sector-two", TAX)):
+        await provider.add_client(client, requests=RequestDemands(allowed_resources=(resource,)))
+        seen.append(read_part((await provider.get_tokens(client, cookies, scope="openid", resource=resource))["access_token"], 1))
+        provider.clock.advance(7)
+    assert {name for name in seen[0] if seen[0][name] == seen[1].get(name)} <= {"iss", "acr", "auth_time", "scope"}
