@@ -27,7 +27,7 @@ def build_clients(platform: Platform) -> Clients:
 def build_registration(platform: Platform, clients: Clients) -> Sequence[BaseRoute]:
     """Return where clients register themselves; nothing where the settings do not let them. Raises SettingRefused."""
     chosen = platform.settings.client_registration
-    if chosen.mode == RegistrationMode.OFF:
+    if chosen.mode == "off":
         return ()
     try:
         statements = SoftwareStatements(read_issuers(chosen.statement_issuers), platform.clock)

@@ -235,7 +235,7 @@ def list_clients(context: click.Context) -> None:
 @click.argument("client_id")
 @click.option("--overlap", type=click.IntRange(0, 2_592_000), default=0, show_default=True, help="Seconds that the old secret counts too.")
 @_take_actor
-@click.pass_context  # type: ignore[arg-type]
+@click.pass_context
 def rotate_secret(context: click.Context, client_id: str, overlap: int, actor: str) -> None:
     """Make a new secret and print it once."""
     name = _read_actor(actor)
@@ -250,7 +250,7 @@ def _add_action(word: str, help_text: str, act: Callable[[ClientAdministration, 
     @clients.command(word, help=help_text)
     @click.argument("client_id")
     @_take_actor
-    @click.pass_context  # type: ignore[arg-type]
+    @click.pass_context
     def command(context: click.Context, client_id: str, actor: str) -> None:
         name = _read_actor(actor)
 
@@ -269,7 +269,7 @@ _add_action("go-live", "Ask that real people may use a client; a second person d
 @clients.command("changes")
 @click.option("--state", type=click.Choice([state.value for state in ChangeState]), default=ChangeState.PENDING.value, show_default=True)
 @click.option("--client", "client_id", help="Of this client alone.")
-@click.pass_context  # type: ignore[arg-type]
+@click.pass_context
 def list_changes(context: click.Context, state: str, client_id: str | None) -> None:
     """List what waits for a second person, or waited."""
 
@@ -294,7 +294,7 @@ def _show_change(change: Change) -> None:
 @clients.command("approve")
 @click.argument("change_id")
 @_take_actor
-@click.pass_context  # type: ignore[arg-type]
+@click.pass_context
 def approve_change(context: click.Context, change_id: str, actor: str) -> None:
     """Do what somebody else asked for."""
     name = _read_actor(actor)
@@ -309,7 +309,7 @@ def approve_change(context: click.Context, change_id: str, actor: str) -> None:
 @click.argument("change_id")
 @click.option("--reason", required=True, help="A reference, no personal data; kept with the change.")
 @_take_actor
-@click.pass_context  # type: ignore[arg-type]
+@click.pass_context
 def refuse_change(context: click.Context, change_id: str, reason: str, actor: str) -> None:
     """Leave things as they are; whoever asked takes it back in the same way."""
     name = _read_actor(actor)
@@ -327,7 +327,7 @@ def refuse_change(context: click.Context, change_id: str, reason: str, actor: st
 @click.option("--uses", type=click.IntRange(1, 1_000), default=1, show_default=True)
 @click.option("--hours", type=click.IntRange(1, 8_760), default=24, show_default=True)
 @_take_actor
-@click.pass_context  # type: ignore[arg-type]
+@click.pass_context
 def issue_initial_token(context: click.Context, label: str, uses: int, hours: int, actor: str) -> None:
     """Print a token with which somebody registers clients by themselves (client_registration.mode)."""
     name = _read_actor(actor)

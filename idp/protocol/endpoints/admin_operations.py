@@ -45,7 +45,7 @@ class Operation:
     answers: Mapping[int, type[msgspec.Struct]]
     problems: tuple[int, ...] = ()
     request: type[msgspec.Struct] | None = None
-    query: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    query: Mapping[str, object] = field(default_factory=dict)
     takes_version: bool = False
 
     @property

@@ -24,7 +24,7 @@ from idp.protocol.services.clients import ClientMoved, Clients
 from idp.protocol.services.software_statements import SoftwareStatements
 from idp.protocol.stores import registration_tokens as store
 
-COUNTED = "client_registrations"
+COUNTED, COUNTED_TOKENS = "client_registrations", "registration_token_uses"
 WINDOW = 3600.0
 SECTOR_SIZE = 64 * 1024
 LONGEST_TOKEN_LIFE = timedelta(days=366)
@@ -32,11 +32,12 @@ LONGEST_TOKEN_LIFE = timedelta(days=366)
 
 @dataclass(frozen=True)
 class RegistrationRules:
-    """What the operator set: who may register, whether clients may go without PKCE, how many attempts one network has in an hour."""
+    """What the operator set: who may register, whether clients may go without PKCE, the requests of a network and of a token an hour."""
 
     mode: RegistrationMode
     requires_pkce: bool
     per_network: int
+    per_token: int = 120
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class DynamicRegistration:
 
     async def register(self, document: Mapping[str, Json], token: str | None, address: str) -> Registered:
         """Register a client. Raises ProtocolError: ``invalid_token``, and the errors of RFC 7591 §3.2.2."""
-        await self._count(address)
+        await self._count(address, token)
         actor, said, statement = "registration", dict(document), document.get("software_statement")
         if token is not None:
             async with self._database.transaction() as tx:
@@ -100,7 +101,7 @@ class DynamicRegistration:
 
     async def read(self, client_id: str, token: str | None, address: str) -> Registered:
         """Return a client's registration. Raises ProtocolError ``invalid_token``."""
-        await self._count(address)
+        await self._count(address, token)
         async with self._database.transaction() as tx:
             client, issued_at = await self._find(tx, client_id, token)
         return Registered(client, token or "", None, issued_at)
@@ -110,7 +111,7 @@ class DynamicRegistration:
 
         A secret comes with the answer only when the client now authenticates with one and had none of that kind.
         """
-        await self._count(address)
+        await self._count(address, token)
         async with self._database.transaction() as tx:
             known, issued_at = await self._find(tx, client_id, token)
         _need_sandbox(known)
@@ -133,7 +134,7 @@ class DynamicRegistration:
 
     async def remove(self, client_id: str, token: str | None, address: str) -> None:
         """Retire a client; its tokens end with it (RFC 7592 §2.3)."""
-        await self._count(address)
+        await self._count(address, token)
         async with self._database.transaction() as tx:
             client, _ = await self._find(tx, client_id, token)
             _need_sandbox(client)
@@ -167,10 +168,13 @@ class DynamicRegistration:
             raise _refuse_token("management token")
         return client, issued_at
 
-    async def _count(self, address: str) -> None:
+    async def _count(self, address: str, token: str | None) -> None:
+        """Count a request for its network and for its token, which may come from anywhere."""
         counted = await self._transients.count(COUNTED, name_network(address), WINDOW)
         if counted.number > self._rules.per_network:
             raise ProtocolError("temporarily_unavailable", "Too many requests from this network; try again in an hour.", redirectable=False)
+        if token and (await self._transients.count(COUNTED_TOKENS, _hash(token).hex(), WINDOW)).number > self._rules.per_token:
+            raise ProtocolError("temporarily_unavailable", "Too many requests with this token; try again in an hour.", redirectable=False)
 
 
 class InitialTokens:

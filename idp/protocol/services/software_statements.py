@@ -55,11 +55,17 @@ class SoftwareStatements:
         except InvalidSignature as fault:
             raise _refuse(str(fault)) from None
         now = self._clock().timestamp()
-        for name, holds in (("exp", lambda end: now < end), ("nbf", lambda start: start <= now)):
-            limit = token.claims.get(name)
-            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not holds(limit)):
-                raise _refuse(f"{name} does not hold")
+        ends_at, begins_at = (_read_instant(token.claims, name) for name in ("exp", "nbf"))
+        if (ends_at is not None and now >= ends_at) or (begins_at is not None and now < begins_at):
+            raise _refuse("its time is not now")
         return str(issuer), {name: value for name, value in token.claims.items() if name not in NOT_METADATA}
+
+
+def _read_instant(claims: Mapping[str, Json], name: str) -> float | None:
+    instant = claims.get(name)
+    if instant is not None and (isinstance(instant, bool) or not isinstance(instant, (int, float))):
+        raise _refuse(f"{name} is no instant")
+    return instant
 
 
 def _refuse(hint: str) -> ProtocolError:

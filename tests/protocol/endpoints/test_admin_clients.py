@@ -246,6 +246,30 @@ async def test_on_a_live_client_two_persons_change_what_matters(
         assert [e for e in await provider.read_events(kind) if e["client_id"] == name]
 
 
+async def test_a_change_is_decided_once(provider: Provider, writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "decided")
+    waits = (await writer.change("decided", {"isolated": True})).json()["change"]
+    second = await appoint(provider, "second", "clients:read", "clients:approve")
+    answers = await asyncio.gather(
+        *(who.ask("POST", f"/client-changes/{waits['id']}/approve") for who in (approver, second, approver, second)),
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert (await writer.ask("GET", "/clients/decided")).json()["version"] == 4
+
+
+async def test_a_change_that_became_impossible_changes_nothing(provider: Provider, writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "narrow")
+    waits = (await writer.change("narrow", {"frontchannel_logout_uri": "https://new.example/out"})).json()["change"]
+    await provider.execute(
+        "UPDATE clients SET version = version + 1, document = replace(document, 'https://new.example/cb', 'https://moved.example/cb') "
+        "WHERE client_id = 'narrow'"
+    )
+    second = await appoint(provider, "second", "clients:read", "clients:approve")
+    answer = await second.ask("POST", f"/client-changes/{waits['id']}/approve")
+    assert_problem(answer, 422, "bad_metadata", "frontchannel_logout_uri")
+    assert (await writer.ask("GET", f"/client-changes/{waits['id']}")).json()["state"] == "pending"
+
+
 async def test_a_change_is_refused_or_taken_back(writer: Administrator, approver: Administrator) -> None:
     await set_live(writer, approver, "refusing")
     first = (await writer.change("refusing", {"isolated": True})).json()["change"]

@@ -329,6 +329,14 @@ async def test_a_network_that_asks_without_end_is_stopped(provider: Provider, se
         assert [(await register(running)).status_code for _ in range(3)] == [201, 201, 503]
 
 
+async def test_a_token_that_asks_without_end_is_stopped(provider: Provider) -> None:
+    told = await registered(provider)
+    token = told["registration_access_token"]
+    answers = [await provider.browser.get(path_of(told), headers=bear(token)) for _ in range(121)]
+    assert {answer.status_code for answer in answers[:120]} == {200}
+    assert (answers[120].status_code, answers[120].json()["error"]) == (503, "temporarily_unavailable")
+
+
 async def test_who_does_not_open_the_door_has_none(provider: Provider, service_dsn: str, folder: Path) -> None:
     async with run_provider(service_dsn, folder) as running:
         assert (await running.browser.post("/connect/register", json={})).status_code == 404

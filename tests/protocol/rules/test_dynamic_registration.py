@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idp.kernel.json_text import Json
 from idp.protocol.rules.client import BadRegistration, Client
 from idp.protocol.rules.client_checks import check_client
 from idp.protocol.rules.dynamic_registration import (
@@ -104,14 +105,16 @@ def test_a_sector_is_a_host_or_the_client_itself() -> None:
 def test_a_sector_document_lists_every_redirect_uri() -> None:
     client = read()
     check_sector_document(client, [URI, 7, "https://else.example/"])
-    for document in ([], {}, "x", None, ["https://new.example"]):
+    wrong: list[Json] = [[], {}, "x", None, ["https://new.example"]]
+    for document in wrong:
         with pytest.raises(BadRegistration):
             check_sector_document(client, document)
 
 
 def test_an_update_is_for_one_client_and_holds_nothing_of_ours() -> None:
     check_update({"client_id": "c-1"}, "c-1")
-    for document in ({}, {"client_id": "c-2"}, {"client_id": "c-1", "registration_access_token": "x"}):
+    wrong: list[dict[str, Json]] = [{}, {"client_id": "c-2"}, {"client_id": "c-1", "registration_access_token": "x"}]
+    for document in wrong:
         with pytest.raises(BadRegistration):
             check_update(document, "c-1")
 
