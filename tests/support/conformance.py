@@ -1,5 +1,8 @@
 """A relying party as the conformance modules play it: it registers itself, asks, redeems, reads, and checks what it gets."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -79,3 +82,30 @@ async def register(provider: Provider, **metadata: Any) -> RelyingParty:
     answer = await provider.browser.post(announced["registration_endpoint"].removeprefix(ISSUER), json=document)
     assert answer.status_code == 201, answer.text
     return RelyingParty(provider, answer.json())
+
+
+@dataclass
+class Document:
+    """What a client publishes on loopback."""
+
+    address: str
+    body: bytes = b""
+    asked: int = 0
+
+
+@asynccontextmanager
+async def serve_document(content_type: str = "application/jwt") -> AsyncIterator[Document]:
+    """Serve one document on a free loopback port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        document.asked += 1
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {len(document.body)}\r\nconnection: close\r\n\r\n"
+        writer.write(head.encode() + document.body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        document = Document(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/request.jwt")
+        yield document

@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.platform.key_rotation import KeyRotation
-from tests.support.conformance import register
+from tests.support.conformance import register, serve_document
 from tests.support.provider import ISSUER, REDIRECT_URI, Provider
 from tests.support.web import find_code
 
@@ -130,6 +130,20 @@ async def test_oidcc_server_rotate_keys(provider: Provider, cookies: dict[str, s
     old = jwt.decode(before, KeySet.import_key_set((await provider.browser.get("/jwks.json")).json()), algorithms=["RS256"]).header["kid"]
     assert header["kid"] != old, "another key signs now, and the old one still verifies"
     assert header["kid"] in announced, "it was published before it signed"
+
+
+async def test_oidcc_request_uri_signed_rs256(provider: Provider, cookies: dict[str, str]) -> None:
+    key = RSAKey.generate_key(2048, {"use": "sig", "kid": "requests"}, private=True)
+    async with serve_document() as document:
+        public = {"keys": [key.as_dict(private=False)]}
+        party = await register(provider, request_uris=[document.address], jwks=public, request_object_signing_alg="RS256")
+        claims = {"iss": party.client_id, "aud": ISSUER, "client_id": party.client_id, "response_type": "code", "nonce": "inside"}
+        document.body = jwt.encode({"alg": "RS256", "kid": "requests"}, claims, key, algorithms=["RS256"]).encode()
+        tokens = await party.get_tokens(cookies, request_uri=document.address)
+        assert (await party.read_id_token(tokens["id_token"]))["nonce"] == "inside", "the object comes first"
+        assert document.asked == 1
+        other = (await party.authorize(cookies, request_uri=document.address + "/other")).parameters
+    assert other["error"] == "invalid_request_uri"
 
 
 async def test_oidcc_formpost(provider: Provider, cookies: dict[str, str]) -> None:

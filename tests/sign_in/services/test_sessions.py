@@ -89,7 +89,8 @@ async def test_all_sessions_of_a_person_end_together(house: House) -> None:
     async with house.database.transaction() as tx:
         ended = await house.sessions.end_all(tx, person.person_id, "banned")
         assert await house.sessions.end_all(tx, person.person_id, "banned") == []
-    assert set(ended) == {opened.session.id_hash for opened in mine}
+    assert set(ended) == {opened.session.lineage for opened in mine}
+    assert house.told == [(person.person_id, sorted(ended))], "departments are told once, of all of them"
     assert [await house.sessions.read(opened.cookie) for opened in mine] == [None] * 3
     assert await house.sessions.read(theirs.cookie) is not None
 
@@ -102,6 +103,7 @@ async def test_a_session_of_somebody_else_gives_nothing_to_the_next(house: House
     assert second.session.lineage != first.session.lineage
     assert second.session.expires_at > first.session.expires_at
     assert await house.sessions.read(first.cookie) is None
+    assert house.told[-1] == (one.person_id, [first.session.lineage])
     rows = await house.database.fetch(
         "SELECT actor, details FROM audit_events WHERE kind = 'session_ended' AND person_id = $1", one.person_id
     )
@@ -122,3 +124,17 @@ async def test_a_session_is_replaced_once_and_whoever_comes_late_leaves_none_beh
         await house.sessions.end_lineage(tx, first.session.lineage, "signed_out")
     with pytest.raises(StepRepeated):
         await open_session(house, person, replaces=opened[0].session)
+
+
+async def test_only_what_ends_for_good_is_told(house: House) -> None:
+    person = await house.add_person()
+    first, other = await open_session(house, person), await open_session(house, person)
+    before = len(house.told)
+    stepped = await open_session(house, person, replaces=first.session)
+    assert len(house.told) == before, "the same sign-in goes on under another id"
+    async with house.database.transaction() as tx:
+        assert await house.sessions.end_others(tx, person.person_id, stepped.session.lineage, "password changed") == 1
+        assert await house.sessions.end_others(tx, person.person_id, stepped.session.lineage, "password changed") == 0
+        assert await house.sessions.end_lineage(tx, stepped.session.lineage, "signed out")
+        assert not await house.sessions.end_lineage(tx, stepped.session.lineage, "signed out")
+    assert house.told[before:] == [(person.person_id, [other.session.lineage]), (person.person_id, [stepped.session.lineage])]
