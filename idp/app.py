@@ -504,6 +504,8 @@ def _build_account_routes(
 @asynccontextmanager
 async def follow_changes(services: Services) -> AsyncIterator[None]:
     """Keep signing keys and clients as the database says, while the block runs; at its end everything entered is written."""
+    # Since when one-time things are remembered is said now: nobody's first proof is older than the first question about it.
+    await services.platform.transients.born_at()
     stop = asyncio.Event()
     followers = [
         asyncio.create_task(_keep(services.platform.ring.follow, stop)),

@@ -84,7 +84,7 @@ def describe_provider(
         dpop_signing_alg_values_supported=list(DPOP_ALGORITHMS),
         tls_client_certificate_bound_access_tokens=bool(mtls_origin),
         code_challenge_methods_supported=list(METHODS),
-        acr_values_supported=[Acr.LOW.value, Acr.SUBSTANTIAL.value],
+        acr_values_supported=[acr.value for acr in Acr if acr is not Acr.PHRH],  # nothing here proves that a key is in hardware
         claim_types_supported=["normal"],
         claims_supported=list(dict.fromkeys([*TOKEN_CLAIMS, *list_claims(SCOPES)])),
         backchannel_token_delivery_modes_supported=[mode.value for mode in DeliveryMode],
