@@ -106,8 +106,10 @@ class Callback:
                 self._keep(self.rfile.read(int(self.headers["content-length"])).decode())
 
             def _keep(self, body: str) -> None:
-                came.append(Came(self.path, body))
-                self.send_response(200)
+                ours = self.path.startswith("/callback")  # browsers also ask for an icon
+                if ours:
+                    came.append(Came(self.path, body))
+                self.send_response(200 if ours else 404)
                 self.send_header("content-type", "text/html")
                 self.end_headers()
                 self.wfile.write(b"<p>came</p>")
@@ -173,18 +175,7 @@ class Walk:
 
     def walk(self, feature: str) -> dict[str, Any]:
         """Walk one feature; return what the library found, ``failed`` when it did not like something."""
-        _, metadata = FEATURES[feature]
-        department = self.provider.departments[name_client(feature)]
-        begun = self.library.ask(
-            do="begin",
-            feature=feature,
-            issuer=self.provider.issuer,
-            clientId=department.client_id,
-            secret=department.secret,
-            callback=self.callback.url,
-            metadata=metadata,
-            person=self.citizen.document,
-        )
+        begun = self.begin(feature)
         if "failed" in begun:
             return begun
         if "userCode" in begun:
@@ -195,6 +186,21 @@ class Walk:
             self.browser.submit(page.forms[0])  # form_post, without scripts
         came = self.callback.take()
         return self.library.ask(do="finish", feature=feature, url=came.url, body=came.body)
+
+    def begin(self, feature: str) -> dict[str, Any]:
+        """Let the library begin; return where the browser goes."""
+        _, metadata = FEATURES[feature]
+        department = self.provider.departments[name_client(feature)]
+        return self.library.ask(
+            do="begin",
+            feature=feature,
+            issuer=self.provider.issuer,
+            clientId=department.client_id,
+            secret=department.secret,
+            callback=self.callback.url,
+            metadata=metadata,
+            person=self.citizen.document,
+        )
 
     def _answer(self, user_code: str | None) -> None:
         """Say yes on the person's own device: to the terminal with this code, or to what waits in the account."""

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from tests.journeys.conftest import CHROMIUM_ARGUMENTS
 from tests.relying_parties.features import FEATURES, Walk, register, start_library
+from tests.support.discipline import find_program
 from tests.support.forms import FormsBrowser
 from tests.support.real_provider import run_real_provider
 
@@ -33,3 +36,28 @@ def test_openid_client_uses_it(walk: Walk, feature: str) -> None:
     found = walk.walk(feature)
     assert "failed" not in found, found["failed"]
     assert found["ok"], found
+
+
+@pytest.mark.browser
+def test_a_browser_posts_the_answer_by_itself_or_by_the_button(walk: Walk) -> None:
+    walk.walk("client_secret_basic")  # somebody is signed in
+    name = walk.provider.cookie_names.session
+    [session] = [cookie.value for cookie in walk.browser.jar if cookie.name == name]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_program("browser"), headless=True, args=CHROMIUM_ARGUMENTS)
+        for scripts in (True, False):
+            context = chromium.new_context(java_script_enabled=scripts)
+            context.add_cookies([{"name": name, "value": session or "", "url": walk.provider.issuer}])
+            page = context.new_page()
+            begun = walk.begin("form_post")["url"]
+            if scripts:
+                with page.expect_request(walk.callback.url):
+                    page.goto(begun, wait_until="commit")
+            else:
+                page.goto(begun)
+                page.click("#continue")
+            page.wait_for_url(walk.callback.url)
+            came = walk.callback.take()
+            assert "code=" in came.body
+            assert walk.library.ask(do="finish", feature="form_post", url=came.url, body=came.body)["ok"]
+        chromium.close()

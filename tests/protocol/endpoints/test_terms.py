@@ -82,7 +82,7 @@ async def test_who_wants_a_representative_gets_nobody_and_the_person_is_told(pro
     asked = json.dumps([{"type": "urn:yizheng:mandate", "representation": "required"}])
     page = (await provider.authorize("representative", cookies, authorization_details=asked)).response
     assert page.status_code == 403
-    assert "需要单位的授权" in page.text
+    assert "只能由单位办理" in page.text
     assert "error=access_denied" in page.text
     silent = await provider.authorize("representative", cookies, authorization_details=asked, prompt="none")
     assert silent.parameters["error"] == "access_denied"
