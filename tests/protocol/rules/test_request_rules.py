@@ -254,7 +254,7 @@ def test_every_mode_is_found(mode: ResponseMode) -> None:
 
 
 def test_an_unknown_mode_answers_in_the_query() -> None:
-    assert find_response_mode({"response_mode": "fragment"}, CLIENT) is ResponseMode.QUERY
+    assert find_response_mode({"response_mode": "fragment"}, CLIENT) is find_response_mode({}, CLIENT) is ResponseMode.QUERY
     with pytest.raises(ProtocolError):
         read_response_mode({"response_mode": "fragment"}, CLIENT)
     read_response_mode({}, CLIENT)
