@@ -3,13 +3,15 @@
 import asyncio
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from alembic import command, op
-from alembic.config import Config
 
 from idp.platform.database import Database, UnusableDsn
+
+# Alembic and SQLAlchemy are 14 MiB of every process that holds them: they are imported where a schema is changed, not where one serves.
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 LOCK_TIMEOUT = "3s"
 """How long a migration waits for any lock: a blocked ``ALTER TABLE`` would block every reader behind it."""
@@ -45,8 +47,10 @@ def find_scripts() -> Path:
     return installed if installed.is_dir() else installed.parent.parent / "alembic"
 
 
-def make_config(owner_dsn: str) -> Config:
+def make_config(owner_dsn: str) -> "Config":
     """Return Alembic's configuration; there is no alembic.ini, so nothing depends on the working folder."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(find_scripts()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -63,11 +67,15 @@ def run_script(path: Path, *, in_transaction: bool = True) -> None:
     if in_transaction:
         _execute(script)
         return
+    from alembic import op
+
     with op.get_context().autocommit_block():
         _execute(script)
 
 
 def _execute(script: str) -> None:
+    from alembic import op
+
     adapted: Any = op.get_bind().connection.dbapi_connection  # SQLAlchemy's adapter around the driver's connection
     adapted.run_async(lambda connection: connection.execute(script))
 
@@ -146,6 +154,8 @@ def _compare(names: list[str], expected: str) -> None:
 
 
 def _upgrade(owner_dsn: str) -> None:
+    from alembic import command
+
     with _ONE_ALEMBIC:
         command.upgrade(make_config(owner_dsn), "head")
 
