@@ -363,6 +363,7 @@ def build_app(
         apps=apps,
         tickets=tickets,
         directory=services.directory,
+        standings=standings,
         issuing=issuing,
         endings=endings,
         issuer=issuer,

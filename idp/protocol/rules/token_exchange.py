@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from idp.kernel.errors import ProtocolError
 from idp.kernel.json_text import Json
+from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.pkce import METHODS, is_challenge
 from idp.protocol.rules.resources import read_resources
@@ -105,6 +106,24 @@ def _read_ticket(parameters: Mapping[str, str], subject_token: str) -> ExchangeF
             redirectable=False,
         )
     return ExchangeForTicket(subject_token, need(parameters, "audience"), challenge)
+
+
+def describe_silent_request(client: Client, scope: tuple[str, ...]) -> AuthorizationRequest:
+    """Return the authorization request that an app's exchange stands for: the same one with ``prompt=none``."""
+    return AuthorizationRequest(
+        client_id=client.client_id,
+        redirect_uri="",
+        scope=scope,
+        state=None,
+        nonce=None,
+        challenge=None,
+        prompts=frozenset({"none"}),
+        max_age=None,
+        wanted=None,
+        login_hint=None,
+        id_token_hint=None,
+        ui_locales=None,
+    )
 
 
 def may_exchange(caller: Client, owner: str, audience: str | None) -> bool:

@@ -11,6 +11,7 @@ from idp.kernel.ids import make_outward_id, make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import GrantRow, Ledger
+from idp.protocol.rules.authorization import FIRST_VISIT, Denied, Granted, decide
 from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.device_secret import is_named
@@ -23,6 +24,7 @@ from idp.protocol.rules.token_exchange import (
     ExchangeForTicket,
     TokenType,
     add_actor,
+    describe_silent_request,
     may_exchange,
     narrow_exchange,
     read_exchange,
@@ -39,6 +41,7 @@ from idp.protocol.stores import clients as client_store
 from idp.protocol.stores import grants as grant_store
 from idp.protocol.stores import subjects
 from idp.protocol.stores.grants import AppSignIn
+from idp.protocol.stores.standing import StandingReads
 from idp.sign_in.rules.session import write_factors
 
 NOT_VALID = "The subject token is not valid for this request."
@@ -58,6 +61,7 @@ class TokenExchangeGrant:
         apps: AppSessions,
         tickets: FrontTickets,
         directory: ClientDirectory,
+        standings: StandingReads,
         issuing: Issuing,
         endings: GrantEndings,
         issuer: str,
@@ -71,6 +75,7 @@ class TokenExchangeGrant:
         self._apps = apps
         self._tickets = tickets
         self._directory = directory
+        self._standings = standings
         self._issuing = issuing
         self._endings = endings
         self._issuer = issuer
@@ -168,6 +173,8 @@ class TokenExchangeGrant:
     ) -> TokenResponse:
         client = caller.client
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
+        scope = choose_scope(exchange.scope, ("openid", *client.scopes))
+        granted = await self._decide(client, scope, sign_in, now)
         subject = await self._make_subject(sign_in.person_id, client, now)
         signers = self._issuing.choose_signers(client)
         row = GrantRow(
@@ -175,27 +182,26 @@ class TokenExchangeGrant:
             client_id=client.client_id,
             person_id=sign_in.person_id,
             lineage=sign_in.lineage,
-            scope=" ".join(choose_scope(exchange.scope, ("openid", *client.scopes))),
+            scope=" ".join(scope),
             subject=subject,
             audience=None,
-            factors=write_factors(sign_in.proved),
-            acr=sign_in.acr,
+            factors=write_factors(granted.proved),
+            acr=granted.acr.value,
             created_at=now,
             expires_at=sign_in.expires_at,
             confirmation=caller.confirmation,
             signed_by=signers.kids,
         )
         await self._write(row, caller, request_id, {"grant": GrantType.TOKEN_EXCHANGE.value, "of": "device secret"})
-        auth_time = int(min(p.at for p in sign_in.proved).timestamp())
         basis = Basis(
             grant_id=row.id,
             ends_at=int(row.expires_at.timestamp()),
             scope=row.scope,
             subject=subject,
             lineage=row.lineage,
-            proved=sign_in.proved,
+            proved=granted.proved,
             acr=row.acr,
-            auth_time=auth_time,
+            auth_time=int(granted.auth_time.timestamp()),
             audience=None,
             confirmation=row.confirmation,
             terms=None,
@@ -209,6 +215,20 @@ class TokenExchangeGrant:
             device_secret=exchange.device_secret,
             issued_token_type=TokenType.ACCESS_TOKEN.value,
         )
+
+    async def _decide(self, client: Client, scope: tuple[str, ...], sign_in: AppSignIn, now: datetime) -> Granted:
+        """Return what a silent authorization of this client would grant; raise the ProtocolError that it would end with."""
+        # An app's session is found as a browser's: its lineage is its own id.
+        presence = await self._standings.read(sign_in.lineage, client.client_id, client.sector_id)
+        request = describe_silent_request(client, scope)
+        decision = decide(request, client, None if presence is None else presence.standing, None, FIRST_VISIT, now)
+        match decision:
+            case Granted():
+                return decision
+            case Denied():
+                raise replace(decision.error, redirectable=False)
+            case _:
+                raise make_invalid_grant(NOT_VALID, "a page would be needed")
 
     async def _read_subject_token(self, text: str, caller: Caller, now: datetime, request_id: str) -> ReadToken:
         read = await self._access_tokens.read(text, now)

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from idp.kernel.levels import Proved
 from idp.platform.database import Database, Row, Transaction
 from idp.platform.reads import BatchedRead
 from idp.protocol.rules.grant import Grant
@@ -60,8 +59,7 @@ NOTE_SIGNERS = "UPDATE grants SET signed_by = $2 WHERE id = $1 AND ended_at IS N
 NOTE_USE = "UPDATE grants SET used_at = $2 WHERE id = $1 AND ended_at IS NULL AND (used_at IS NULL OR used_at < $2)"
 
 READ_APP_SIGN_IN = """
-    SELECT s.person_id, s.factors, s.expires_at,
-           (SELECT g.acr FROM grants g WHERE g.lineage = s.lineage AND g.acr IS NOT NULL ORDER BY g.created_at LIMIT 1) AS acr
+    SELECT s.person_id, s.expires_at
     FROM sessions s JOIN people p ON p.id = s.person_id
     WHERE s.lineage = $1 AND s.app_client_id IS NOT NULL AND s.ended_at IS NULL AND s.expires_at > $2 AND p.status = 'active'
 """
@@ -112,12 +110,10 @@ def make_grant_of_person(row: Row, usable: frozenset[str]) -> GrantOfPerson:
 
 @dataclass(frozen=True)
 class AppSignIn:
-    """The sign-in of an app that goes on, with what it proved and the class of its first grant."""
+    """The sign-in of an app that goes on."""
 
     lineage: bytes
     person_id: UUID
-    proved: tuple[Proved, ...]
-    acr: str | None
     expires_at: datetime
 
 
@@ -145,7 +141,7 @@ async def read_app_sign_in(database: Database, lineage: bytes, now: datetime) ->
     if not rows:
         return None
     row = rows[0]
-    return AppSignIn(lineage, row["person_id"], read_factors(row["factors"]), row["acr"], row["expires_at"])
+    return AppSignIn(lineage, row["person_id"], row["expires_at"])
 
 
 async def note_signers(tx: Transaction, grant_id: UUID, signed_by: str) -> None:

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from idp.kernel.clock import read_system_random
 from idp.kernel.ids import encode_base64url
-from idp.protocol.rules.client import ApplicationType, AuthMethod
+from idp.kernel.levels import Acr
+from idp.protocol.rules.client import ApplicationType, AuthMethod, Basis, Entitlement
 from idp.protocol.rules.client_metadata import About, RequestDemands
 from idp.protocol.rules.token_exchange import TokenType
 from tests.support.provider import SESSION, Provider, Somebody
@@ -285,3 +286,26 @@ async def test_a_stranger_cannot_exchange(provider: Provider) -> None:
     }
     assert (await provider.post("/token", form, "stranger")).json()["error"] == "invalid_grant"
     assert (await provider.post("/token", form, "owner-of-token")).json()["error"] == "unauthorized_client"
+
+
+async def test_what_a_page_would_ask_the_next_app_asks_with_a_page(provider: Provider) -> None:
+    await add_app(provider, "app-known", sector="one")
+    await add_app(
+        provider, "app-asking", sector="one", entitlements=(Entitlement("查询", Basis.CONSENT, ("name",)),), minimum_acr=Acr.SUBSTANTIAL
+    )
+    person = await provider.add_person()
+    tokens = await sign_in_app(provider, "app-known", person)
+    form = {
+        "grant_type": EXCHANGE,
+        "subject_token": tokens["id_token"],
+        "subject_token_type": TokenType.ID_TOKEN.value,
+        "actor_token": tokens["device_secret"],
+        "actor_token_type": TokenType.DEVICE_SECRET.value,
+        "scope": "openid profile",
+    }
+    assert (await provider.post("/token", form, "app-asking")).json()["error"] == "consent_required"
+    await provider.execute("UPDATE people SET ial = 2 WHERE id = $1", person.person_id)
+    assert (await provider.post("/token", {**form, "scope": "openid"}, "app-asking")).json()["error"] == "login_required"
+    await provider.execute("UPDATE people SET ial = 3, barred_from = '{app-asking}' WHERE id = $1", person.person_id)
+    assert (await provider.post("/token", {**form, "scope": "openid"}, "app-asking")).json()["error"] == "access_denied"
+    assert (await provider.post("/token", {**form, "scope": "openid"}, "app-known")).status_code == 200
