@@ -8,7 +8,7 @@ from idp.commands.running import fail, read_chosen, run, use_platform
 from idp.composition import Platform
 from idp.kernel.clock import read_system_random
 from idp.platform import re_encryption
-from idp.platform.data_key_rotation import ALL, DataKeyRefused, KeyStatus
+from idp.platform.data_key_rotation import ALL, DataKeyRefused, KeyStatus, describe_uses
 from idp.platform.database import Database
 from idp.platform.jobs import read_jobs
 from keys import DATA_KEY_PURPOSES, make_key_encryption_key
@@ -54,8 +54,8 @@ def show_data_keys(context: click.Context) -> None:
                 await counting.close()
             for status in statuses:
                 click.echo(_describe(status))
-                for name, rows in sorted(status.uses.items()):
-                    click.echo(f"    {rows:>12,}  {name}")
+                for line in describe_uses(status.uses) if status.state == "old" else ():
+                    click.echo(f"    {line}")
             progress = next((job.progress for job in await read_jobs(platform.database) if job.kind == re_encryption.KIND), "")
             click.echo(f"re-encryption: {progress or 'nothing to do yet'}")
 

@@ -9,7 +9,7 @@ from idp.kernel.clock import Clock, Random
 from idp.platform import data_key_store, key_store, re_encryption
 from idp.platform.audit_log import AuditLog
 from idp.platform.data_key_store import ListedDataKey
-from idp.platform.data_key_use import count_uses
+from idp.platform.data_key_use import ENDS, count_uses
 from idp.platform.database import Database, Transaction
 from keys import DATA_KEY_PURPOSES, DATA_KEY_SIZE, NAMING_PURPOSES, KeyEncryptionKey, Suite
 
@@ -103,10 +103,10 @@ class DataKeyRotation:
             if status.rests_until is None:
                 raise DataKeyRefused(f"The key {key_id} is {status.state}; only a key that has a current successor can go.")
             if status.uses:
-                # Not in the transaction, which the refusal ends without a trace.
-                await self._database.write(re_encryption.START_AGAIN, re_encryption.KIND, self._clock())
-                found = ", ".join(f"{rows:,} of {name}" for name, rows in sorted(status.uses.items()))
-                raise DataKeyRefused(f"The key {key_id} is still needed: {found}; the worker looks at what it can make anew once more.")
+                if not all(ENDS[name] for name in status.uses):
+                    # The worker looks once more. Not in the transaction, which the refusal ends without a trace.
+                    await self._database.write(re_encryption.START_AGAIN, re_encryption.KIND, self._clock())
+                raise DataKeyRefused(f"The key {key_id} is still needed: {'; '.join(describe_uses(status.uses))}.")
             if status.rests_until > self._clock():
                 raise DataKeyRefused(f"The key {key_id} may still be needed until {status.rests_until:%Y-%m-%d %H:%M:%S}Z.")
             await data_key_store.remove(tx, key_id)
@@ -124,6 +124,11 @@ class DataKeyRotation:
 
     async def _record(self, tx: Transaction, kind: Kind, key_id: str, actor: str) -> None:
         await self._audit_log.record(tx, AuditEvent(kind, actor=actor, details={"key": key_id}))
+
+
+def describe_uses(uses: Mapping[str, int]) -> list[str]:
+    """Return one line for each column: how many rows, and how they come to need the key no more."""
+    return [f"{rows:,} of {name}, {ENDS[name] or 'until the worker made them anew'}" for name, rows in sorted(uses.items())]
 
 
 def _read_number(key: ListedDataKey) -> int:

@@ -7,6 +7,9 @@ from idp.platform.sealed_columns import INDEX_KEYS, KEPT, RE_SEALED, KeyUse, rea
 
 COUNTED: Final = (*(KeyUse(c.table, c.column, c.purpose, read_header(c.column), "") for c in RE_SEALED), *KEPT, *INDEX_KEYS)
 
+ENDS: Final = {use.name: use.ends for use in COUNTED}
+"""Column → when its rows stop to need their key; empty where the worker makes them anew."""
+
 STATEMENTS: Final = {
     use.name: f"SELECT {use.key_id} AS key_id, count(*) AS number FROM {use.table} WHERE {use.column} IS NOT NULL GROUP BY 1"  # noqa: S608 - constants
     for use in COUNTED

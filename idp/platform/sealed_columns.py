@@ -35,7 +35,7 @@ class SealedColumn:
 
 @dataclass(frozen=True)
 class KeyUse:
-    """Rows that name a data key and are never made anew by the worker. ``key_id`` is SQL; ``ends`` says how they end."""
+    """Rows that name a data key. ``key_id`` is SQL; ``ends`` says until when they need it, "" where the worker makes them anew."""
 
     table: str
     column: str
@@ -109,21 +109,19 @@ def _read_prefix(column: str) -> str:
 
 
 KEPT: Final = (
-    KeyUse("outbox", "sealed", "outbox", read_header("sealed"), "when the message left or expired"),
-    KeyUse("transients", "value", "transients", read_header("value"), "when it expires"),
+    KeyUse("outbox", "sealed", "outbox", read_header("sealed"), "until the message left or expired"),
+    KeyUse("transients", "value", "transients", read_header("value"), "until they expire"),
     # The audit is written once: nobody who serves may change a row, and the hash of the place is under the row's mac.
-    KeyUse("audit_events", "sealed_place", "places", read_header("sealed_place"), "when the row's partition is dropped"),
-    KeyUse("audit_events", "mac", "audit", "key_id", "when the row's partition is dropped"),
+    KeyUse("audit_events", "sealed_place", "places", read_header("sealed_place"), "until their partition is dropped"),
+    KeyUse("audit_events", "mac", "audit", "key_id", "until their partition is dropped"),
     # What was asked is not kept, so its mac cannot be made again.
-    KeyUse("proofing_evidence", "input_mac", "evidence", "key_id", "when the evidence is forgotten"),
-    KeyUse("clients", "secret_mac", "client_secrets", _read_prefix("secret_mac"), "when the client gets another secret"),
-    KeyUse("clients", "previous_secret_mac", "client_secrets", _read_prefix("previous_secret_mac"), "when its overlap is over"),
+    KeyUse("proofing_evidence", "input_mac", "evidence", "key_id", "until the evidence is forgotten"),
+    KeyUse("clients", "secret_mac", "client_secrets", _read_prefix("secret_mac"), "until the client gets another secret"),
+    KeyUse("clients", "previous_secret_mac", "client_secrets", _read_prefix("previous_secret_mac"), "until their overlap is over"),
 )
 """What stays under its key until it ends."""
 
-INDEX_KEYS: Final = tuple(
-    KeyUse(column.table, "index_key", "index", "index_key", "when the worker made the index anew") for column in RE_SEALED if column.index
-)
+INDEX_KEYS: Final = tuple(KeyUse(column.table, "index_key", "index", "index_key", "") for column in RE_SEALED if column.index)
 
 NOT_SEALED: Final = frozenset(
     {

@@ -18,7 +18,6 @@ def test_a_data_key_is_rotated_watched_and_not_retired_too_soon(operator: Operat
     lines = [line.split() for line in shown.splitlines()]
     assert [line[1:3] for line in lines if line[0] == "people-1"] == [["international", "current"]]
     assert [line[1:3] for line in lines if line[0] == "people-2"] == [["national", "pending"]]
-    assert any(line[1:] == ["audit_events.mac"] and int(line[0]) > 0 for line in lines), "what is under each key is counted"
     assert shown.splitlines()[-1] == "re-encryption: nothing to do yet"
     assert_one_sentence(operator.type("keys", "data", "retire", "people-1"), 1, "people-1", "current")
     assert_one_sentence(operator.type("keys", "data", "retire", "nobody"), 1, "nobody")

@@ -21,6 +21,7 @@ from idp.platform.re_encryption import ReEncryption
 from idp.platform.sealed_columns import INDEX_KEYS, KEPT, NOT_SEALED, RE_SEALED, SealedColumn
 from keys import DATA_KEY_PURPOSES, DataKey, DataKeys, Suite
 from tests.support.clocks import ManualClock
+from tests.support.waiting import wait_until
 
 COLUMNS = """
     SELECT table_name || '.' || column_name AS name FROM information_schema.columns
@@ -292,14 +293,15 @@ async def test_what_somebody_writes_meanwhile_is_never_overwritten(installation:
     await other.execute("UPDATE people SET profile = $2 WHERE id = $1", person[0], written)
     work = asyncio.ensure_future(run(installation.work(1_000)))
     waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE people%'"
-    for _ in range(500):
-        if (await other.fetchval(waiting)) > 0:
-            break
-        await asyncio.sleep(0.01)
-    else:
-        pytest.fail("the batch did not meet the other's row")
-    await transaction.commit()
-    await other.close()
+
+    async def met() -> bool:
+        return bool(await other.fetchval(waiting))
+
+    try:
+        await wait_until(met, 60)
+        await transaction.commit()
+    finally:
+        await other.close()
     assert (await work).progress.startswith("done")
     assert (await installation.read(column, installation.keys.drop(*OLD)))[person] == b"what was changed"
     await installation.check(*OLD)
