@@ -125,6 +125,12 @@ def test_malformed_signatures_are_refused(public: Sm2PublicKey, signature: bytes
     assert not public.verify(MESSAGE, signature)
 
 
+def test_a_number_has_one_spelling(private: Sm2PrivateKey, public: Sm2PublicKey) -> None:
+    signature = next(made for made in (private.sign(MESSAGE) for _ in range(20_000)) if made[32] == 0)  # one of 256
+    assert public.verify(MESSAGE, signature)
+    assert not public.verify(MESSAGE, signature[:32] + signature[33:])
+
+
 @pytest.mark.parametrize("x, y", [(X, X), (bytes(32), bytes(32)), (b"\xff" * 32, Y), (X[:31], Y), (X, Y + b"\0"), (Y, X)])
 def test_points_off_the_curve_are_no_keys(x: bytes, y: bytes) -> None:
     with pytest.raises(ValueError, match="not an SM2 key"):
