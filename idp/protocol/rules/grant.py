@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from idp.kernel.levels import Proved
@@ -9,8 +10,7 @@ from idp.kernel.levels import Proved
 GRACE = timedelta(seconds=10)
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """A redeemed authorization with what the database says, at this moment, of all that it rests on.
 
     ``confirmation`` names the key that its tokens are bound to (``jkt:…`` RFC 9449 §6.1, ``x5t#S256:…`` RFC 8705 §3.1), None for bearer
