@@ -525,11 +525,14 @@ async def follow_changes(services: Services) -> AsyncIterator[None]:
 
 
 async def _keep(follow: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Follow again after the database went away, a second later."""
+    """Follow again a second later after the database went away, or what it says could not be believed."""
     while not stop.is_set():
         try:
             await follow(stop)
         except DatabaseUnavailable:
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception as error:  # a key's row that was tampered with, a device that does not answer: the next change must still be heard
+            get_logger(LOG).error("changes not followed", what=type(error).__name__, about=str(error))
             await asyncio.sleep(RETRY_SECONDS)
 
 

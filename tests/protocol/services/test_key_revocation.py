@@ -1,10 +1,13 @@
 """A revoked signing key takes with it what rests on it: the grants whose latest tokens it signed, and nothing else."""
 
+import asyncio
+
 import pytest
 
 from idp.protocol.services.key_revocation import KeyRevocation
-from keys import KeyState
+from keys import KeyState, UntrustedKeyRecord
 from tests.support.provider import Provider
+from tests.support.waiting import wait_until
 
 UNSIGNED = """
     INSERT INTO grants (id, client_id, scope, factors, created_at, expires_at)
@@ -105,3 +108,21 @@ async def test_a_hint_of_a_retired_key_still_names_who_it_was_and_of_a_revoked_o
     await platform.key_rotation.revoke(before, "a copy was found", "test")
     await platform.ring.reload()
     assert id_tokens.read_hint(tokens["id_token"]) is None
+
+
+async def test_a_row_that_cannot_be_believed_stops_nobody_from_hearing_of_the_next_change(provider: Provider) -> None:
+    platform = provider.services.platform
+    kid = platform.ring.find_signer("ES256").kid
+    await provider.execute(
+        "INSERT INTO signing_keys (kid, algorithm, state, wrapped, public_jwk, created_at, state_since) "
+        "VALUES ('forged', 'ES256', 'active', 'x', '{}', $1, $1)",
+        provider.now(),
+    )
+    await provider.execute("SELECT pg_notify('keys', '')")
+    with pytest.raises(UntrustedKeyRecord):
+        await platform.ring.reload()
+    await asyncio.sleep(0.3)
+    assert platform.ring.find_signer("ES256").kid == kid, "the ring stays as it was"
+    await provider.execute("DELETE FROM signing_keys WHERE kid = 'forged'")
+    await platform.key_rotation.revoke(kid, "a copy was found", "test")
+    await wait_until(lambda: platform.ring.find_signer("ES256").kid != kid, 5)
