@@ -17,7 +17,7 @@ from joserfc.jwk import KeySet
 
 from idp.composition import SettingRefused, StartRefused
 from idp.logout import build_id_tokens
-from idp.protocol.rules.client import BadRegistration
+from idp.protocol.rules.client import ID_TOKEN_ALGORITHMS, BadRegistration
 from keys import ALGORITHMS, SM2_SIGNATURE, STANDARD_ALGORITHMS, SelfTestReport, Signer, SigningRing, UnusableToken
 from tests.support.clusters import SharedCluster
 from tests.support.provider import ISSUER, Provider, run_provider
@@ -63,6 +63,10 @@ async def get_id_token(provider: Provider, algorithm: str, **changes: Any) -> st
     tokens = await provider.get_tokens(client, await provider.open_session(await provider.add_person()))
     token: str = tokens["id_token"]
     return token
+
+
+def test_clients_may_choose_whatever_there_is_a_row_for() -> None:
+    assert ID_TOKEN_ALGORITHMS == ALGORITHMS
 
 
 @pytest.mark.parametrize("algorithm", STANDARD_ALGORITHMS)
