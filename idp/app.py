@@ -291,7 +291,7 @@ def build_app(
     client_keys = ClientKeySets(platform.fetcher, clock)
     protection = Protection(platform.ring, client_keys, issuer, clock)
     objects = RequestObjects(client_keys, platform.fetcher, issuer, clock)
-    pushed = PushedRequests(platform.transients, objects, usable, random)
+    pushed = PushedRequests(platform.transients, objects, usable, random, settings.sign_in.flows_per_network_and_minute)
     responding = Responding(protection, platform.transients, services.directory, issuer, random)
     authorization = Authorization(
         database,

@@ -25,7 +25,7 @@ class PushedRequestEndpoint:
         try:
             parameters = await read_client_form(context, receive)
             caller = await authenticate_client(self._authentication, context, parameters)
-            answer = await self._pushed.push(parameters, caller)
+            answer = await self._pushed.push(parameters, caller, context.address)
         except ProtocolError as error:
             await send_protocol_error(send, error)
             return

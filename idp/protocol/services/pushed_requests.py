@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 
+from idp.authenticators.rules.throttling import name_origin
 from idp.kernel.clock import Random
 from idp.kernel.errors import ProtocolError, Refusal
 from idp.kernel.ids import make_outward_id
 from idp.platform.transients import Transients
 from idp.protocol.rules.authorization_request import PARAMETERS, find_return_address, read_authorization_request
-from idp.protocol.rules.client import Client
+from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.request_object import demands_signature
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.request_objects import RequestObjects
@@ -20,21 +21,33 @@ LIFE = 90
 """Seconds; a browser only has to be sent."""
 
 FLOW_LIFE = 3_600.0
+PUSHES = "pushes_of_network"
+MINUTE = 60.0
 THUMBPRINT = "jkt:"
 
 
 class PushedRequests:
     """Keeps requests that clients pushed."""
 
-    def __init__(self, transients: Transients, objects: RequestObjects, usable: frozenset[str], random: Random) -> None:
+    def __init__(
+        self, transients: Transients, objects: RequestObjects, usable: frozenset[str], random: Random, per_network: int = 300
+    ) -> None:
         self._transients = transients
         self._objects = objects
         self._usable = usable
         self._random = random
+        self._per_network = per_network
 
-    async def push(self, parameters: Mapping[str, str], caller: Caller) -> dict[str, object]:
-        """Return ``request_uri`` and ``expires_in`` of a request that could be answered; raise ProtocolError for any other."""
+    async def push(self, parameters: Mapping[str, str], caller: Caller, address: str) -> dict[str, object]:
+        """Return ``request_uri`` and ``expires_in`` of a request that could be answered; raise ProtocolError for any other.
+
+        ``address``: who asks. Of a public client, which anybody can be, a network pushes no more in a minute than it may begin flows.
+        """
         client = caller.client
+        if client.auth_method is AuthMethod.NONE:
+            counted = await self._transients.count(PUSHES, name_origin(address), MINUTE)
+            if counted.number > self._per_network:
+                raise ProtocolError("temporarily_unavailable", "Too many requests from this network; try again in a minute.")
         if parameters.get("client_id", client.client_id) != client.client_id:
             raise ProtocolError("invalid_request", "client_id is not the client that authenticated.")
         if "request_uri" in parameters:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from idp.authenticators.rules.throttling import name_origin
 from idp.kernel.ids import encode_base64url
+from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.client_metadata import RequestDemands
 from tests.support.provider import REDIRECT_URI, Landing, Provider
 
@@ -147,3 +149,14 @@ async def test_request_and_request_uri_exclude_each_other(provider: Provider) ->
     name = await push(provider, "pushed-both")
     response = (await use(provider, "pushed-both", name, request="e30.e30.")).response
     assert response.status_code == 400
+
+
+async def test_a_network_pushes_no_more_for_a_client_that_anybody_can_be(provider: Provider) -> None:
+    await provider.add_client("pushed-public", auth_method=AuthMethod.NONE)
+    allowed = provider.services.platform.settings.sign_in.flows_per_network_and_minute
+    await provider.services.platform.transients.count("pushes_of_network", name_origin("127.0.0.1"), 60.0, allowed - 1)
+    form = {**make_request(), "client_id": "pushed-public"}
+    statuses = [(await provider.browser.post("/par", data=form)).status_code for _ in range(2)]
+    assert statuses == [201, 503]
+    provider.clock.advance(61)
+    assert (await provider.browser.post("/par", data=form)).status_code == 201
