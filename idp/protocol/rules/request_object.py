@@ -39,7 +39,8 @@ def check_object(claims: Mapping[str, Any], client: Client, issuer: str, now: in
     """Raise ProtocolError ``invalid_request_object`` unless the JWT is by this client, for us, and of this time.
 
     Where requests must be signed, ``iss``, ``aud``, ``nbf`` and ``exp`` must be there and lie at most an hour apart and back; elsewhere
-    they must fit when they are there. Instants may be as far ahead as the profile allows.
+    they must fit when they are there. Instants may be as far ahead as the profile allows. What names the client as its subject is a client
+    assertion, or could be used as one (RFC 9101 §10.8).
     """
     demands, signed = find_demands(client.profile), demands_signature(client)
     if claims.get("iss", None if signed else client.client_id) != client.client_id:
@@ -47,6 +48,8 @@ def check_object(claims: Mapping[str, Any], client: Client, issuer: str, now: in
     audience = claims.get("aud", None if signed else issuer)
     if issuer not in (audience if isinstance(audience, list) else [audience]):
         raise refuse_object("aud must be the issuer.")
+    if claims.get("sub") == client.client_id:
+        raise refuse_object("sub must not be the client_id.")
     if NESTED & claims.keys():
         raise refuse_object("A request object holds no other one.")
     expires_at, begins_at = (_read_instant(claims, name, required=signed) for name in ("exp", "nbf"))

@@ -361,6 +361,8 @@ def test_demands_come_from_the_client_or_from_its_profile() -> None:
         ({"aud": None}, False),
         ({"aud": "https://other.example"}, False),
         ({"request": "x"}, False),
+        ({"sub": "land"}, False),
+        ({"sub": "somebody"}, True),
     ],
 )
 def test_a_signed_object_is_of_this_client_for_us_and_of_this_hour(changes: dict[str, Any], good: bool) -> None:
