@@ -194,6 +194,7 @@ async def installation(
         "IDP_ENVIRONMENT": "demo",
         "IDP_SERVER__ISSUER": f"http://127.0.0.1:{front}",
         "IDP_SERVER__PORT": str(front),
+        "IDP_SERVER__WORKERS": "2" if request.param == "rfc9440" else "1",
         "IDP_DATABASE__DSN": service_dsn,
         "IDP_DATABASE__POOL_SIZE": "2",
         "IDP_KEYS__KEY_ENCRYPTION_KEY_FILE": str(home / "kek"),
