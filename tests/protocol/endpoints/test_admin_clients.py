@@ -394,6 +394,12 @@ async def test_only_a_token_for_this_api_is_heard(provider: Provider, writer: Ad
     assert_problem(answer, 403, "insufficient_scope")
 
 
+async def test_the_right_scope_for_something_else_is_not_enough(provider: Provider) -> None:
+    reader = await appoint(provider, "elsewhere", "clients:read")
+    await provider.execute("UPDATE grants SET audience = 'https://other.example' WHERE client_id = 'elsewhere'")
+    assert_problem(await reader.ask("GET", "/clients"), 403, "insufficient_scope")
+
+
 async def test_scopes_are_what_they_say(provider: Provider) -> None:
     reader = await appoint(provider, "reader", "clients:read")
     assert (await reader.ask("GET", "/clients")).status_code == 200
