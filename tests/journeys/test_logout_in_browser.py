@@ -109,7 +109,7 @@ def sign_in(provider: RealProvider, context: BrowserContext, citizen: Citizen, w
 def redeem(context: BrowserContext, provider: RealProvider, landed: dict[str, str], website: str) -> str:
     """Redeem the code as the website's server does; return the ID Token."""
     department = provider.departments["website"]
-    form = {
+    form: dict[str, str | float | bool] = {
         "grant_type": "authorization_code",
         "code": landed["code"],
         "redirect_uri": website + "/callback",

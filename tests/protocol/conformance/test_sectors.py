@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from idp.protocol.rules.client import Basis, Entitlement, TokenFormat
-from idp.protocol.rules.client_metadata import LogoutAddresses, RequestDemands
+from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.rules.client_metadata import LogoutAddresses, RequestDemands, TokenFormat
 from tests.support.logout import deliver_logouts, listen_for_logouts, read_logout_token
 from tests.support.provider import ISSUER, Provider
 
