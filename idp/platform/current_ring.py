@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from idp.platform import key_store
-from idp.platform.database import Database, DatabaseUnavailable, Transaction
+from idp.platform.database import Database, Transaction
+from idp.platform.following import follow_channel
 from keys import Signer, SigningRing
 
 CHECK = 30.0
@@ -83,21 +84,9 @@ class CurrentRing:
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Reload on every told change until ``stop``. Raises DatabaseUnavailable when the database goes away; call it again then."""
-        wake = asyncio.Event()
-        stopper = asyncio.ensure_future(stop.wait())
-        stopper.add_done_callback(lambda _: wake.set())
-        try:
-            async with self._database.listen([key_store.CHANNEL], lambda *_: wake.set()) as connection:
-                connection.add_termination_listener(lambda _: wake.set())
-                while not stop.is_set():
-                    wake.clear()
-                    await self.reload()
-                    try:
-                        async with asyncio.timeout(CHECK):
-                            await wake.wait()
-                    except TimeoutError:
-                        pass
-                    if connection.is_closed():
-                        raise DatabaseUnavailable("the keys lost their database")
-        finally:
-            stopper.cancel()
+
+        async def reload() -> float:
+            await self.reload()
+            return CHECK
+
+        await follow_channel(self._database, key_store.CHANNEL, reload, stop)
