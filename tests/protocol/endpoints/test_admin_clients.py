@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 import pytest_asyncio
 from joserfc.jwk import ECKey
 
+from idp.protocol.services.bearer_values import BearerValues
+from idp.protocol.services.sealed_values import AccessToken
 from tests.protocol.endpoints.test_dpop import prove, prove_use
 from tests.support.administration import ADMIN, Administrator, appoint
 from tests.support.provider import REDIRECT_URI, Provider
@@ -396,8 +400,13 @@ async def test_only_a_token_for_this_api_is_heard(provider: Provider, writer: Ad
 
 async def test_the_right_scope_for_something_else_is_not_enough(provider: Provider) -> None:
     reader = await appoint(provider, "elsewhere", "clients:read")
-    await provider.execute("UPDATE grants SET audience = 'https://other.example' WHERE client_id = 'elsewhere'")
-    assert_problem(await reader.ask("GET", "/clients"), 403, "insufficient_scope")
+    platform = provider.services.platform
+    values = BearerValues(platform.data_keys.bearer("bearer", platform.random))
+    token = values.open(AccessToken, reader.token)
+    assert token is not None
+    other = values.seal(msgspec.structs.replace(token, audience="https://other.example"))
+    assert_problem(await replace(reader, token=other).ask("GET", "/clients"), 403, "insufficient_scope")
+    assert (await replace(reader, token=values.seal(token)).ask("GET", "/clients")).status_code == 200
 
 
 async def test_scopes_are_what_they_say(provider: Provider) -> None:
