@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from idp.kernel.levels import Acr, Factor, Proved
 from idp.sign_in.rules.interaction import Ending, Interaction, hash_browser, is_bound_to
-from idp.sign_in.rules.interaction_format import read_ending, read_interaction, write_ending, write_interaction
+from idp.sign_in.rules.interaction_format import FLAGS, read_ending, read_interaction, write_ending, write_interaction
 
 FIRST = datetime(2020, 1, 1)  # noqa: DTZ001 - hypothesis draws naive instants
 LAST = datetime(2090, 1, 1)  # noqa: DTZ001
@@ -39,6 +40,9 @@ interactions = st.builds(
     declined=st.booleans(),
     claimed=texts,
     password_of=st.none() | instants,
+    passkey_of=st.none() | st.integers(0, 2**128 - 1).map(lambda n: UUID(int=n)),
+    aal=st.integers(1, 2),
+    **{flag: st.booleans() for flag in FLAGS},
 )
 
 
@@ -50,10 +54,11 @@ def test_written_interactions_read_back(interaction: Interaction) -> None:
 @given(interactions)
 def test_what_an_older_release_wrote_is_read(interaction: Interaction) -> None:
     raw = json.loads(write_interaction(interaction))
-    for later in ("department_en", "home_url", "declined", "claimed", "password_of"):
+    for later in ("department_en", "home_url", "declined", "claimed", "password_of", "passkey_of", "aal", *FLAGS):
         del raw[later]
     read = read_interaction(interaction.id, json.dumps(raw).encode())
-    assert read == replace(interaction, department_en="", home_url="", declined=False, claimed="", password_of=None)
+    before: dict[str, Any] = {"department_en": "", "home_url": "", "declined": False, "claimed": "", "password_of": None}
+    assert read == replace(interaction, **before, passkey_of=None, aal=1, **dict.fromkeys(FLAGS, False))
     assert read.name_department("en") == interaction.department
 
 
