@@ -12,7 +12,7 @@ from idp.platform.database import Database
 from idp.platform.ledger import Ledger, Rotation
 from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.confirmation import may_continue
-from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
+from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.resources import choose_audience
 from idp.protocol.rules.token_request import narrow_scope, read_refresh
@@ -91,7 +91,10 @@ class RefreshGrant:
 
     async def _use_again(self, grant: Grant, token: RefreshToken, client: Client, now: datetime, request_id: str, signed_by: str) -> None:
         """Record the use of a refresh token that stays the same (FAPI 2.0 §5.3.2.1); its key is what protects it."""
-        if not is_effective(grant, now) or token.generation != grant.generation:
+        decision = decide_refresh(grant, token.generation, False, now)
+        if isinstance(decision, Reused):  # it was replaced before the client had a profile that replaces none
+            await self._endings.end(grant.id, grant.person_id, client, now, "refresh token reused", request_id)
+        if not isinstance(decision, Rotate):
             raise make_invalid_grant(NOT_VALID, "the grant ended")
         event = AuditEvent(
             Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id

@@ -211,7 +211,8 @@ async def test_a_flagged_legacy_client_may_name_the_token_endpoint(provider: Pro
     client = await add_signer(provider, requests=RequestDemands(accepts_endpoint_audience=True))
     for audience in (ISSUER, f"{ISSUER}/token", f"{MTLS}/token", [f"{ISSUER}/token"], [ISSUER, f"{ISSUER}/token"]):
         assert (await ask(provider, sign_claims(EC, make_claims(provider, client, aud=audience)))).status_code == 200
-    for audience in ("https://other.example/token", [ISSUER, "https://other.example"], [], f"{ISSUER}/introspect", [1]):
+    wrongs: list[Any] = ["https://other.example/token", [ISSUER, "https://other.example"], [], f"{ISSUER}/introspect", [1]]
+    for audience in wrongs:
         expect_refused(await ask(provider, sign_claims(EC, make_claims(provider, client, aud=audience))))
 
 
@@ -329,6 +330,11 @@ NAMES = [
 ]
 
 
+def name_certificate(field: str, name: str) -> TlsIdentity:
+    named: dict[str, Any] = {field: name}
+    return TlsIdentity(**named)
+
+
 @pytest.mark.parametrize(
     "field, good, bad",
     [
@@ -344,8 +350,8 @@ NAMES = [
 async def test_tls_client_auth(provider: Provider, proxy: httpx2.AsyncClient, field: str, good: str, bad: str) -> None:
     certificate = make_certificate(names=NAMES)
     given = {**CREDENTIALS, "auth_method": AuthMethod.TLS}
-    client = await provider.add_client(f"tls-{next(names)}", **given, tls=TlsIdentity(**{field: good}))
-    other = await provider.add_client(f"tls-{next(names)}", **given, tls=TlsIdentity(**{field: bad}))
+    client = await provider.add_client(f"tls-{next(names)}", **given, tls=name_certificate(field, good))
+    other = await provider.add_client(f"tls-{next(names)}", **given, tls=name_certificate(field, bad))
     answer = await ask_by_certificate(proxy, client, certificate)
     assert answer.status_code == 200, answer.text
     expect_refused(await ask_by_certificate(proxy, other, certificate))

@@ -43,17 +43,17 @@ def encode(text: bytes) -> bytes:
 @pytest.mark.parametrize(
     "authorization, parameters, methods, client_id, secret",
     [
-        (encode(b"hall:secret"), {}, {AuthMethod.SECRET_BASIC}, "hall", "secret"),
-        (encode(b"hall:a:b"), {"client_id": "hall"}, {AuthMethod.SECRET_BASIC}, "hall", "a:b"),
-        (encode(b"h%20l+l:s%3A"), {}, {AuthMethod.SECRET_BASIC}, "h l l", "s:"),
-        (None, {"client_id": "hall", "client_secret": "s"}, {AuthMethod.SECRET_POST}, "hall", "s"),
+        (encode(b"hall:secret"), {}, frozenset({AuthMethod.SECRET_BASIC}), "hall", "secret"),
+        (encode(b"hall:a:b"), {"client_id": "hall"}, frozenset({AuthMethod.SECRET_BASIC}), "hall", "a:b"),
+        (encode(b"h%20l+l:s%3A"), {}, frozenset({AuthMethod.SECRET_BASIC}), "h l l", "s:"),
+        (None, {"client_id": "hall", "client_secret": "s"}, frozenset({AuthMethod.SECRET_POST}), "hall", "s"),
         (None, {"client_id": "hall"}, BY_CONNECTION, "hall", ""),
         (None, {"client_assertion": "a.b.c", "client_assertion_type": ASSERTION_TYPE}, BY_ASSERTION, "", ""),
         (None, {"client_assertion": "a.b.c", "client_assertion_type": ASSERTION_TYPE, "client_id": "hall"}, BY_ASSERTION, "hall", ""),
     ],
 )
 def test_credentials(
-    authorization: bytes | None, parameters: dict[str, str], methods: set[AuthMethod], client_id: str, secret: str
+    authorization: bytes | None, parameters: dict[str, str], methods: frozenset[AuthMethod], client_id: str, secret: str
 ) -> None:
     presented = read_presented(authorization, parameters)
     assert (presented.methods, presented.client_id, presented.secret) == (methods, client_id, secret)
@@ -142,7 +142,8 @@ def test_assertions_that_do_not_count(changes: dict[str, Any], reason: str) -> N
 def test_a_legacy_client_may_name_several_of_our_names() -> None:
     names = (ISSUER, f"{ISSUER}/token")
     assert isinstance(read(lists=True, audiences=names, aud=list(names)), Assertion)
-    for wrong in ([], [ISSUER, "https://other.example"], [1], {}):
+    wrongs: list[Any] = [[], [ISSUER, "https://other.example"], [1], {}]
+    for wrong in wrongs:
         assert read(lists=True, audiences=names, aud=wrong) == "another audience"
 
 
