@@ -68,8 +68,10 @@ class AdminEndpoint:
     def routes(self) -> list[Route]:
         """Return the routes of the table, and of the document that describes them."""
         made = [Route(f"{PATH}/openapi.json", self.show_openapi, methods=["GET"])]
-        for operation in OPERATIONS:
-            made.append(Route(PATH + operation.path, partial(self._serve, operation), methods=[operation.method]))
+        # One route for a path, so that a method it has not is answered with those that it has (RFC 9110 §15.5.6).
+        for path in dict.fromkeys(operation.path for operation in OPERATIONS):
+            found = {operation.method: operation for operation in OPERATIONS if operation.path == path}
+            made.append(Route(PATH + path, partial(self._serve, found), methods=list(found)))
         return made
 
     async def show_openapi(self, _: Request) -> Response:
@@ -152,7 +154,8 @@ class AdminEndpoint:
             call.who.need(AdminScope.APPROVE)
         return _tell(await self._administration.refuse(change.id, str(call.body.get("reason", "")), call.actor))
 
-    async def _serve(self, operation: Operation, request: Request) -> Response:
+    async def _serve(self, operations: Mapping[str, Operation], request: Request) -> Response:
+        operation = operations["GET" if request.method == "HEAD" else request.method]
         try:
             context = read_context(request)
             who = await self._find_caller(context)

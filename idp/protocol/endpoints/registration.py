@@ -32,12 +32,9 @@ class RegistrationEndpoint:
 
     def routes(self) -> list[Route]:
         """Return the routes of this endpoint."""
-        one = PATH + "/{client_id}"
         return [
             Route(PATH, self.register, methods=["POST"]),
-            Route(one, self.read, methods=["GET"]),
-            Route(one, self.replace, methods=["PUT"]),
-            Route(one, self.remove, methods=["DELETE"]),
+            Route(PATH + "/{client_id}", self.manage, methods=["GET", "PUT", "DELETE"]),
         ]
 
     async def register(self, request: Request) -> Response:
@@ -46,21 +43,17 @@ class RegistrationEndpoint:
         registered = await self._registration.register(document, _read_token(request), read_context(request).address)
         return JSONResponse(self._describe(registered), 201, NOT_CACHED)
 
-    async def read(self, request: Request) -> Response:
-        """Tell a client what it is registered with."""
-        client_id, address = request.path_params["client_id"], read_context(request).address
-        return JSONResponse(self._describe(await self._registration.read(client_id, _read_token(request), address)), 200, NOT_CACHED)
-
-    async def replace(self, request: Request) -> Response:
-        """Replace what a client is registered with."""
-        client_id, address = request.path_params["client_id"], read_context(request).address
-        registered = await self._registration.replace(client_id, _read_token(request), await _read_document(request), address)
+    async def manage(self, request: Request) -> Response:
+        """Tell a client what it is registered with, replace that, or end it."""
+        client_id, token, address = request.path_params["client_id"], _read_token(request), read_context(request).address
+        if request.method == "DELETE":
+            await self._registration.remove(client_id, token, address)
+            return Response(status_code=204, headers=NOT_CACHED)
+        if request.method == "PUT":
+            registered = await self._registration.replace(client_id, token, await _read_document(request), address)
+        else:
+            registered = await self._registration.read(client_id, token, address)
         return JSONResponse(self._describe(registered), 200, NOT_CACHED)
-
-    async def remove(self, request: Request) -> Response:
-        """End a registration."""
-        await self._registration.remove(request.path_params["client_id"], _read_token(request), read_context(request).address)
-        return Response(status_code=204, headers=NOT_CACHED)
 
     def _describe(self, registered: Registered) -> dict[str, Any]:
         client_id = registered.client.client_id

@@ -434,6 +434,7 @@ async def test_what_is_not_there_is_a_problem_too(provider: Provider, writer: Ad
     assert_problem(await writer.ask("GET", "/nothing"), 404, "not_found")
     answer = await writer.ask("PUT", "/clients")
     assert_problem(answer, 405, "method_not_allowed")
+    assert {method.strip() for method in answer.headers["allow"].split(",")} == {"GET", "HEAD", "POST"}
     large = await provider.browser.post("/admin/v1/clients", content=b"x" * 70_000, headers={"authorization": f"Bearer {writer.token}"})
     assert_problem(large, 413, "form_too_large")
 
