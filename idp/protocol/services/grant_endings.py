@@ -21,13 +21,22 @@ class GrantEndings:
         self._ledger = ledger
         self._audit = audit
 
-    async def end(self, grant_id: UUID, person_id: UUID | None, client: Client, now: datetime, reason: str, request_id: str) -> None:
-        """End a grant with its audit row; nothing when there is none or it is over."""
+    async def end(
+        self,
+        grant_id: UUID,
+        person_id: UUID | None,
+        client: Client,
+        now: datetime,
+        reason: str,
+        request_id: str,
+        result: Result = Result.REFUSED,
+    ) -> None:
+        """End a grant with its audit row; nothing when there is none or it is over. ``result`` DONE: the client asked for it."""
         async with self._database.transaction() as tx:
             if await store.end(tx, grant_id, now, reason) is not None:
                 event = AuditEvent(
                     Kind.GRANT_ENDED,
-                    Result.REFUSED,
+                    result,
                     actor="client",
                     person_id=person_id,
                     client_id=client.client_id,

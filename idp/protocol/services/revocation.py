@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from idp.kernel.audit_events import Result
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import Client
@@ -37,7 +38,7 @@ class Revocation:
         now = self._clock()
         grant = None if grant_id is None else await self._grants.read(grant_id, now)
         if grant is not None and grant.client_id == client.client_id and grant.ended_at is None:
-            await self._endings.end(grant.id, grant.person_id, client, now, REASON, request_id)
+            await self._endings.end(grant.id, grant.person_id, client, now, REASON, request_id, Result.DONE)
 
     def _find_grant(self, text: str) -> UUID | None:
         # An expired token still names its grant: whoever wants it gone shall not have to care which of its tokens is at hand.
