@@ -23,6 +23,46 @@ CPU_AT_MOST, STORE_AT_MOST_MS, P99_AT_MOST, MEMORY_AT_MOST = 0.55, 0.4, 0.5, 0.3
 """Ours divided by the peer's: all CPU of one SSO + userinfo, its p99, the memory of one worker. The store's part alone is milliseconds."""
 
 
+BEGIN, END = "<!-- peer: begin -->", "<!-- peer: end -->"
+"""Between these the documents have the comparison."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of the tables in one language."""
+
+    operation: str
+    ours: str
+    peer: str
+    ratio: str
+    wanted: str
+    at_most: str
+    per_second: str
+    cpu: str
+    p99: str
+    memory: str
+    store: str
+    reached: str
+    missed: str
+
+    def judge(self, holds: bool) -> str:
+        """Return whether a target is reached, in words."""
+        return self.reached if holds else self.missed
+
+
+ENGLISH = Words(
+    *("Per CPU-second of the server process", "ours", "peer", "ratio", "wanted", "at most", "per s"),
+    *("CPU of everything, ms", "p99, ms (16 in flight)", "memory of one worker, MiB", "CPU of the store alone, ms"),
+    *("reached", "missed"),
+)
+CHINESE = Words(
+    *("服务进程每 CPU 秒", "本项目", "对照", "比值", "目标", "不超过", "每秒"),
+    *("全部进程的 CPU，毫秒", "p99，毫秒（16 个并发）", "一个进程的内存，MiB", "其中存储的 CPU，毫秒"),
+    *("达到", "未达到"),
+)
+DOCUMENTS = {"docs/performance.md": ENGLISH, "docs/performance.zh-CN.md": CHINESE}
+
+
 @dataclass(frozen=True)
 class Side:
     """One provider with its operations and the runs of each."""
@@ -85,47 +125,50 @@ async def measure_both(ours: Side, peer: Side, rows: Sequence[Row], seconds: flo
         print(f"  {row.name}: measured", file=sys.stderr, flush=True)
 
 
-def write_table(ours: Side, peer: Side, rows: Sequence[Row]) -> str:
+def write_table(ours: Side, peer: Side, rows: Sequence[Row], words: Words) -> str:
     """Return the comparison as Markdown."""
-    lines = [
-        "| Operation, per CPU-second of the server process | ours | peer | ratio | wanted | |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = [f"| {words.operation} | {words.ours} | {words.peer} | {words.ratio} | {words.wanted} | |", "|---|---|---|---|---|---|"]
     for row in rows:
         mine = summarize(ours.runs[row.operation])
         if row.ratio is None:
             reached = mine.per_cpu_second / row.least
-            lines.append(f"| {row.name} | {mine.per_cpu_second:.1f} | – | {reached:.2f} of {row.least:g} | 1 | {_judge(reached >= 1)} |")
+            judged = words.judge(reached >= 1)
+            lines.append(f"| {row.name} | {mine.per_cpu_second:.1f} | – | – | {row.least:g} {words.per_second} | {judged} |")
         else:
             theirs = summarize(peer.runs[row.operation])
             ratio = mine.per_cpu_second / theirs.per_cpu_second
             numbers = f"{mine.per_cpu_second:.0f} | {theirs.per_cpu_second:.0f} | {ratio:.2f} | {row.ratio:g}"
-            lines.append(f"| {row.name} | {numbers} | {_judge(ratio >= row.ratio)} |")
+            lines.append(f"| {row.name} | {numbers} | {words.judge(ratio >= row.ratio)} |")
     if any(row.operation == SSO for row in rows):
-        lines += ["", *_write_whole(ours, peer)]
+        lines += ["", *_write_whole(ours, peer, words)]
     return "\n".join(lines)
 
 
-def _write_whole(ours: Side, peer: Side) -> list[str]:
+def _write_whole(ours: Side, peer: Side, words: Words) -> list[str]:
     mine, theirs = summarize(ours.runs[SSO]), summarize(peer.runs[SSO])
     cpu, peer_cpu = mine.server_ms + mine.store_ms, theirs.server_ms + theirs.store_ms
     (memory,), (peer_memory,) = ours.memory, peer.memory
     rows: list[tuple[str, float, float, float]] = [
-        ("CPU of everything, ms", cpu, peer_cpu, CPU_AT_MOST),
-        ("p99, ms (16 in flight)", mine.p99_ms, theirs.p99_ms, P99_AT_MOST),
-        ("memory of one worker, MiB", memory, peer_memory, MEMORY_AT_MOST),
+        (words.cpu, cpu, peer_cpu, CPU_AT_MOST),
+        (words.p99, mine.p99_ms, theirs.p99_ms, P99_AT_MOST),
+        (words.memory, memory, peer_memory, MEMORY_AT_MOST),
     ]
-    lines = ["| SSO + userinfo, ES256 | ours | peer | ratio | at most | |", "|---|---|---|---|---|---|"]
+    lines = [f"| SSO + userinfo, ES256 | {words.ours} | {words.peer} | {words.ratio} | {words.at_most} | |", "|---|---|---|---|---|---|"]
     for name, of_ours, of_peer, most in rows:
         ratio = of_ours / of_peer
-        lines.append(f"| {name} | {of_ours:.2f} | {of_peer:.2f} | {ratio:.2f} | {most} | {_judge(ratio <= most)} |")
-    held = _judge(mine.store_ms <= STORE_AT_MOST_MS)
-    lines.append(f"| CPU of the store alone, ms | {mine.store_ms:.2f} | {theirs.store_ms:.2f} | | {STORE_AT_MOST_MS} ms | {held} |")
+        lines.append(f"| {name} | {of_ours:.2f} | {of_peer:.2f} | {ratio:.2f} | {most} | {words.judge(ratio <= most)} |")
+    held = words.judge(mine.store_ms <= STORE_AT_MOST_MS)
+    lines.append(f"| {words.store} | {mine.store_ms:.2f} | {theirs.store_ms:.2f} | | {STORE_AT_MOST_MS} ms | {held} |")
     return lines
 
 
-def _judge(holds: bool) -> str:
-    return "reached" if holds else "missed"
+def write_into(document: Path, table: str) -> None:
+    """Put a table where a document has its marks."""
+    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{document} has no marks for the table")
+    document.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
 
 
 def list_results(ours: Side, peer: Side) -> dict[str, Any]:
@@ -150,6 +193,7 @@ async def main() -> int:
     parser.add_argument("--peer-warm", type=float, default=10.0)
     parser.add_argument("--port", type=int, default=8790)
     parser.add_argument("--json", type=Path, help="a file for every single run")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance*.md")
     arguments = parser.parse_args()
     rows = [row for row in ROWS if not arguments.operations or row.operation in arguments.operations]
     try:
@@ -158,7 +202,10 @@ async def main() -> int:
                 ours = Side("ours", mine, Operations(mine.target))
                 peer = Side("peer", theirs, Operations(theirs.target))
                 await measure_both(ours, peer, rows, arguments.seconds, arguments.rounds, arguments.warm, arguments.peer_warm)
-                print(write_table(ours, peer, rows))
+                print(write_table(ours, peer, rows, ENGLISH))
+                if arguments.write:
+                    for name, words in DOCUMENTS.items():
+                        write_into(Path(name), write_table(ours, peer, rows, words))
     except PeerMissing as missing:
         print(missing, file=sys.stderr)
         return 3

@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import json
+import os
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +80,8 @@ async def print_profile(folder: Path, arguments: argparse.Namespace) -> None:
     tally = folder / "profile.json"
     async with run_provider(folder / "profiled", arguments.port, profile=tally) as running:
         operations = Operations(running.target)
+        await measure(operations.sso_userinfo, running.target.origin, {}, arguments.warm, 16)
+        os.kill(running.server_pid, signal.SIGUSR1)
         await measure(operations.sso_userinfo, running.target.origin, {}, 3 * arguments.seconds, 16)
     areas: dict[str, int] = json.loads(tally.read_text())
     print("\nwhere the server's CPU goes during SSO + userinfo:")

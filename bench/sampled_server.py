@@ -1,4 +1,6 @@
-"""Decides where the CPU of one server process goes: samples its stack by the profiling timer and writes the tally when it ends."""
+"""Decides where the CPU of one server process goes: samples its stack by the profiling timer and writes the tally when it ends.
+
+SIGUSR1 begins a new tally."""
 
 import collections
 import json
@@ -44,6 +46,8 @@ def main(target: Path) -> None:
     """Serve by the settings of the environment; write the tally to ``target`` at the end."""
     tally = Tally()
     signal.signal(signal.SIGPROF, tally.take)
+    # What was sampled while the server started says nothing of its requests.
+    signal.signal(signal.SIGUSR1, lambda *_: tally.areas.clear())
     # The server raises the signal that stopped it once more when it has ended; then the tally is still to be written.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)

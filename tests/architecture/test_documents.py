@@ -24,6 +24,7 @@ TRANSLATED = (
     "docs/architecture",
     "docs/conformance",
     "docs/operations",
+    "docs/performance",
     "docs/relying-party",
     "docs/integration/clients",
     "docs/integration/devices",
