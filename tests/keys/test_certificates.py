@@ -43,6 +43,20 @@ def test_the_certificate_of_rfc_9440() -> None:
     assert not certificate.is_current(NOW)
 
 
+def test_the_certificate_of_rfc_8705() -> None:
+    """RFC 8705 Appendix A: the certificate of figure 6 has the thumbprint of figure 5."""
+    certificate = read_certificate(
+        base64.b64decode(
+            "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqG"
+            "SM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwID"
+            "SQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY="
+        )
+    )
+    assert certificate.thumbprint == "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
+    assert certificate.has_subject("CN=mtls")
+    assert not certificate.has_alternative("dns", "mtls")
+
+
 def test_names() -> None:
     certificate = read_certificate(
         make(
