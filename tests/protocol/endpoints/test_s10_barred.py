@@ -100,3 +100,14 @@ async def test_slips_change_nothing(provider: Provider) -> None:
         await make_bans(provider).ban(person.document, "nobodys", "case 2026-24", REASON, actor="officer")
     with pytest.raises(NobodyThere):
         await make_bans(provider).ban("35010219900307999X", await provider.add_client("s10-slip"), "case", REASON, actor="officer")
+
+
+async def test_s10_a_grant_that_a_race_left_behind_counts_for_nothing(provider: Provider) -> None:
+    here = await provider.add_client("s10-race", grant_types=KEEPS)
+    person = await provider.add_person()
+    tokens = await provider.get_tokens(here, await provider.open_session(person))
+    await provider.execute("UPDATE people SET barred_from = ARRAY[$2::text] WHERE id = $1", person.person_id, here)
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 401
+    assert (await provider.post("/introspect", {"token": tokens["access_token"]}, here)).json() == {"active": False}
+    refreshing = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    assert (await provider.post("/token", refreshing, here)).json()["error"] == "invalid_grant"
