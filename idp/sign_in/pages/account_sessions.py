@@ -6,8 +6,8 @@ from starlette.routing import Route
 
 from idp.http.rendering import Pages
 from idp.http.request_context import read_context
-from idp.sign_in.pages.account_door import AccountDoor
 from idp.sign_in.pages.account import NameClient
+from idp.sign_in.pages.account_door import AccountDoor
 from idp.sign_in.pages.visits import read_visit
 from idp.sign_in.services.account_sessions import AccountSessions
 

@@ -159,6 +159,7 @@ def test_refresh_rotates_by_generation() -> None:
     assert decide_refresh(make_grant(), 4, True, NOW) == Reused()
 
 
+ADMIN = "https://id.example/admin/v1"
 ALL = make_client(grant_types=frozenset({"authorization_code", "refresh_token", "client_credentials"}), resources=("urn:api",))
 
 
@@ -166,15 +167,15 @@ def test_token_requests_are_read() -> None:
     assert read_redemption({"code": "c", "redirect_uri": "u", "code_verifier": "v"}) == RedeemCode("c", "u", "v")
     assert read_refresh({"refresh_token": "r", "scope": "openid"}) == Refresh("r", frozenset({"openid"}))
     assert read_refresh({"refresh_token": "r"}) == Refresh("r", None)
-    assert read_own_credentials({}, ALL) == UseOwnCredentials(None)
-    assert read_own_credentials({"resource": "urn:api"}, ALL) == UseOwnCredentials("urn:api")
+    assert read_own_credentials({}, ALL, ADMIN) == UseOwnCredentials(None)
+    assert read_own_credentials({"resource": "urn:api"}, ALL, ADMIN) == UseOwnCredentials("urn:api")
     assert find_grant_type({"grant_type": "refresh_token"}, ALL) is GrantType.REFRESH_TOKEN
 
 
 READERS = {
     GrantType.AUTHORIZATION_CODE: read_redemption,
     GrantType.REFRESH_TOKEN: read_refresh,
-    GrantType.CLIENT_CREDENTIALS: partial(read_own_credentials, client=ALL),
+    GrantType.CLIENT_CREDENTIALS: partial(read_own_credentials, client=ALL, admin_resource=ADMIN),
 }
 
 
