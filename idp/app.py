@@ -1,6 +1,7 @@
 """Decides what an installation is made of: everything that serves, built once, in one list, into one ASGI callable."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -505,8 +506,10 @@ def _build_account_routes(
 @asynccontextmanager
 async def follow_changes(services: Services) -> AsyncIterator[None]:
     """Keep signing keys and clients as the database says, while the block runs; at its end everything entered is written."""
-    # Since when one-time things are remembered is said now: nobody's first proof is older than the first question about it.
-    await services.platform.transients.born_at()
+    # Since when one-time things are remembered is said now: nobody's first proof is older than the first question about it. A store that
+    # is away at this moment says it when it is back.
+    with contextlib.suppress(DatabaseUnavailable):
+        await services.platform.transients.born_at()
     stop = asyncio.Event()
     followers = [
         asyncio.create_task(_keep(services.platform.ring.follow, stop)),
