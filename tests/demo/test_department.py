@@ -56,7 +56,7 @@ def test_a_good_one_names_the_session() -> None:
         {"header": {"typ": "JWT"}},
         {"key": OTHER},
     ],
-    ids=str,
+    ids=lambda changes: "-".join(changes) if isinstance(changes, dict) else str(changes),
 )
 def test_whatever_is_wrong_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(BadLogoutToken):

@@ -82,9 +82,9 @@ def need(parameters: Mapping[str, str], name: str) -> str:
 
 
 def _read_audience(parameters: Mapping[str, str], client: Client) -> str | None:
-    """Return the one resource a client may ask for itself: those it is registered as (RFC 8707 §2)."""
+    """Return the one resource a client asks for itself: one that it may ask for, or that it is (RFC 8707 §2)."""
     resource = parameters.get("resource")
-    if resource is not None and resource not in client.resources:
+    if resource is not None and resource not in (*client.requests.allowed_resources, *client.resources):
         raise ProtocolError("invalid_target", "This resource is not known for this client.")
     return resource
 
