@@ -12,15 +12,9 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
 from idp.administration import build_admin_routes, build_clients, build_registration
-from idp.authenticators.rules.passkey import find_relying_party
-from idp.authenticators.rules.sms_code import CodeLimits
-from idp.authenticators.rules.sms_limits import SmsLimits
-from idp.authenticators.rules.throttling import Limits as ThrottleLimits
 from idp.authenticators.services.codes import Codes
-from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.proofs_of_work import ProofsOfWork
-from idp.authenticators.services.throttle import Throttle
 from idp.client_access import build_client_access, make_listener
 from idp.composition import Platform
 from idp.enrolment import Enrolment, build_enrolment
@@ -35,8 +29,10 @@ from idp.http.problems import PREFIX as PROBLEM_PREFIX
 from idp.http.rendering import Pages, Service
 from idp.http.request_context import ContextRules
 from idp.http.static import StaticFiles
+from idp.journeys import build_codes, build_journeys
 from idp.logout import build_id_tokens, build_logout_notices
 from idp.other_devices import build_other_devices
+from idp.own_account import build_own_account
 from idp.people.services.directory import People
 from idp.platform.afterwards import Afterwards
 from idp.platform.database import DatabaseUnavailable
@@ -48,84 +44,35 @@ from idp.protocol.endpoints.authorize import AuthorizeEndpoint, RespondPage
 from idp.protocol.endpoints.check_session import CheckSessionFrame
 from idp.protocol.endpoints.consent import ConsentPage
 from idp.protocol.endpoints.discovery import SM2_JWKS_PATH, DiscoveryEndpoint, JwksEndpoint
-from idp.protocol.endpoints.front_ticket import FrontTicketPage
 from idp.protocol.endpoints.pushed_requests import PushedRequestEndpoint
 from idp.protocol.endpoints.registration import PREFIX as REGISTRATION_PREFIX
-from idp.protocol.endpoints.releases import ReleasesPage
 from idp.protocol.endpoints.sign_out import SignOutPage
-from idp.protocol.endpoints.token import IntrospectionEndpoint, RevocationEndpoint, TokenEndpoint
-from idp.protocol.endpoints.userinfo import UserInfoEndpoint
-from idp.protocol.rules.client import GrantType, find_usable_statuses
+from idp.protocol.rules.client import find_usable_statuses
 from idp.protocol.rules.metadata import ALIASED
-from idp.protocol.services.access_tokens import AccessTokens
-from idp.protocol.services.app_sessions import AppSessions
 from idp.protocol.services.authorization import Authorization
-from idp.protocol.services.bearer_values import BearerValues
-from idp.protocol.services.claims_release import ClaimsRelease
-from idp.protocol.services.client_credentials_grant import ClientCredentialsGrant
 from idp.protocol.services.client_keys import ClientKeySets
 from idp.protocol.services.clients import ClientDirectory, Clients
-from idp.protocol.services.code_grant import CodeGrant
 from idp.protocol.services.consent import Consent
 from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.protocol.services.continuation import AuthorizeContinuation
 from idp.protocol.services.decoupled_approval import KIND as DECOUPLED
-from idp.protocol.services.front_tickets import FrontTickets
-from idp.protocol.services.grant_endings import GrantEndings
-from idp.protocol.services.issuing import Issuing
-from idp.protocol.services.jwt_access_tokens import JwtAccessTokens
-from idp.protocol.services.lifetimes import Lifetimes
 from idp.protocol.services.logout_notices import LogoutNotices
 from idp.protocol.services.protection import Protection
 from idp.protocol.services.pushed_requests import PushedRequests
-from idp.protocol.services.refresh_grant import RefreshGrant
-from idp.protocol.services.releases import Releases
 from idp.protocol.services.remote_sign_out import RemoteSignOut
 from idp.protocol.services.request_objects import RequestObjects
 from idp.protocol.services.request_origins import RequestOrigins
-from idp.protocol.services.resources import Resources
 from idp.protocol.services.responding import Responding
-from idp.protocol.services.revocation import Revocation
 from idp.protocol.services.sign_out import SignOut
 from idp.protocol.services.standing_loss import StandingLoss
-from idp.protocol.services.token_exchange_grant import TokenExchangeGrant
-from idp.protocol.services.tokens import GrantHandler, Tokens
-from idp.protocol.stores.grants import GrantReads
 from idp.protocol.stores.standing import make_standing_reads
-from idp.sign_in.pages.account import AccountPage
-from idp.sign_in.pages.account_door import AccountDoor
-from idp.sign_in.pages.account_freeze import AccountFreezePage
-from idp.sign_in.pages.account_passkeys import AccountPasskeysPage
-from idp.sign_in.pages.account_password import AccountPasswordPage
-from idp.sign_in.pages.account_sessions import AccountSessionsPage
-from idp.sign_in.pages.confirm import ConfirmPage
 from idp.sign_in.pages.dispatch import DispatchPage
-from idp.sign_in.pages.portal import PortalPage
-from idp.sign_in.pages.raising import RaisingPage
-from idp.sign_in.pages.recovery import RecoveryPage
-from idp.sign_in.pages.registration import RegistrationPages
-from idp.sign_in.pages.registration_door import RegistrationDoor
-from idp.sign_in.pages.sign_in import SignInPage
-from idp.sign_in.services.account import Account
-from idp.sign_in.services.account_freeze import AccountFreeze
-from idp.sign_in.services.account_history import AccountHistory
-from idp.sign_in.services.account_notices import AccountNotices
-from idp.sign_in.services.account_passkeys import AccountPasskeys
-from idp.sign_in.services.account_password import AccountPassword
-from idp.sign_in.services.account_profile import AccountProfile
-from idp.sign_in.services.account_sessions import AccountSessions
-from idp.sign_in.services.arrival import Arrival
-from idp.sign_in.services.confirming import Confirming
 from idp.sign_in.services.dispatch import Continuation, Dispatcher
-from idp.sign_in.services.interactions import Interactions
-from idp.sign_in.services.portal import Portal
-from idp.sign_in.services.session_links import SessionLinks
 from idp.sign_in.services.sessions import Limits as SessionLimits
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL
-from idp.sign_in.services.sign_in_records import SignInRecords
-from idp.sign_in.services.ways_in import build_ways_in
 from idp.sources.observers import make_observer
+from idp.tokens import build_issuance, build_token_doors
 
 LOG = "idp.http"
 CLIENT_CHANGES = "clients"
@@ -168,7 +115,7 @@ def build_services(platform: Platform) -> Services:
     sessions = Sessions(database, ledger, audit, data_keys.sealer("places"), clock, random, limits, logout_notices.add)
     lose_standing = StandingLoss(sessions, audit, clock).end_everything
     people = People(database, data_keys.sealer("people"), data_keys.index("index"), passwords, audit, clock, random, lose_standing)
-    codes = _build_codes(platform)
+    codes = build_codes(platform)
     return Services(
         platform=platform,
         metrics=metrics,
@@ -185,35 +132,6 @@ def build_services(platform: Platform) -> Services:
     )
 
 
-def _build_codes(platform: Platform) -> Codes:
-    chosen = platform.settings.sign_in
-    code_limits = CodeLimits(timedelta(seconds=chosen.code_seconds), chosen.code_tries)
-    sms_limits = SmsLimits(
-        phone_gap=timedelta(seconds=chosen.sms_gap_seconds),
-        phone_hour=chosen.sms_per_phone_and_hour,
-        phone_day=chosen.sms_per_phone_and_day,
-        address_hour=chosen.sms_per_address_and_hour,
-        network_hour=chosen.sms_per_network_and_hour,
-        device_day=chosen.sms_per_device_and_day,
-        budget_minute=chosen.sms_per_minute,
-        resends=chosen.resends,
-        resend_lock=timedelta(seconds=chosen.resend_lock_seconds),
-    )
-    data_keys = platform.data_keys
-    return Codes(
-        platform.database,
-        platform.transients,
-        platform.outbox,
-        platform.audit_log,
-        data_keys.mac("codes"),
-        data_keys.index("index"),
-        platform.clock,
-        platform.random,
-        code_limits,
-        sms_limits,
-    )
-
-
 def build_app(
     services: Services,
     further_routes: Sequence[BaseRoute] = (),
@@ -226,71 +144,45 @@ def build_app(
     """
     platform = services.platform
     settings, clock, random = platform.settings, platform.clock, platform.random
-    database, data_keys, audit, ledger = platform.database, platform.data_keys, platform.audit_log, services.ledger
+    database, audit, ledger = platform.database, platform.audit_log, services.ledger
     issuer = settings.server.issuer
     static = StaticFiles()
     pages = Pages(load_messages(), Service(settings.server.service_name, settings.server.service_name_en, settings.server.hotline), static)
-    lifetimes = Lifetimes(
-        code=settings.protocol.code_seconds,
-        access_token=settings.protocol.access_token_seconds,
-        refresh_idle=settings.protocol.refresh_idle_seconds,
-        offline=settings.protocol.offline_seconds,
-        session_idle=settings.sign_in.session_idle_seconds,
-    )
 
-    # sign-in
-    life = timedelta(seconds=settings.protocol.interaction_seconds)
-    interactions = Interactions(platform.transients, clock, random, life, settings.sign_in.flows_per_network_and_minute)
-    index = data_keys.index("index")
-    throttle_limits = ThrottleLimits(
-        before_delay=settings.sign_in.failures_before_delay,
-        before_lock=settings.sign_in.failures_before_lock,
-        window=timedelta(seconds=settings.sign_in.lock_seconds),
-        lock=timedelta(seconds=settings.sign_in.lock_seconds),
-        per_origin=settings.sign_in.failures_per_network,
-    )
-    throttle = Throttle(database, platform.transients, index, clock, throttle_limits)
-    passkeys = Passkeys(
-        database,
-        platform.transients,
-        data_keys.mac("codes"),
-        data_keys.sealer("people"),
-        clock,
-        random,
-        find_relying_party(issuer),
-        settings.server.service_name,
-    )
-    links = SessionLinks(platform.transients, timedelta(seconds=settings.sign_in.session_total_seconds))
-    ways_in = build_ways_in(
-        database=database,
-        interactions=interactions,
+    end_grants = RemoteSignOut(audit, clock).end_grants
+    journeys = build_journeys(
+        platform=platform,
+        pages=pages,
         sessions=services.sessions,
         people=services.people,
         passwords=services.passwords,
-        passkeys=passkeys,
-        links=links,
-        throttle=throttle,
         codes=services.codes,
         proofing=services.enrolment.proofing,
-        transients=platform.transients,
-        outbox=platform.outbox,
-        end_grants=RemoteSignOut(audit, clock).end_grants,
+        registration=services.enrolment.registration,
+        raising=services.enrolment.raising,
+        end_grants=end_grants,
         afterwards=services.afterwards,
-        audit=audit,
-        clock=clock,
-        random=random,
     )
-    portal = Portal(interactions, services.sessions, services.people, clock)
-    arrival = Arrival(database, interactions, services.sessions, services.people, SignInRecords(database, audit), clock, random)
+    interactions, portal = journeys.interactions, journeys.portal
+    account = build_own_account(
+        platform=platform,
+        pages=pages,
+        interactions=interactions,
+        portal=portal,
+        sessions=services.sessions,
+        people=services.people,
+        passwords=services.passwords,
+        passkeys=journeys.passkeys,
+        throttle=journeys.throttle,
+        directory=services.directory,
+        end_grants=end_grants,
+    )
 
-    # protocol
-    values = BearerValues(data_keys.bearer("bearer", random))
-    id_tokens = build_id_tokens(platform)
     usable = find_usable_statuses(settings.environment)
-    grant_reads = GrantReads(database, usable)
     standings = make_standing_reads(database)
     client_keys = ClientKeySets(platform.fetcher, clock)
     protection = Protection(platform.ring, client_keys, issuer, clock)
+    issuance = build_issuance(platform, ledger, services.people, build_id_tokens(platform), protection)
     objects = RequestObjects(client_keys, platform.fetcher, issuer, clock)
     pushed = PushedRequests(platform.transients, objects, usable, random, settings.sign_in.flows_per_network_and_minute)
     responding = Responding(protection, platform.transients, services.directory, issuer, random)
@@ -300,88 +192,47 @@ def build_app(
         audit,
         services.directory,
         standings,
-        links,
-        values,
-        id_tokens,
+        journeys.links,
+        issuance.values,
+        issuance.id_tokens,
         RequestOrigins(pushed, objects),
         responding,
         usable,
-        lifetimes,
+        issuance.lifetimes,
         clock,
         random,
         tells_session_state=settings.protocol.session_management,
     )
     client_access = build_client_access(platform, services.directory, services.clients, client_keys, usable, ledger)
-    authentication = client_access.authentication
-    jwts = JwtAccessTokens(database, values, platform.ring, issuer, clock)
-    access_tokens = AccessTokens(values, grant_reads, jwts)
-    claims_release = ClaimsRelease(database, ledger, audit, services.people, grant_reads)
-    issuing = Issuing(values, id_tokens, lifetimes, jwts, claims_release, protection)
-    apps = AppSessions(database, services.sessions, audit, values, clock, timedelta(seconds=settings.protocol.offline_seconds))
-    endings = GrantEndings(database, ledger, audit)
-    grants: dict[GrantType, GrantHandler] = {
-        GrantType.AUTHORIZATION_CODE: CodeGrant(ledger, audit, values, issuing, endings, lifetimes, apps),
-        GrantType.REFRESH_TOKEN: RefreshGrant(database, ledger, audit, grant_reads, values, issuing, endings),
-        GrantType.CLIENT_CREDENTIALS: ClientCredentialsGrant(ledger, audit, issuing, lifetimes, random, issuer),
-    }
-    door = AccountDoor(pages, Account(services.sessions, services.people, data_keys.mac("codes")), interactions, portal)
     other_devices = build_other_devices(
         platform=platform,
         pages=pages,
-        door=door,
+        door=account.door,
         interactions=interactions,
         sessions=services.sessions,
         people=services.people,
         directory=services.directory,
         objects=objects,
         standings=standings,
-        authentication=authentication,
-        id_tokens=id_tokens,
-        issuing=issuing,
-        endings=endings,
+        authentication=client_access.authentication,
+        id_tokens=issuance.id_tokens,
+        issuing=issuance.issuing,
+        endings=issuance.endings,
         ledger=ledger,
         afterwards=services.afterwards,
     )
-    tickets = FrontTickets(
-        database,
-        platform.transients,
-        values,
-        grant_reads,
-        services.directory,
-        services.sessions,
-        services.people,
-        audit,
-        issuer,
-        clock,
-        random,
-    )
-    grants[GrantType.TOKEN_EXCHANGE] = TokenExchangeGrant(
-        database=database,
+    tokens = build_token_doors(
+        platform=platform,
+        pages=pages,
+        issuance=issuance,
         ledger=ledger,
-        audit=audit,
-        access_tokens=access_tokens,
-        id_tokens=id_tokens,
-        apps=apps,
-        tickets=tickets,
+        sessions=services.sessions,
+        people=services.people,
         directory=services.directory,
         standings=standings,
-        issuing=issuing,
-        endings=endings,
-        issuer=issuer,
-        random=random,
-    )
-    tokens = Tokens({**grants, **other_devices.grants}, clock)
-    resources = Resources(
-        database,
-        services.directory,
-        grant_reads,
-        access_tokens,
-        client_access.possession,
-        claims_release,
-        protection,
-        platform.ring,
-        issuer,
-        clock,
+        authentication=client_access.authentication,
+        possession=client_access.possession,
+        further_grants=other_devices.grants,
     )
     continuations: dict[str, Continuation] = {
         AUTHORIZE: AuthorizeContinuation(authorization),
@@ -400,11 +251,8 @@ def build_app(
 
     hot: dict[str, ASGIApp] = {
         "/authorize": AuthorizeEndpoint(authorization, pushed, interactions, pages, clock, random),
-        "/par": PushedRequestEndpoint(authentication, pushed),
-        "/token": TokenEndpoint(authentication, tokens),
-        "/userinfo": UserInfoEndpoint(resources),
-        "/introspect": IntrospectionEndpoint(authentication, resources),
-        "/revoke": RevocationEndpoint(authentication, Revocation(grant_reads, values, access_tokens, endings, clock)),
+        "/par": PushedRequestEndpoint(client_access.authentication, pushed),
+        **tokens.endpoints,
         "/jwks.json": JwksEndpoint(platform.ring),
         "/.well-known/openid-configuration": discovery,
         "/.well-known/oauth-authorization-server": discovery,
@@ -415,21 +263,17 @@ def build_app(
     health = Health(database, platform.transients)
     information = Information(pages)
     exposition = Exposition(services.metrics, settings.server.metrics_token, shared_metrics)
-    sign_out = SignOut(database, services.directory, id_tokens, services.sessions, services.logout_notices)
+    sign_out = SignOut(database, services.directory, issuance.id_tokens, services.sessions, services.logout_notices)
     routes: list[BaseRoute] = [
-        *PortalPage(pages, interactions, portal).routes(),
-        *SignInPage(pages, interactions, ways_in.sign_in).routes(),
-        *RecoveryPage(pages, interactions, portal, ways_in, clock).routes(),
+        *journeys.routes,
         *DispatchPage(pages, dispatcher).routes(),
-        *ConfirmPage(pages, interactions, Confirming(interactions, services.sessions, services.people, links)).routes(),
-        *_build_registration_routes(services, pages, interactions, portal, arrival),
         *RespondPage(responding, pages).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
         *SignOutPage(pages, interactions, sign_out, random).routes(),
         *(CheckSessionFrame(static).routes() if settings.protocol.session_management else ()),
-        *_build_account_routes(services, pages, interactions, portal, throttle, passkeys),
+        *account.routes,
         *other_devices.routes,
-        *FrontTicketPage(pages, tickets).routes(),
+        *tokens.routes,
         Route("/help", information.show_help, methods=["GET"]),
         Route("/accessibility", information.show_accessibility, methods=["GET"]),
         Route("/privacy", information.show_privacy, methods=["GET"]),
@@ -440,7 +284,7 @@ def build_app(
         Route("/static/{digest}/{name}", static.serve, methods=["GET"]),
         Route("/favicon.ico", static.serve_favicon, methods=["GET"]),
         *registration,
-        *build_admin_routes(platform, services.clients, resources),
+        *build_admin_routes(platform, services.clients, tokens.resources),
         *further_routes,
     ]
     return Shell(
@@ -460,47 +304,6 @@ def build_app(
         machine_prefixes=(REGISTRATION_PREFIX, PROBLEM_PREFIX, *machine_prefixes),
         observe=services.metrics.count_request,
     )
-
-
-def _build_registration_routes(
-    services: Services, pages: Pages, interactions: Interactions, portal: Portal, arrival: Arrival
-) -> Sequence[BaseRoute]:
-    """Return the pages on which people open an account, and those on which they prove more."""
-    registration, proofing = services.enrolment.registration, services.enrolment.proofing
-    serves, plan = proofing.serves, proofing.plan
-    door = RegistrationDoor(pages, interactions, registration, arrival, portal)
-    return [
-        *RegistrationPages(pages, door, registration, arrival, serves, plan, services.platform.clock).routes(),
-        *RaisingPage(pages, interactions, services.sessions, portal, services.enrolment.raising, serves, plan).routes(),
-    ]
-
-
-def _build_account_routes(
-    services: Services, pages: Pages, interactions: Interactions, portal: Portal, throttle: Throttle, passkeys: Passkeys
-) -> Sequence[BaseRoute]:
-    """Return the pages on which people look after themselves."""
-    platform, sessions, people = services.platform, services.sessions, services.people
-    database, data_keys, audit, clock = platform.database, platform.data_keys, platform.audit_log, platform.clock
-    idle = timedelta(seconds=platform.settings.sign_in.session_idle_seconds)
-    places, end_grants = data_keys.sealer("places"), RemoteSignOut(audit, clock).end_grants
-    account = Account(sessions, people, data_keys.mac("codes"))
-    door = AccountDoor(pages, account, interactions, portal)
-    history = AccountHistory(database, places, clock)
-    releases = Releases(database, services.directory, history, audit, clock)
-    profile = AccountProfile(database, people, data_keys.sealer("people"))
-    own_sessions = AccountSessions(database, account, sessions, audit, places, clock, idle, end_grants)
-    notices = AccountNotices(platform.outbox, clock)
-    password = AccountPassword(database, account, own_sessions, notices, sessions, people, services.passwords, throttle, audit, clock)
-    freeze = AccountFreeze(database, account, people, notices, audit)
-    own_passkeys = AccountPasskeys(database, account, own_sessions, notices, people, passkeys, audit, clock)
-    return [
-        *AccountPage(pages, door, account, profile, history, releases.name_client).routes(),
-        *AccountSessionsPage(pages, door, own_sessions, releases.name_client).routes(),
-        *AccountPasswordPage(pages, door, password).routes(),
-        *AccountPasskeysPage(pages, door, own_passkeys).routes(),
-        *AccountFreezePage(pages, door, freeze, own_sessions).routes(),
-        *ReleasesPage(pages, door, releases).routes(),
-    ]
 
 
 @asynccontextmanager
