@@ -280,7 +280,9 @@ def _write_authorities(folder: Path, address: str) -> str:
     return "\n".join(tables)
 
 
-def run_demo(*, port: int, host: str = "127.0.0.1", reset: bool, with_app: bool, data: Path | None, announce: Callable[[str], None]) -> None:
+def run_demo(
+    *, port: int, host: str = "127.0.0.1", reset: bool, with_app: bool, data: Path | None, announce: Callable[[str], None]
+) -> None:
     """Run the demo until SIGINT or SIGTERM. Raises DemoFailed in one sentence, with a part's last lines when one died."""
     if importlib.util.find_spec("examples.department") is None and not (_find_checkout() / "examples" / "department").is_dir():
         raise DemoFailed("The demo runs from a checkout: the sample departments are not part of the installed package.")

@@ -142,7 +142,7 @@ class House:
         self.passwords = Passwords(database, HASHING, proofs=ProofsOfWork(self.transients, KEYS.mac("codes"), clock, random, 8))
         self.told: list[tuple[UUID, list[bytes]]] = []
 
-        async def tell_departments(_: Transaction, person_id: UUID, lineages: Sequence[bytes], request_id: str = "") -> None:
+        async def tell_departments(tx: Transaction, person_id: UUID, lineages: Sequence[bytes], request_id: str = "") -> None:
             self.told.append((person_id, list(lineages)))
 
         limits = session_limits or SessionLimits()

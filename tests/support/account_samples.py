@@ -115,7 +115,10 @@ def list_account_samples(department: str, long_department: str, long_name: str) 
         "account-closing": ("account.html", {"name": long_name, "ial": 1, "closing": True}),
         "account-profile": ("account_profile.html", {"sheet": sheet}),
         "account-profile-odd": ("account_profile.html", {"sheet": odd}),
-        "account-sessions": ("account_sessions.html", {**token, "sessions": [here, there, app, idle], "apps": {"sample-app": department}, "done": "one"}),
+        "account-sessions": (
+            "account_sessions.html",
+            {**token, "sessions": [here, there, app, idle], "apps": {"sample-app": department}, "done": "one"},
+        ),
         "account-sessions-alone": ("account_sessions.html", {**token, "sessions": [here], "apps": {}, "done": ""}),
         "account-history": (
             "account_history.html",

@@ -48,7 +48,8 @@ class ClientKey:
 
 def make_client_key(algorithm: str = "ES256") -> ClientKey:
     """Return a new key pair."""
-    return ClientKey(algorithm, _MAKERS[algorithm]())
+    key: Any = _MAKERS[algorithm]()
+    return ClientKey(algorithm, key)
 
 
 def write_key_set(*keys: ClientKey) -> str:
@@ -69,6 +70,6 @@ def make_assertion(client_id: str, issuer: str, now: datetime) -> dict[str, Any]
     return {"iss": client_id, "sub": client_id, "aud": issuer, "jti": jti, "iat": seconds, "exp": seconds + 60}
 
 
-def decode_with(keys: dict[str, Any], text: str, algorithms: list[str]) -> dict[str, Any]:
+def decode_with(keys: Any, text: str, algorithms: list[str]) -> dict[str, Any]:
     """Return the claims of a JWT that one of ``keys`` (a JWK set) signed."""
     return dict(jwt.decode(text, KeySet.import_key_set(keys), algorithms=algorithms).claims)

@@ -16,7 +16,8 @@ class Web:
     def __init__(self, provider: Provider, address: str = "192.0.2.7", language: str = "zh-CN") -> None:
         self.provider = provider
         transport = httpx2.ASGITransport(provider.browser._transport.app, client=(address, 40_000))  # type: ignore[attr-defined]
-        self.client = httpx2.AsyncClient(transport=transport, base_url=str(provider.browser.base_url), headers={"accept-language": language})
+        base = str(provider.browser.base_url)
+        self.client = httpx2.AsyncClient(transport=transport, base_url=base, headers={"accept-language": language})
         self.page: httpx2.Response | None = None
         self.codes: list[str] = []
 

@@ -148,14 +148,14 @@ NAME = Entitlement("登记", Basis.STATUTORY_DUTY, ("name",))
 
 
 def test_a_name_asks_for_no_more_than_may_be_released() -> None:
-    known = {"sub": "s", "name": "测试", "gender": "female", "ial": 3}
+    known: dict[str, Any] = {"sub": "s", "name": "测试", "gender": "female", "ial": 3}
     asks = {"name": ClaimAsk(essential=True), "gender": ClaimAsk(), "ial": ClaimAsk(), "email": ClaimAsk()}
     assert select_claims((), (NAME,), known, asks) == {"name": "测试", "ial": 3}
     assert select_claims((), (), known, asks) == {"ial": 3}
 
 
 def test_another_value_than_the_one_asked_for_is_left_out() -> None:
-    known = {"ial": 3, "locale": "zh-CN"}
+    known: dict[str, Any] = {"ial": 3, "locale": "zh-CN"}
     assert select_claims((), (), known, {"ial": ClaimAsk(values=(4,)), "locale": ClaimAsk(values=("en", "zh-CN"))}) == {"locale": "zh-CN"}
     assert select_claims(("real_name",), (), known, {"ial": ClaimAsk(values=(4,))}) == {"ial": 3}, "the scope asks for it too"
 

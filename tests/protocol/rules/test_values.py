@@ -1,5 +1,6 @@
 """PKCE, scopes, claims, grants, token requests, sign-out, addresses and metadata."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -172,7 +173,7 @@ def test_token_requests_are_read() -> None:
     assert find_grant_type({"grant_type": "refresh_token"}, ALL) is GrantType.REFRESH_TOKEN
 
 
-READERS = {
+READERS: dict[GrantType, Callable[[dict[str, str]], object]] = {
     GrantType.AUTHORIZATION_CODE: read_redemption,
     GrantType.REFRESH_TOKEN: read_refresh,
     GrantType.CLIENT_CREDENTIALS: partial(read_own_credentials, client=ALL, admin_resource=ADMIN),

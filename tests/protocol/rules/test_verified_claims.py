@@ -18,7 +18,7 @@ MATCHED = {
     CheckKind.BANK_CARD.value: NOW - timedelta(days=1),
     CheckKind.REGISTRATION_RISK.value: NOW,
 }
-KNOWN = {"name": "测试", "id_document": {"type": "resident_id", "number": "synthetic"}, "locale": "zh-CN"}
+KNOWN: dict[str, Any] = {"name": "测试", "id_document": {"type": "resident_id", "number": "synthetic"}, "locale": "zh-CN"}
 WHOLE = describe_verification(3, MATCHED)
 
 
@@ -112,14 +112,16 @@ def test_without_a_claim_that_may_be_released_there_is_nothing() -> None:
 
 
 def test_every_request_is_answered_by_itself() -> None:
-    good, bad = ({"trust_framework": None}, {"trust_framework": {"value": "eidas"}})
+    good: dict[str, Any] = {"trust_framework": None}
+    bad: dict[str, Any] = {"trust_framework": {"value": "eidas"}}
     answers = answer_verified([VerifiedAsk(one, {"name": ClaimAsk()}) for one in (bad, good)], WHOLE, KNOWN, NOW)
     assert len(answers) == 1
 
 
 def test_a_time_that_is_none_is_never_young() -> None:
-    odd = {"trust_framework": TRUST_FRAMEWORK, "time": "2026-03-01T00:00", "assurance_level": "x"}
-    for verification in ({"time": {"max_age": 10**9}}, {"assurance_level": {"max_age": 10**9}}):
+    odd: dict[str, Any] = {"trust_framework": TRUST_FRAMEWORK, "time": "2026-03-01T00:00", "assurance_level": "x"}
+    aged: list[dict[str, Any]] = [{"time": {"max_age": 10**9}}, {"assurance_level": {"max_age": 10**9}}]
+    for verification in aged:
         assert answer_verified([VerifiedAsk({"trust_framework": None, **verification}, {"name": ClaimAsk()})], odd, KNOWN, NOW) == []
 
 

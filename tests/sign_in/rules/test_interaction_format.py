@@ -58,7 +58,8 @@ def test_what_an_older_release_wrote_is_read(interaction: Interaction) -> None:
         del raw[later]
     read = read_interaction(interaction.id, json.dumps(raw).encode())
     before: dict[str, Any] = {"department_en": "", "home_url": "", "declined": False, "claimed": "", "password_of": None}
-    assert read == replace(interaction, **before, passkey_of=None, aal=1, **dict.fromkeys(FLAGS, False))
+    flags: dict[str, Any] = dict.fromkeys(FLAGS, False)
+    assert read == replace(interaction, **before, passkey_of=None, aal=1, **flags)
     assert read.name_department("en") == interaction.department
 
 
