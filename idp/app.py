@@ -250,7 +250,7 @@ def build_app(
     )
 
     hot: dict[str, ASGIApp] = {
-        "/authorize": AuthorizeEndpoint(authorization, pushed, interactions, pages, clock, random),
+        "/authorize": AuthorizeEndpoint(authorization, pushed, interactions, pages, clock),
         "/par": PushedRequestEndpoint(client_access.authentication, pushed),
         **tokens.endpoints,
         "/jwks.json": JwksEndpoint(platform.ring),
@@ -269,7 +269,7 @@ def build_app(
         *DispatchPage(pages, dispatcher).routes(),
         *RespondPage(responding, pages).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
-        *SignOutPage(pages, interactions, sign_out, random).routes(),
+        *SignOutPage(pages, interactions, sign_out).routes(),
         *(CheckSessionFrame(static).routes() if settings.protocol.session_management else ()),
         *account.routes,
         *other_devices.routes,

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from idp.http.browser_binding import bind_browser
 from idp.http.errors import MethodNotAllowed
 from idp.http.forms import read_body
 from idp.http.posting import post_on
@@ -14,9 +15,8 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.http.responses import NO_STORE, send_redirect
 from idp.kernel.audit_events import Place
-from idp.kernel.clock import Clock, Random
+from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
-from idp.kernel.ids import make_outward_id
 from idp.protocol.rules.authorization import ProofRequired, SignInRequired
 from idp.protocol.rules.client import find_home
 from idp.protocol.rules.demand import place as place_acr
@@ -31,7 +31,6 @@ from idp.sign_in.rules.session import hash_session_id
 from idp.sign_in.services.interactions import Interactions
 
 MAX_BODY = 65_536
-BROWSER_LIFE = 86_400 * 30
 
 
 class RepeatedParameter(Refusal):
@@ -69,14 +68,13 @@ class AuthorizeEndpoint:
     """``GET`` and ``POST /authorize`` (OpenID Connect Core §3.1.2.1)."""
 
     def __init__(
-        self, authorization: Authorization, pushed: PushedRequests, interactions: Interactions, pages: Pages, clock: Clock, random: Random
+        self, authorization: Authorization, pushed: PushedRequests, interactions: Interactions, pages: Pages, clock: Clock
     ) -> None:
         self._authorization = authorization
         self._pushed = pushed
         self._interactions = interactions
         self._pages = pages
         self._clock = clock
-        self._random = random
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -118,16 +116,11 @@ class AuthorizeEndpoint:
     async def _begin(self, undecided: Undecided, parameters: dict[str, str], scope: Scope) -> str:
         """Begin an interaction bound to this browser and return the address of its dispatcher."""
         context = read_context(scope)
-        browser = context.browser_cookie
-        if not browser or len(browser) > 64:
-            browser = make_outward_id(self._random)
-            names = context.cookie_names
-            context.set_cookie(names.set(names.browser, browser, BROWSER_LIFE))
         decision, client = undecided.decision, undecided.client
         needed = decision if isinstance(decision, SignInRequired) else None
         interaction = await self._interactions.begin(
             kind=KIND,
-            browser_cookie=browser,
+            browser_cookie=bind_browser(context, self._interactions.make_browser_cookie),
             request=write_request(undecided.parameters),
             client_id=client.client_id,
             department=client.name,

@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from idp.http.browser_binding import bind_browser
 from idp.http.rendering import Pages
 from idp.http.request_context import read_context
 from idp.http.responses import send_json
@@ -95,10 +96,7 @@ class WaitingRequestsPage:
             return read
         owner, _ = read
         waiting = await self._backchannel.find_waiting(owner.person_id)
-        names, browser = context.cookie_names, context.browser_cookie
-        if not browser:
-            browser = self._interactions.make_browser_cookie()
-            context.set_cookie(names.set(names.browser, browser))
+        browser = bind_browser(context, self._interactions.make_browser_cookie)
         interaction = await self._approval.begin(waiting, browser, context.language, context.address) if waiting is not None else None
         if interaction is None:
             return RedirectResponse(PATH, 303)

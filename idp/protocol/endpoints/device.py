@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from idp.http.browser_binding import bind_browser
 from idp.http.forms import FieldError, read_form
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
@@ -71,10 +72,7 @@ class DevicePage:
         found = await self._codes.find(code, context.address)
         if found is None:
             return self._show_error(context, typed, "device_code_unknown")
-        names, browser = context.cookie_names, context.browser_cookie
-        if not browser:
-            browser = self._interactions.make_browser_cookie()
-            context.set_cookie(names.set(names.browser, browser))
+        browser = bind_browser(context, self._interactions.make_browser_cookie)
         interaction = await self._approval.begin(found, browser, context.language, context.address)
         if interaction is None:
             return self._show_error(context, typed, "device_code_unknown")

@@ -8,15 +8,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from idp.http.browser_binding import bind_browser
 from idp.http.forms import FORM_TYPE, BadForm, Form, read_body
 from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.audit_events import Place
-from idp.kernel.clock import Random
 from idp.kernel.errors import Refusal
-from idp.kernel.ids import decode_base64url, encode_base64url, make_outward_id
-from idp.protocol.endpoints.authorize import BROWSER_LIFE, refuse_parameters
+from idp.kernel.ids import decode_base64url, encode_base64url
+from idp.protocol.endpoints.authorize import refuse_parameters
 from idp.protocol.rules.logout import Channel, find_origin
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce
@@ -35,11 +35,10 @@ NOTHING_KNOWN: dict[str, Any] = {"departments": [], "frames": [], "onward": Fals
 class SignOutPage:
     """``GET`` and ``POST /sign-out`` (OpenID Connect RP-Initiated Logout §2) ``GET /signed-out`` and ``GET /stayed``."""
 
-    def __init__(self, pages: Pages, interactions: Interactions, sign_out: SignOut, random: Random) -> None:
+    def __init__(self, pages: Pages, interactions: Interactions, sign_out: SignOut) -> None:
         self._pages = pages
         self._interactions = interactions
         self._sign_out = sign_out
-        self._random = random
 
     def routes(self) -> list[Route]:
         """Return the routes of these pages."""
@@ -151,12 +150,7 @@ class SignOutPage:
         return self._pages.render(context, "sign_out.html", i=interaction.id, csrf=interaction.csrf)
 
     def _bind(self, context: RequestContext) -> str:
-        """Return what this browser is known by in flows; one that has nothing gets it with this answer."""
-        browser = context.browser_cookie
-        if not browser or len(browser) > 64:
-            browser = make_outward_id(self._random)
-            context.set_cookie(context.cookie_names.set(context.cookie_names.browser, browser, BROWSER_LIFE))
-        return browser
+        return bind_browser(context, self._interactions.make_browser_cookie)
 
 
 def _find_return(plan: SignOutPlan) -> str:

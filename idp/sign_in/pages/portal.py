@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from idp.http.browser_binding import bind_browser
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.sign_in.services.interactions import Interactions
@@ -37,11 +38,7 @@ async def begin_portal(
     context: RequestContext, interactions: Interactions, portal: Portal, towards: str = FRONT_PAGE, *, again: bool = False
 ) -> Response:
     """Send the browser to sign in, and after that to the own page ``towards``; ``again``: also who is signed in. Raises TooManyFlows."""
-    names = context.cookie_names
-    browser_cookie = context.browser_cookie
-    if not browser_cookie:
-        browser_cookie = interactions.make_browser_cookie()
-        context.set_cookie(names.set(names.browser, browser_cookie))
+    browser = bind_browser(context, interactions.make_browser_cookie)
     begin = portal.begin_again if again else portal.begin
-    interaction = await begin(browser_cookie, context.address, towards)
+    interaction = await begin(browser, context.address, towards)
     return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from idp.http.browser_binding import bind_browser
 from idp.http.errors import find_refusal_status
 from idp.http.forms import FieldError, Form, read_form
 from idp.http.guards import require_csrf
@@ -122,11 +123,7 @@ class RaisingPage:
             return self._pages.refuse(context, refusal, **asked.flow.way_back)
 
     async def _begin(self, context: RequestContext) -> Response:
-        browser = context.browser_cookie
-        if not browser:
-            names = context.cookie_names
-            browser = self._interactions.make_browser_cookie()
-            context.set_cookie(names.set(names.browser, browser))
+        browser = bind_browser(context, self._interactions.make_browser_cookie)
         begun = await self._portal.begin(browser, context.address, towards="/account")
         return RedirectResponse(f"{PATH}?{urlencode({'i': begun.id})}", 303)
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from idp.http.browser_binding import bind_browser
 from idp.http.errors import Busy, find_refusal_status
 from idp.http.forms import FieldError, Form, read_form
 from idp.http.guards import require_csrf
@@ -122,12 +123,7 @@ class RecoveryPage:
             return self._refuse(context, interaction_id, refusal, stand)
 
     async def _begin(self, context: RequestContext) -> Response:
-        names = context.cookie_names
-        browser_cookie = context.browser_cookie
-        if not browser_cookie:
-            browser_cookie = self._interactions.make_browser_cookie()
-            context.set_cookie(names.set(names.browser, browser_cookie))
-        interaction = await self._portal.begin(browser_cookie, context.address)
+        interaction = await self._portal.begin(bind_browser(context, self._interactions.make_browser_cookie), context.address)
         return RedirectResponse(f"{PATH}?{urlencode({'i': interaction.id})}", 303)
 
     async def _enter(self, context: RequestContext, interaction_id: str) -> _Stand:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
+from idp.http.browser_binding import bind_browser
 from idp.http.errors import find_refusal_status
 from idp.http.forms import FieldError
 from idp.http.rendering import Pages
@@ -192,12 +193,7 @@ class RegistrationDoor:
         return None if draft is None or draft.draft.raising else draft
 
     def _bind(self, context: RequestContext) -> str:
-        cookie = context.browser_cookie
-        if not cookie:
-            names = context.cookie_names
-            cookie = self._interactions.make_browser_cookie()
-            context.set_cookie(names.set(names.browser, cookie))
-        return cookie
+        return bind_browser(context, self._interactions.make_browser_cookie)
 
     def _show_checking(self, stand: Stand) -> Response:
         step = stand.draft.step if stand.draft is not None else Step.IDENTITY
