@@ -154,6 +154,6 @@ def build_token_doors(
             "/introspect": IntrospectionEndpoint(authentication, resources),
             "/revoke": RevocationEndpoint(authentication, revocation),
         },
-        routes=FrontTicketPage(pages, tickets).routes(),
+        routes=FrontTicketPage(pages, tickets, from_near=settings.environment != "production").routes(),
         resources=resources,
     )

@@ -15,16 +15,21 @@ from idp.protocol.services.front_tickets import FrontTickets
 PATH = "/enter"
 MAX_TICKET = 2_000
 MAX_VERIFIER = 128
-OWN_SITES = (None, b"none", b"same-origin", b"same-site")
+OWN_SITES = (None, b"none", b"same-origin")
 """``Sec-Fetch-Site`` of a page that nobody else sent the browser to: another site cannot sign its visitors in as somebody."""
+
+NEAR = b"same-site"
+"""Another port or name beside ours: where the demo's app is, and nobody's web view."""
 
 
 class FrontTicketPage:
     """``GET`` and ``POST /enter``: ``ticket``, and ``code_verifier``, which only the device knows."""
 
-    def __init__(self, pages: Pages, tickets: FrontTickets) -> None:
+    def __init__(self, pages: Pages, tickets: FrontTickets, *, from_near: bool) -> None:
+        """``from_near``: a page beside ours may send the browser here, as the demo's app on its own port does."""
         self._pages = pages
         self._tickets = tickets
+        self.sites = (*OWN_SITES, NEAR) if from_near else OWN_SITES
 
     def routes(self) -> list[Route]:
         """Return the routes of this page."""
@@ -42,7 +47,7 @@ class FrontTicketPage:
 
     async def _enter(self, context: RequestContext, ticket: str, verifier: str) -> Response:
         try:
-            if context.header(b"sec-fetch-site") not in OWN_SITES or len(ticket) > MAX_TICKET:
+            if context.header(b"sec-fetch-site") not in self.sites or len(ticket) > MAX_TICKET:
                 raise TicketRefused
             place = Place(context.address, context.device)
             entered = await self._tickets.enter(ticket, verifier, context.session_cookie, context.request_id, place)

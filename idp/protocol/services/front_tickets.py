@@ -25,6 +25,7 @@ from idp.sign_in.services.sessions import Sessions
 
 LIFE = 60
 USED = "front_ticket"
+REPLACED = "replaced by the app's sign-in"
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,19 @@ class FrontTickets:
         if (await self._transients.born_at()).timestamp() > made_at or not await self._transients.add_once(USED, ticket.id, LIFE * 2):
             raise TicketRefused
         url = find_entrance(target, self._issuer)
-        if here is not None and here.lineage == grant.lineage:
-            return Entered(url, None)
         async with self._database.transaction() as tx:
             standing = await self._people.hold(tx, person_id)
             if standing is None or standing.status is not Status.ACTIVE:
                 raise TicketRefused
-            opened = await self._sessions.enter(tx, person_id, grant.proved, grant.lineage, place, grant.expires_at)
             await self._audit.record(tx, _describe(person_id, grant, target, request_id, place))
+            if here is not None and here.lineage == grant.lineage:
+                return Entered(url, None)
+            opened = await self._sessions.enter(tx, person_id, grant.proved, grant.lineage, place, grant.expires_at)
+            if opened is None:
+                raise TicketRefused
+            if here is not None:
+                # The browser forgets this sign-in of the same person: it ends for everybody, so that a sign-out later ends all there is.
+                await self._sessions.end_lineage(tx, here.lineage, REPLACED, request_id=request_id, place=place)
         return Entered(url, opened.cookie)
 
 

@@ -131,12 +131,15 @@ class Sessions:
 
     async def enter(
         self, tx: Transaction, person_id: UUID, proved: tuple[Proved, ...], lineage: bytes, place: Place, until: datetime
-    ) -> Opened:
+    ) -> Opened | None:
         """Open a browser session within a sign-in that goes on elsewhere on this device, in the caller's transaction.
 
-        It proves what that sign-in proved, as long ago, and ends with it, at the latest ``until``.
+        It proves what that sign-in proved, as long ago, and ends with it, at the latest ``until``. None when that sign-in has ended: a
+        new session under it would bring back to life whatever ended with it.
         """
         now = self._clock()
+        if not await sessions.goes_on(tx, lineage, now):
+            return None
         cookie = encode_base64url(self._random(COOKIE_BYTES))
         id_hash = hash_session_id(cookie)
         session = Session(id_hash, lineage, person_id, proved, now, now, min(now + self._limits.total, until))

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from idp.kernel.clock import read_system_random
 from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Acr
+from idp.protocol.endpoints.front_ticket import FrontTicketPage
 from idp.protocol.rules.client import ApplicationType, AuthMethod, Basis, Entitlement
 from idp.protocol.rules.client_metadata import About, RequestDemands
 from idp.protocol.rules.token_exchange import TokenType
@@ -309,3 +310,48 @@ async def test_what_a_page_would_ask_the_next_app_asks_with_a_page(provider: Pro
     await provider.execute("UPDATE people SET ial = 3, barred_from = '{app-asking}' WHERE id = $1", person.person_id)
     assert (await provider.post("/token", {**form, "scope": "openid"}, "app-asking")).json()["error"] == "access_denied"
     assert (await provider.post("/token", {**form, "scope": "openid"}, "app-known")).status_code == 200
+
+
+async def test_a_ticket_brings_no_ended_sign_in_back_to_life(provider: Provider) -> None:
+    await provider.add_client("land-front-7")
+    await add_app(
+        provider,
+        "app-offline",
+        scopes=("real_name", "offline_access"),
+        requests=RequestDemands(front_ticket_targets=("land-front-7",)),
+    )
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    tokens = await provider.get_tokens("app-offline", cookies, scope="openid real_name offline_access")
+    ticket = (await ask_for_ticket(provider, "app-offline", tokens["access_token"], audience="land-front-7")).json()["access_token"]
+    web = Web(provider)
+    web.client.cookies.set(SESSION, cookies[SESSION])
+    await web.get("/sign-out")
+    await web.submit("/sign-out", decision="sign-out")
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200, "offline access outlives the browser"
+    page = await Web(provider).client.get(enter(ticket))
+    assert find_code(page) == "ticket_refused"
+
+
+async def test_an_earlier_sign_in_of_the_web_view_ends_when_the_apps_takes_its_place(provider: Provider) -> None:
+    await provider.add_client("land-front-8")
+    await provider.add_client("land-before")
+    await add_app(provider, "app-replacing", requests=RequestDemands(front_ticket_targets=("land-front-8",)))
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    before = await provider.get_tokens("land-before", cookies)
+    tokens = await sign_in_app(provider, "app-replacing", person)
+    ticket = (await ask_for_ticket(provider, "app-replacing", tokens["access_token"], audience="land-front-8")).json()["access_token"]
+    view = Web(provider)
+    view.client.cookies.set(SESSION, cookies[SESSION])
+    assert (await view.client.get(enter(ticket))).status_code == 303
+    assert (await provider.read_userinfo(before["access_token"])).status_code == 401, "nothing is left that a sign-out would not end"
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200
+
+
+def test_where_real_people_are_a_page_beside_ours_sends_nobody_in(provider: Provider) -> None:
+    tickets: Any = None
+    pages: Any = None
+    assert b"same-site" not in FrontTicketPage(pages, tickets, from_near=False).sites
+    assert b"same-site" in FrontTicketPage(pages, tickets, from_near=True).sites
+    assert b"cross-site" not in FrontTicketPage(pages, tickets, from_near=True).sites
