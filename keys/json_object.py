@@ -1,4 +1,4 @@
-"""Decides which JSON a token may carry: one object, no name twice, no NaN, and nothing that exhausts the parser."""
+"""Decides which JSON a token may carry: one object, no name twice, no number but finite ones, and nothing that exhausts the parser."""
 
 import json
 from typing import Any, NoReturn
@@ -44,5 +44,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _read_float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number is too large")
+    return number
+
+
 # Made once: json.loads would make one on each call.
-_DECODER = json.JSONDecoder(object_pairs_hook=_refuse_repetition, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_refuse_repetition, parse_constant=_refuse_constant, parse_float=_read_float)

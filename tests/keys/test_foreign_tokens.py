@@ -420,6 +420,8 @@ def test_the_type_must_be_the_one_asked_for(typ: str | None) -> None:
         b'{"a":1,"a":2}',
         b'{"a":{"b":1,"b":2}}',
         b'{"a":NaN}',
+        b'{"a":1e999}',
+        b'{"a":[-1e999]}',
         b"\xff",
         b"[" * 3000,
         b'{"a":' + b"[" * 16 + b"]" * 16 + b"}",

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from joserfc import jws
 
 from idp.kernel.ids import encode_base64url
 from idp.protocol.rules.client_metadata import ClientKeys, RequestDemands
@@ -169,3 +170,14 @@ async def test_a_reference_that_nobody_registered_is_refused(provider: Provider)
     client = await add_signing_client(provider, "by-reference")
     landing = await send(provider, None, client_id=client, request_uri="https://department.example/r", redirect_uri=REDIRECT_URI)
     assert landing.parameters["error"] == "invalid_request_uri"
+
+
+@pytest.mark.parametrize("instant", ["exp", "nbf", "iat"])
+async def test_an_instant_beyond_all_numbers_is_refused(provider: Provider, instant: str) -> None:
+    client = await add_signing_client(provider, "endless")
+    endless = 10**400
+    body = json.dumps({**make_claims(provider, client), instant: endless}).replace(str(endless), "1e999")
+    header = {"alg": KEY.algorithm, "kid": KEY.key.thumbprint(), "typ": "oauth-authz-req+jwt"}
+    text = jws.serialize_compact(header, body.encode(), KEY.key)
+    landing = await send(provider, client_id=client, redirect_uri=REDIRECT_URI, request=text)
+    assert landing.parameters["error"] == "invalid_request_object"
