@@ -23,7 +23,7 @@ from idp.protocol.rules.demand import place as place_acr
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.services.authorization import Authorization, Undecided
 from idp.protocol.services.continuation import KIND, write_request
-from idp.protocol.services.pushed_requests import PushedRequests
+from idp.protocol.services.pushed_requests import PushedRequests, is_pushed
 from idp.protocol.services.request_origins import RequestUriUsed
 from idp.protocol.services.responding import RESPOND, Answer, Responding
 from idp.sign_in.rules.refusals import InteractionExpired
@@ -136,7 +136,7 @@ class AuthorizeEndpoint:
             confirms=client.confirms_sign_on,
             address=context.address,
         )
-        if "request_uri" in parameters:
+        if is_pushed(parameters.get("request_uri", "")):
             await self._pushed.remember_flow(parameters["request_uri"], interaction.id)
         return f"/register?i={interaction.id}" if needed is not None and needed.creates else f"/continue?i={interaction.id}"
 
