@@ -45,11 +45,14 @@ async def authenticate_client(authentication: ClientAuthentication, context: Req
         told = context.certificate
     except ValueError:
         raise ProtocolError("invalid_client", "Client authentication failed.", "unreadable certificate", redirectable=False) from None
+    authorizations = context.list_headers(b"authorization")
+    if len(authorizations) > 1:
+        raise ProtocolError("invalid_request", "There are several Authorization headers.", redirectable=False)
     request = ClientRequest(
         parameters=parameters,
         method=context.method,
         path=context.path,
-        authorization=context.header(b"authorization"),
+        authorization=authorizations[0] if authorizations else None,
         dpop=proofs[0] if proofs else None,
         certificate=None if told is None else told.der,
         certificate_verified=told is not None and told.verified,

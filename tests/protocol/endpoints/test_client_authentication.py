@@ -416,3 +416,13 @@ async def test_the_metadata_names_the_methods_and_the_other_address(provider: Pr
     assert "none" not in document["token_endpoint_auth_signing_alg_values_supported"]
     assert document["dpop_signing_alg_values_supported"][0] == "ES256"
     assert "HS256" not in document["dpop_signing_alg_values_supported"]
+
+
+@pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke", "/par", "/device_authorization", "/bc-authorize"])
+async def test_two_authorization_headers_are_refused(provider: Provider, path: str) -> None:
+    client = await provider.add_client(f"headers-{next(names)}", **CREDENTIALS)
+    basic = httpx2.BasicAuth(client, provider.secrets[client])._auth_header
+    headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", basic), ("authorization", "Basic other")]
+    answer = await provider.browser.post(path, content=b"grant_type=client_credentials", headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert answer.json()["error_description"] == "There are several Authorization headers."
