@@ -352,3 +352,19 @@ async def test_a_signed_request_is_verified_and_used_once(provider: Provider) ->
         {"request": "eyJhbGciOiJub25lIn0.e30."},
     ):
         assert (await post(**refused))["error"] == "invalid_request", refused
+
+
+async def test_what_a_terminal_got_ends_from_the_account_without_another_sign_in(provider: Provider) -> None:
+    await provider.add_client("lone-kiosk", grant_types=(DEVICE,))
+    begun = await begin_at_terminal(provider, "lone-kiosk", "openid real_name")
+    web = await sign_in_here(provider, await provider.add_person())
+    await web.get("/device")
+    await web.submit("/device", user_code=begun["user_code"])
+    await web.submit("/approve", answer="approve")
+    tokens = (await poll(provider, "lone-kiosk", DEVICE, device_code=begun["device_code"])).json()
+    page = await web.get("/account/sessions")
+    assert 'name="others"' in page.text
+    assert "没有其他设备登录着" in page.text
+    page = await web.submit("/account/sessions", others="1")
+    assert "其他设备已全部退出" in page.text
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 401
