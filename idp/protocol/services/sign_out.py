@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from idp.kernel.audit_events import Place
 from idp.platform.database import Database
@@ -17,11 +18,23 @@ from idp.sign_in.services.sessions import Sessions
 
 @dataclass(frozen=True)
 class SignOutPlan:
-    """What to do, which sign-in it is about (None: there is none), and the client that proved to ask (None: nobody did)."""
+    """What to do, which sign-in it is about (None: there is none), and the client that proved to ask (None: nobody did).
+
+    ``also``: another sign-in of the same person, which the client's hint names and which ends too.
+    """
 
     decision: SignOutDecision
     lineage: bytes | None
     client: Client | None
+    also: bytes | None = None
+
+
+@dataclass(frozen=True)
+class NamedSignIn:
+    """A sign-in that goes on, which a hint names."""
+
+    person_id: UUID
+    lineage: bytes
 
 
 class SignOut:
@@ -46,10 +59,15 @@ class SignOut:
         client = await self._directory.find(hint.client_id) if hint is not None else None
         session = await self._sessions.find_not_ended(session_cookie)
         if session is None:
-            lineage = await self._find_hinted(hint, client) if hint is not None and client is not None else None
-            return SignOutPlan(decide_sign_out(parameters, client, None, None), lineage, client)
+            named = await self._find_hinted(hint, client) if hint is not None and client is not None else None
+            return SignOutPlan(decide_sign_out(parameters, client, None, None), named.lineage if named is not None else None, client)
         # Without a client no sid exists; the empty text matches no hint, so the person is asked.
         sid = self._id_tokens.make_sid(session.lineage, client.client_id) if client is not None else ""
+        if hint is not None and client is not None and hint.sid != sid:
+            named = await self._find_hinted(hint, client)
+            if named is not None and named.person_id == session.person_id:
+                # The person's app, say, whose sign-in is another than this browser's: both end, since the person means to leave.
+                return SignOutPlan(decide_sign_out(parameters, client, hint.sid, hint.sid), session.lineage, client, named.lineage)
         decision = decide_sign_out(parameters, client, hint.sid if hint is not None else None, sid)
         return SignOutPlan(decision, session.lineage, client)
 
@@ -62,7 +80,9 @@ class SignOut:
             return []
         client_id = plan.client.client_id if plan.client is not None else None
         async with self._database.transaction() as tx:
-            await self._sessions.end_lineage(tx, plan.lineage, "signed out", request_id=request_id, client_id=client_id, place=place)
+            for lineage in (plan.lineage, plan.also):
+                if lineage is not None:
+                    await self._sessions.end_lineage(tx, lineage, "signed out", request_id=request_id, client_id=client_id, place=place)
         return await self._notices.list_tellings(plan.lineage)
 
     async def look(self, lineage: bytes, request_id: str) -> list[Telling]:
@@ -73,11 +93,11 @@ class SignOut:
             return await self._notices.list_tellings(lineage)
         return tellings
 
-    async def _find_hinted(self, hint: HintedToken, client: Client) -> bytes | None:
+    async def _find_hinted(self, hint: HintedToken, client: Client) -> NamedSignIn | None:
         person_id = await subjects.find_person(self._database, hint.subject, client.sector_id)
         if person_id is None or hint.sid is None:
             return None
         for lineage in await self._sessions.list_lineages(person_id):
             if self._id_tokens.make_sid(lineage, client.client_id) == hint.sid:
-                return lineage
+                return NamedSignIn(person_id, lineage)
         return None

@@ -12,7 +12,7 @@ from idp.protocol.endpoints.front_ticket import FrontTicketPage
 from idp.protocol.rules.client import ApplicationType, AuthMethod, Basis, Entitlement
 from idp.protocol.rules.client_metadata import About, RequestDemands
 from idp.protocol.rules.token_exchange import TokenType
-from tests.support.provider import SESSION, Provider, Somebody
+from tests.support.provider import BACK, SESSION, Provider, Somebody
 from tests.support.web import Web, find_code
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -355,3 +355,29 @@ def test_where_real_people_are_a_page_beside_ours_sends_nobody_in(provider: Prov
     assert b"same-site" not in FrontTicketPage(pages, tickets, from_near=False).sites
     assert b"same-site" in FrontTicketPage(pages, tickets, from_near=True).sites
     assert b"cross-site" not in FrontTicketPage(pages, tickets, from_near=True).sites
+
+
+async def test_an_app_signs_out_with_its_own_id_token(provider: Provider) -> None:
+    await add_app(provider, "app-leaving")
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    tokens = await provider.get_tokens("app-leaving", cookies, scope="openid real_name device_sso")
+    web = Web(provider)
+    web.client.cookies.set(SESSION, cookies[SESSION])
+    left = await web.client.get("/sign-out?" + urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BACK}))
+    assert left.headers["location"].startswith((BACK, "/signed-out")), "the person is not asked: the app proved to mean its own sign-in"
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 401
+    rows = await provider.services.platform.database.fetch(
+        "SELECT count(*) AS n FROM sessions WHERE person_id = $1 AND ended_at IS NULL", person.person_id
+    )
+    assert rows[0]["n"] == 0, "neither the app's sign-in nor the browser's goes on"
+
+
+async def test_a_hint_of_somebody_else_ends_nothing_of_theirs_unasked(provider: Provider) -> None:
+    await add_app(provider, "app-staying")
+    tokens = await sign_in_app(provider, "app-staying", await provider.add_person())
+    web = Web(provider)
+    web.client.cookies.set(SESSION, (await provider.open_session(await provider.add_person()))[SESSION])
+    page = await web.get("/sign-out?" + urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BACK}))
+    assert 'name="decision"' in page.text, "the person is asked"
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200
