@@ -95,7 +95,6 @@ class ApprovalPage:
         return RedirectResponse(f"{PAGE}?i={quote(held.interaction.id)}", status_code=303)
 
     def _ask(self, context: RequestContext, held: Held, asked: Asked) -> Response:
-        client, chinese = asked.client, context.language == "zh-CN"
         return self._pages.render(
             context,
             "approve.html",
@@ -103,12 +102,12 @@ class ApprovalPage:
             csrf=held.interaction.csrf,
             step=held.step,
             shown=asked.mark,
-            department=client.name if chinese else client.name_en,
+            department=asked.client.name_application(context.language),
             terminal=is_for_device(asked.request),
             message=asked.request.message,
             code=show_user_code(asked.request.user_code) if asked.request.user_code else "",
             minutes=find_minutes_left(asked.request, self._clock()),
-            purposes=[{"purpose": e.purpose if chinese else e.purpose_en or e.purpose, "claims": e.claims} for e in asked.entitlements],
+            purposes=[{"purpose": e.name_purpose(context.language), "claims": e.claims} for e in asked.entitlements],
             also=asked.also,
         )
 

@@ -83,7 +83,7 @@ class WaitingRequestsPage:
             context,
             "account_requests.html",
             csrf=owner.csrf,
-            department=name_client(client, context.language) if client is not None else "",
+            department=name_client(client, context.language),
             message=waiting.message if waiting is not None else "",
             minutes=find_minutes_left(waiting, self._clock()) if waiting is not None else 0,
         )

@@ -48,19 +48,18 @@ class ConsentPage:
         question = await self._find_question(held, context)
         if question is None:
             return _go_on(held)
-        client, chinese = question.client, context.language == "zh-CN"
         return self._pages.render(
             context,
             "consent.html",
             i=held.interaction.id,
             csrf=held.interaction.csrf,
             step=held.step,
-            department=client.name if chinese else client.name_en,
+            department=question.client.name_application(context.language),
             shown=question.mark,
             also=question.also,
             verified=question.verified,
             details=[detail["type"] for detail in question.details],
-            purposes=[{"purpose": e.purpose if chinese else e.purpose_en or e.purpose, "claims": e.claims} for e in question.entitlements],
+            purposes=[{"purpose": e.name_purpose(context.language), "claims": e.claims} for e in question.entitlements],
         )
 
     async def submit(self, request: Request) -> Response:

@@ -160,6 +160,4 @@ def _find_return(plan: SignOutPlan) -> str:
 
 
 def _name(plan: SignOutPlan, context: RequestContext) -> str:
-    if plan.client is None:
-        return ""
-    return plan.client.name if context.language == "zh-CN" else plan.client.name_en
+    return plan.client.name_application(context.language) if plan.client is not None else ""

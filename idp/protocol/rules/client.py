@@ -81,6 +81,10 @@ class Entitlement:
     version: int = 1
     purpose_en: str = ""
 
+    def name_purpose(self, language: str) -> str:
+        """Return the purpose in the language of a page."""
+        return self.purpose if language == "zh-CN" else self.purpose_en or self.purpose
+
 
 NO_SECTOR = UUID(int=0)
 """Of a client that is not stored yet."""
@@ -133,6 +137,10 @@ class Client:
     logout: LogoutAddresses = field(default_factory=LogoutAddresses)
     ciba: BackchannelAuthentication = field(default_factory=BackchannelAuthentication)
     about: About = field(default_factory=About)
+
+    def name_application(self, language: str) -> str:
+        """Return what the application is called in the language of a page."""
+        return self.name if language == "zh-CN" else self.name_en or self.name
 
 
 class BadRegistration(ValueError):

@@ -97,6 +97,4 @@ class Releases:
 
 def name_client(client: Client | None, language: str) -> str:
     """Return the client's name in the language of a page."""
-    if client is None:
-        return ""
-    return client.name if language == "zh-CN" else client.name_en
+    return client.name_application(language) if client is not None else ""

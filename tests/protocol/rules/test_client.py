@@ -136,3 +136,9 @@ def test_a_purpose_is_one_printable_line(purpose: str) -> None:
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:8001/cb", "http://localhost/cb", "http://[::1]:8001/cb"])
 def test_a_loopback_address_may_go_without_tls(uri: str) -> None:
     check_client(make_client(redirect_uris=(uri,)))
+
+
+@pytest.mark.parametrize(("language", "english", "called"), [("zh-CN", "Tax", "税务"), ("en", "Tax", "Tax"), ("en", "", "税务")])
+def test_an_application_and_a_purpose_are_called_in_the_page_s_language(language: str, english: str, called: str) -> None:
+    assert make_client(name="税务", name_en=english).name_application(language) == called
+    assert Entitlement("税务", Basis.CONSENT, ("name",), purpose_en=english).name_purpose(language) == called
