@@ -59,7 +59,7 @@ class Consent:
     async def find_question(self, interaction: Interaction, session: Session) -> Question | None:
         """Return what to ask the person of this session; None when there is nothing to ask any more."""
         decision, request, client = await self._authorization.find_decision(
-            read_parameters(interaction), session.id_hash, read_progress(interaction, signed_in=True)
+            read_parameters(interaction), session.id_hash, read_progress(interaction, session.person_id)
         )
         if not isinstance(decision, ConsentRequired):
             return None
@@ -97,5 +97,5 @@ class Consent:
                     place=place,
                 )
                 await self._audit.record(tx, event)
-        request = write_request(read_parameters(interaction), consented=allow, denied=not allow)
+        request = write_request(read_parameters(interaction), consented=allow, denied=not allow, by=session.person_id)
         return replace(interaction, request=request)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import assert_never
+from uuid import UUID
 
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
@@ -19,16 +20,17 @@ from idp.protocol.rules.authorization import (
 from idp.protocol.rules.authorization_request import PARAMETERS
 from idp.protocol.services.authorization import Authorization, Unreachable, name_page
 from idp.protocol.services.responding import Answer
-from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step
+from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step, is_answered_by
 from idp.sign_in.rules.session import Session
 
 KIND = "authorize"
 
 
-def write_request(parameters: Mapping[str, str], *, consented: bool = False, denied: bool = False) -> str:
-    """Return the interaction's request: the parameters that are read, as they came, and what the person answered since."""
+def write_request(parameters: Mapping[str, str], *, consented: bool = False, denied: bool = False, by: UUID | None = None) -> str:
+    """Return the interaction's request: the parameters that are read, as they came, and what the person ``by`` answered since."""
     kept = {name: value for name, value in parameters.items() if name in PARAMETERS}
-    return json.dumps({"parameters": kept, "consented": consented, "denied": denied}, ensure_ascii=False)
+    whose = None if by is None else str(by)
+    return json.dumps({"parameters": kept, "consented": consented, "denied": denied, "by": whose}, ensure_ascii=False)
 
 
 def read_parameters(interaction: Interaction) -> dict[str, str]:
@@ -37,17 +39,19 @@ def read_parameters(interaction: Interaction) -> dict[str, str]:
     return parameters
 
 
-def read_progress(interaction: Interaction, *, signed_in: bool) -> Progress:
-    """Return what happened in this flow so far."""
+def read_progress(interaction: Interaction, person_id: UUID | None) -> Progress:
+    """Return what happened in this flow so far, as far as it counts for whoever is signed in now: another tab may have changed that."""
     stored = json.loads(interaction.request)
+    agrees = person_id is None or stored.get("by") == str(person_id)
+    answers = is_answered_by(interaction, person_id)
     return Progress(
         fresh_after=interaction.fresh_after,
-        signed_in=signed_in,
-        consented=stored["consented"],
-        denied=stored["denied"],
-        declined=interaction.declined,
-        without_passkey=interaction.without_passkey,
-        confirmed=interaction.confirmed,
+        signed_in=person_id is not None and interaction.person_id == person_id,
+        consented=stored["consented"] and agrees,
+        denied=stored["denied"] and agrees,
+        declined=interaction.declined and answers,
+        without_passkey=interaction.without_passkey and answers,
+        confirmed=interaction.confirmed and answers,
     )
 
 
@@ -65,7 +69,7 @@ class AuthorizeContinuation:
             outcome = await self._authorization.answer(
                 read_parameters(interaction),
                 session.id_hash if session is not None else None,
-                progress=read_progress(interaction, signed_in=interaction.person_id is not None),
+                progress=read_progress(interaction, session.person_id if session is not None else None),
                 request_id=request_id,
                 place=lambda: place,
             )

@@ -25,7 +25,7 @@ from idp.sign_in.pages.registration_forms import MAX_HIDDEN, list_item_fields, p
 from idp.sign_in.pages.registration_items import ITEM_ERRORS, WORDS
 from idp.sign_in.pages.registration_views import ItemsView, view_items
 from idp.sign_in.pages.visits import read_visit
-from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.interaction import Interaction, answer_as
 from idp.sign_in.rules.session import Session
 from idp.sign_in.services.arrival import make_requester
 from idp.sign_in.services.interactions import Held, Interactions, require_step
@@ -112,7 +112,7 @@ class RaisingPage:
                 return await self._render(asked, form)
             require_step(asked.held, form.get("step", MAX_HIDDEN))
             if "later" in form:
-                await self._interactions.replace(asked.held, replace(asked.flow, declined=True))
+                await self._interactions.replace(asked.held, replace(answer_as(asked.flow, asked.session.person_id), declined=True))
                 return RedirectResponse(asked.name_page("/continue"), 303)
             return await self._take(asked, form)
         except Refusal as refusal:

@@ -103,7 +103,7 @@ class SignInPage:
                 case "passkey":
                     return await self._submit_passkey(context, held, form, visit)
                 case "without":
-                    return self._resume(await self._sign_in.go_without_passkey(held))
+                    return self._resume(await self._sign_in.go_without_passkey(held, visit))
                 case "new":
                     return await self._submit_new_password(context, held, form, visit)
                 case _:

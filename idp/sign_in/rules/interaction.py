@@ -35,7 +35,8 @@ class Interaction:
     ``aal``: so many different factors at least, whatever the class. ``resistant``: one of them phishing-resistant, so no other way in is
     offered; ``essential``: without it the department gets an error, not a lower class; ``without_passkey``: the person said that there is
     none. ``isolated``: only what is proved in flows of this client counts; ``confirms``: the client wants to be told apart from those at
-    which the person is signed in already; ``confirmed``: the person did so in this flow.
+    which the person is signed in already; ``confirmed``: the person did so in this flow. ``answered_by``: whose answers ``declined``,
+    ``without_passkey`` and ``confirmed`` are, None while nobody was known; they count for nobody else (``is_answered_by``).
 
     ``department`` and ``department_en`` are its name, ``home_url`` is where somebody who lost the way begins again there ("" unknown).
     """
@@ -69,6 +70,7 @@ class Interaction:
     isolated: bool = False
     confirms: bool = False
     confirmed: bool = False
+    answered_by: UUID | None = None
 
     def name_department(self, language: str) -> str:
         """Return the department's name in the language of a page."""
@@ -97,6 +99,22 @@ class Ending:
 def is_bound_to(flow: Interaction | Ending, browser_cookie: str) -> bool:
     """Tell in constant time whether this browser began the flow."""
     return hmac.compare_digest(flow.browser_hash, hash_browser(browser_cookie))
+
+
+def is_answered_by(interaction: Interaction, person_id: UUID | None) -> bool:
+    """Tell whether what was answered in this flow counts for whoever is signed in now: another tab may have changed that.
+
+    What was answered before anybody was known counts for whoever then signed in here; while nobody is signed in it is nobody else's.
+    """
+    by = interaction.answered_by or interaction.person_id
+    return by is None or person_id is None or by == person_id
+
+
+def answer_as(interaction: Interaction, person_id: UUID | None) -> Interaction:
+    """Return the flow for an answer of this person (None: not known yet): what somebody else answered before is forgotten."""
+    if is_answered_by(interaction, person_id):
+        return replace(interaction, answered_by=person_id or interaction.answered_by)
+    return replace(interaction, answered_by=person_id, declined=False, without_passkey=False, confirmed=False)
 
 
 @dataclass(frozen=True)

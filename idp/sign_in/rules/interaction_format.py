@@ -44,6 +44,7 @@ def write_interaction(interaction: Interaction) -> bytes:
             "claimed": interaction.claimed,
             "password_of": interaction.password_of.isoformat() if interaction.password_of else None,
             "passkey_of": str(interaction.passkey_of) if interaction.passkey_of else None,
+            "answered_by": str(interaction.answered_by) if interaction.answered_by else None,
             "aal": interaction.aal,
             **{flag: getattr(interaction, flag) for flag in FLAGS},
         },
@@ -80,6 +81,7 @@ def read_interaction(interaction_id: str, stored: bytes) -> Interaction | None:
         claimed=raw.get("claimed", ""),
         password_of=datetime.fromisoformat(raw["password_of"]) if raw.get("password_of") else None,
         passkey_of=UUID(raw["passkey_of"]) if raw.get("passkey_of") else None,
+        answered_by=UUID(raw["answered_by"]) if raw.get("answered_by") else None,
         aal=raw.get("aal", 1),
         **{flag: raw.get(flag, False) for flag in FLAGS},
     )

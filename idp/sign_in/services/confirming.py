@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from idp.kernel.ids import encode_base64url
 from idp.people.services.directory import People
-from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.interaction import Interaction, answer_as, is_answered_by
 from idp.sign_in.services.interactions import Held, Interactions
 from idp.sign_in.services.session_links import SessionLinks
 from idp.sign_in.services.sessions import Sessions
@@ -33,7 +33,7 @@ class Confirming:
     async def look(self, interaction: Interaction, visit: Visit) -> Choice | None:
         """Return whom to show; None when nobody is signed in any more, or the person answered already."""
         session = await self._sessions.read(visit.session_cookie)
-        if session is None or interaction.confirmed:
+        if session is None or (interaction.confirmed and is_answered_by(interaction, session.person_id)):
             return None
         name = await self._people.find_masked_name(session.person_id)
         return Choice(name, _mark(interaction, session.person_id.bytes))
@@ -44,7 +44,7 @@ class Confirming:
         interaction = held.interaction
         if session is None or not hmac.compare_digest(_mark(interaction, session.person_id.bytes).encode(), mark.encode()):
             return held
-        held = await self._interactions.replace(held, replace(interaction, confirmed=True))
+        held = await self._interactions.replace(held, replace(answer_as(interaction, session.person_id), confirmed=True))
         if interaction.confirms:
             await self._links.note(session.lineage, interaction.client_id)
         return held

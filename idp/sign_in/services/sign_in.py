@@ -19,7 +19,7 @@ from idp.people.services.directory import KnownPerson, People
 from idp.platform.password_hashing import Overloaded
 from idp.sign_in.rules import interaction as interactions_rules
 from idp.sign_in.rules import steps
-from idp.sign_in.rules.interaction import Interaction
+from idp.sign_in.rules.interaction import Interaction, answer_as
 from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.attempts import Attempts
 from idp.sign_in.services.first_codes import FirstCodes, require_claim
@@ -163,11 +163,13 @@ class SignIn:
         """Return the page of the passkey, to show it with what was wrong."""
         return await self._passkey_steps.look(held, await self._states.load(held.interaction, visit))
 
-    async def go_without_passkey(self, held: Held) -> Held:
+    async def go_without_passkey(self, held: Held, visit: Visit) -> Held:
         """Go on without the passkey that was asked for: to a lower class, or back with an error where nothing else is accepted."""
         if not held.interaction.resistant:
             raise StepRepeated
-        without = replace(forget_proofs(held.interaction), without_passkey=True, resistant=held.interaction.essential)
+        known = (await self._states.load(held.interaction, visit)).known
+        answered = answer_as(held.interaction, known.standing.person_id if known is not None else None)
+        without = replace(forget_proofs(answered), without_passkey=True, resistant=held.interaction.essential)
         return await self._interactions.replace(held, without)
 
     async def submit_new_password(self, held: Held, password: str, visit: Visit) -> Answer:

@@ -2,8 +2,12 @@
 
 from urllib.parse import urlencode
 
+import pytest
+
 from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Basis, Entitlement
+from tests.support.account import list_forms, open_account, read_cookies
+from tests.support.passkeys import read_answer, write_request
 from tests.support.protocol_samples import CHALLENGE, make_client
 from tests.support.provider import REDIRECT_URI, Provider
 from tests.support.web import Web
@@ -41,3 +45,19 @@ async def test_the_page_lists_what_is_released(provider: Provider) -> None:
     assert "Purpose: Enquiry" in page.text
     assert "Listing department (sample)" in page.text
     assert "Preferred language" in page.text
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+async def test_the_answer_of_one_person_counts_for_no_other(provider: Provider, decision: str) -> None:
+    agreed = (Entitlement("查询（样例）", Basis.CONSENT, ("name",)),)
+    client = await provider.add_client(f"consent-switched-{decision}", entitlements=agreed)
+    first, second = [await open_account(provider, await provider.add_person()) for _ in range(2)]
+    await second.get(write_request(client, scope="openid profile"))
+    await second.submit("/consent", decision="allow")
+    page = await first.get(write_request(client, scope="openid profile", prompt="consent"))
+    answer = await first.client.post("/consent", data={**list_forms(page)[0], "decision": decision})
+    first.client.cookies.update(read_cookies(second))
+    page = await first.get(answer.headers["location"])
+    assert page.url.path == "/consent", "another tab signed somebody else in"
+    await first.submit("/consent", decision="allow")
+    assert "code" in read_answer(first)

@@ -86,6 +86,31 @@ async def test_s13_a_form_about_somebody_else_confirms_nothing(provider: Provide
     assert find_code(forged) == "form_forged"
 
 
+async def test_s13_what_one_person_confirmed_counts_for_no_other(provider: Provider) -> None:
+    asks = await provider.add_client("s13-switched", confirms_sign_on=True)
+    first = await open_account(provider, await provider.add_person())
+    second = await open_account(provider, await provider.add_person())
+    await first.get(write_request(asks))
+    answer = await first.client.post("/confirm", data=list_forms(first.page)[0])
+    first.client.cookies.update(read_cookies(second))
+    page = await first.get(answer.headers["location"])
+    assert page.url.path == "/confirm", "another tab signed somebody else in"
+    await first.submit("/confirm")
+    assert "code" in read_answer(first)
+
+
+async def test_s13_who_signed_in_for_it_is_not_who_is_here_now(provider: Provider) -> None:
+    asks = await provider.add_client("s13-switched-later", confirms_sign_on=True)
+    web = Web(provider)
+    page = await web.get(write_request(asks))
+    flow = list_forms(page)[0]
+    person = await provider.add_person()
+    answer = await web.client.post("/sign-in", data={**flow, "identifier": person.document, "password": PASSWORD})
+    web.client.cookies.update(read_cookies(await open_account(provider, await provider.add_person())))
+    page = await web.get(answer.headers["location"])
+    assert page.url.path == "/confirm"
+
+
 async def test_select_account_asks_every_time_and_proves_nothing_anew(provider: Provider) -> None:
     client = await provider.add_client("s13-select")
     web = await open_account(provider, await provider.add_person())

@@ -1,12 +1,15 @@
 """What a flow asks for when another person is here by now, or said something."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
 from idp.kernel.levels import Acr
-from idp.sign_in.rules.interaction import Interaction, SignInNeeded, ask_more, asks_more
+from idp.sign_in.rules.interaction import Interaction, SignInNeeded, answer_as, ask_more, asks_more, is_answered_by
 
+FIRST, SECOND = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
 
@@ -48,3 +51,31 @@ def test_the_flow_asks_for_what_is_needed_now(flow: Interaction, needed: SignInN
 
 def test_a_flow_that_says_no_class_keeps_its_own() -> None:
     assert ask_more(make_flow(Acr.SUBSTANTIAL), SignInNeeded()).wanted is Acr.SUBSTANTIAL
+
+
+@pytest.mark.parametrize(
+    "answered, signed_in, here, counts",
+    [
+        (None, None, None, True),
+        (None, None, FIRST, True),  # nobody was known: whoever signed in by another tab goes on
+        (None, FIRST, FIRST, True),
+        (None, FIRST, SECOND, False),
+        (FIRST, None, FIRST, True),
+        (FIRST, None, SECOND, False),
+        (FIRST, SECOND, SECOND, False),
+        (FIRST, None, None, True),  # nobody is here who would be spoken for
+    ],
+)
+def test_answers_count_for_whose_they_are(answered: UUID | None, signed_in: UUID | None, here: UUID | None, counts: bool) -> None:
+    flow = replace(make_flow(), answered_by=answered, person_id=signed_in)
+    assert is_answered_by(flow, here) is counts
+
+
+def test_an_answer_keeps_ones_own_and_forgets_those_of_others() -> None:
+    flow = replace(answer_as(make_flow(), None), without_passkey=True)
+    flow = replace(answer_as(flow, FIRST), declined=True)
+    flow = replace(answer_as(flow, FIRST), confirmed=True)
+    assert (flow.answered_by, flow.without_passkey, flow.declined, flow.confirmed) == (FIRST, True, True, True)
+    assert answer_as(flow, None).answered_by == FIRST
+    flow = answer_as(flow, SECOND)
+    assert (flow.answered_by, flow.without_passkey, flow.declined, flow.confirmed) == (SECOND, False, False, False)

@@ -42,6 +42,7 @@ interactions = st.builds(
     password_of=st.none() | instants,
     passkey_of=st.none() | st.integers(0, 2**128 - 1).map(lambda n: UUID(int=n)),
     aal=st.integers(1, 2),
+    answered_by=st.none() | st.integers(0, 2**128 - 1).map(lambda n: UUID(int=n)),
     **{flag: st.booleans() for flag in FLAGS},
 )
 
@@ -54,12 +55,12 @@ def test_written_interactions_read_back(interaction: Interaction) -> None:
 @given(interactions)
 def test_what_an_older_release_wrote_is_read(interaction: Interaction) -> None:
     raw = json.loads(write_interaction(interaction))
-    for later in ("department_en", "home_url", "declined", "claimed", "password_of", "passkey_of", "aal", *FLAGS):
+    for later in ("department_en", "home_url", "declined", "claimed", "password_of", "passkey_of", "aal", "answered_by", *FLAGS):
         del raw[later]
     read = read_interaction(interaction.id, json.dumps(raw).encode())
     before: dict[str, Any] = {"department_en": "", "home_url": "", "declined": False, "claimed": "", "password_of": None}
     flags: dict[str, Any] = dict.fromkeys(FLAGS, False)
-    assert read == replace(interaction, **before, passkey_of=None, aal=1, **flags)
+    assert read == replace(interaction, **before, passkey_of=None, aal=1, answered_by=None, **flags)
     assert read.name_department("en") == interaction.department
 
 
