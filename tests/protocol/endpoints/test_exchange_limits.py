@@ -1,0 +1,177 @@
+"""What an exchange never adds: nothing for who has not the key, no later end, no more patience; and tickets that stop counting."""
+
+import hashlib
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from joserfc.jwk import ECKey
+
+from idp.kernel.ids import encode_base64url
+from idp.protocol.rules.client_metadata import RequestDemands
+from idp.protocol.rules.token_exchange import TokenType
+from tests.support.foreign import sign_claims
+from tests.support.provider import ISSUER, REDIRECT_URI, SESSION, Provider, Somebody
+from tests.support.web import Web, find_code
+
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+RESOURCE = "https://archive.example/api"
+IDLE = 120
+KEY: Any = ECKey.generate_key("P-256", auto_kid=False)
+OTHER: Any = ECKey.generate_key("P-256", auto_kid=False)
+VERIFIER = "v" * 43
+CHALLENGE = encode_base64url(hashlib.sha256(VERIFIER.encode()).digest())
+names = count()
+
+
+async def add_broker(provider: Provider) -> tuple[str, str]:
+    """Register a client that exchanges its tokens, and the resource server that it exchanges them for; return both ids."""
+    archive, broker = f"archive-{next(names)}", f"broker-{next(names)}"
+    await provider.add_client(archive, resources=(f"{RESOURCE}/{archive}",))
+    await provider.add_client(
+        broker,
+        grant_types=("authorization_code", EXCHANGE),
+        requests=RequestDemands(allowed_resources=(f"{RESOURCE}/{archive}",)),
+    )
+    return broker, archive
+
+
+async def exchange(provider: Provider, broker: str, archive: str, access_token: str, proof: str | None = None) -> Any:
+    """Exchange the broker's access token for one of the resource server."""
+    form = {
+        "grant_type": EXCHANGE,
+        "subject_token": access_token,
+        "subject_token_type": TokenType.ACCESS_TOKEN.value,
+        "resource": f"{RESOURCE}/{archive}",
+    }
+    headers = {} if proof is None else {"dpop": proof}
+    return await provider.browser.post("/token", data=form, auth=(broker, provider.secrets[broker]), headers=headers)
+
+
+async def introspect(provider: Provider, archive: str, access_token: str) -> dict[str, Any]:
+    """Return what the resource server is told of a token."""
+    seen: dict[str, Any] = (await provider.post("/introspect", {"token": access_token}, archive)).json()
+    return seen
+
+
+def prove(provider: Provider, key: Any) -> str:
+    """Return a DPoP proof for ``POST /token`` at this moment."""
+    claims = {"jti": f"exchange-{next(names)}", "htm": "POST", "htu": f"{ISSUER}/token", "iat": int(provider.now().timestamp())}
+    return sign_claims(key, claims, typ="dpop+jwt", kid=None, jwk=key.as_dict(private=False))
+
+
+async def test_a_bound_token_is_exchanged_by_who_has_its_key(provider: Provider) -> None:
+    await provider.services.platform.transients.born_at()
+    provider.clock.advance(1)
+    broker, archive = await add_broker(provider)
+    landing = await provider.authorize(broker, await provider.open_session(await provider.add_person()), scope="openid profile")
+    form = {
+        "grant_type": "authorization_code",
+        "code": landing.code,
+        "redirect_uri": REDIRECT_URI,
+        "code_verifier": landing.verifier,
+    }
+    auth = (broker, provider.secrets[broker])
+    tokens = (await provider.browser.post("/token", data=form, auth=auth, headers={"dpop": prove(provider, KEY)})).json()
+    assert tokens["token_type"] == "DPoP"
+    for proof in (None, prove(provider, OTHER)):
+        refused = await exchange(provider, broker, archive, tokens["access_token"], proof)
+        assert (refused.status_code, refused.json().get("error")) == (400, "invalid_grant")
+    answer = (await exchange(provider, broker, archive, tokens["access_token"], prove(provider, KEY))).json()
+    assert answer["token_type"] == "DPoP"
+    assert (await introspect(provider, archive, answer["access_token"]))["cnf"] == {"jkt": KEY.thumbprint()}
+
+
+async def test_what_was_exchanged_ends_no_later_than_what_it_was_exchanged_for(provider: Provider) -> None:
+    broker, archive = await add_broker(provider)
+    tokens = await provider.get_tokens(broker, await provider.open_session(await provider.add_person()), scope="openid profile")
+    ends = int(provider.now().timestamp()) + tokens["expires_in"]
+    provider.clock.advance(tokens["expires_in"] - 100)
+    answer = (await exchange(provider, broker, archive, tokens["access_token"])).json()
+    assert answer["expires_in"] <= 100
+    assert (await introspect(provider, archive, answer["access_token"]))["exp"] <= ends
+    rows = await provider.services.platform.database.fetch("SELECT expires_at FROM grants WHERE audience = $1", f"{RESOURCE}/{archive}")
+    assert [row["expires_at"].timestamp() <= ends for row in rows] == [True]
+    provider.clock.advance(100)
+    assert await introspect(provider, archive, answer["access_token"]) == {"active": False}
+
+
+async def test_what_was_exchanged_is_left_idle_no_longer_than_what_it_was_exchanged_for(provider: Provider) -> None:
+    broker, archive = await add_broker(provider)
+    tokens = await provider.get_tokens(broker, await provider.open_session(await provider.add_person()), scope="openid profile")
+    await provider.execute("UPDATE grants SET idle_limit = $2 WHERE client_id = $1", broker, IDLE)
+    answer = (await exchange(provider, broker, archive, tokens["access_token"])).json()
+    provider.clock.advance(IDLE - 1)
+    assert (await introspect(provider, archive, answer["access_token"]))["active"] is True
+    provider.clock.advance(IDLE)
+    assert answer["expires_in"] > 2 * IDLE, "it is idleness that ends it"
+    assert await introspect(provider, archive, answer["access_token"]) == {"active": False}
+
+
+async def make_ticket(provider: Provider) -> tuple[str, Somebody]:
+    """Return the address that an app's web view would open, and whose it is."""
+    app, target = f"app-{next(names)}", f"front-{next(names)}"
+    await provider.add_client(target)
+    await provider.add_client(
+        app,
+        grant_types=("authorization_code", "refresh_token", EXCHANGE),
+        scopes=("profile", "device_sso"),
+        requests=RequestDemands(front_ticket_targets=(target,)),
+    )
+    person = await provider.add_person()
+    tokens = await provider.get_tokens(app, await provider.open_session(person), scope="openid device_sso")
+    form = {
+        "grant_type": EXCHANGE,
+        "subject_token": tokens["access_token"],
+        "subject_token_type": TokenType.ACCESS_TOKEN.value,
+        "requested_token_type": TokenType.FRONT_TICKET.value,
+        "audience": target,
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    answer = (await provider.post("/token", form, app)).json()
+    return "/enter?" + urlencode({"ticket": answer["access_token"], "code_verifier": VERIFIER}), person
+
+
+async def test_a_ticket_is_refused_by_a_store_that_may_have_forgotten_its_use(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    await provider.services.platform.transients.born_at()
+    address, _ = await make_ticket(provider)
+    born = provider.now() + timedelta(seconds=10)
+    provider.clock.advance(20)
+
+    async def forget() -> Any:
+        return born
+
+    with monkeypatch.context() as patch:
+        patch.setattr(provider.services.platform.transients, "born_at", forget)
+        assert find_code(await Web(provider).client.get(address)) == "ticket_refused"
+        later, _ = await make_ticket(provider)
+        assert (await Web(provider).client.get(later)).status_code == 303
+
+
+@pytest.mark.parametrize("status", ["frozen", "banned", "closing", "closed", "deceased"])
+async def test_a_ticket_lets_nobody_in_who_may_not_sign_in_any_more(provider: Provider, status: str) -> None:
+    address, person = await make_ticket(provider)
+    await provider.execute("UPDATE people SET status = $2 WHERE id = $1", person.person_id, status)
+    view = Web(provider)
+    assert find_code(await view.client.get(address)) == "ticket_refused"
+    assert SESSION not in view.client.cookies
+
+
+async def test_a_ban_of_the_same_moment_is_before_the_ticket(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    await provider.services.platform.transients.born_at()
+    address, person = await make_ticket(provider)
+    transients = provider.services.platform.transients
+    add_once = transients.add_once
+
+    async def ban_and_add_once(kind: str, key: str, ttl: float) -> bool:
+        # The grant was read a moment ago, and its person was active.
+        await provider.execute("UPDATE people SET status = 'banned' WHERE id = $1", person.person_id)
+        return await add_once(kind, key, ttl)
+
+    monkeypatch.setattr(transients, "add_once", ban_and_add_once)
+    view = Web(provider)
+    assert find_code(await view.client.get(address)) == "ticket_refused"
+    assert SESSION not in view.client.cookies
