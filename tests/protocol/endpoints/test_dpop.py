@@ -261,6 +261,21 @@ async def test_fapi2_demands_a_nonce(provider: Provider) -> None:
     assert (await ask(provider, weak, client, **make_assertion(provider, client))).json()["error"] == "invalid_dpop_proof"
 
 
+async def test_fapi2_takes_no_proof_that_only_other_clients_may_sign(provider: Provider) -> None:
+    client = await add_fapi2_client(provider)
+    nonce = (await ask(provider, prove(provider), client, **make_assertion(provider, client))).headers["dpop-nonce"]
+    longer: Any = ECKey.generate_key("P-384", auto_kid=False)
+    assert (await ask(provider, prove(provider, longer, algorithm="ES384", nonce=nonce))).status_code == 200
+    refused = await ask(provider, prove(provider, longer, algorithm="ES384", nonce=nonce), client, **make_assertion(provider, client))
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_dpop_proof")
+    token = (await ask(provider, prove(provider, nonce=nonce), client, **make_assertion(provider, client))).json()["access_token"]
+    assert (await read_userinfo(provider, token, prove_use(provider, token, nonce=nonce))).status_code == 403, "a client's own token"
+    use = prove_use(provider, token, longer, algorithm="ES384", nonce=nonce)
+    answer = await read_userinfo(provider, token, use)
+    assert answer.status_code == 401
+    assert "invalid_dpop_proof" in answer.headers["www-authenticate"]
+
+
 # ------------------------------------------------------------------------------------------------------------ resources
 
 

@@ -357,6 +357,11 @@ def test_s33_an_isolated_client_takes_what_was_proved_for_itself_alone() -> None
     granted = decide(make_request(), ISOLATED, make_standing(own=own), None, FIRST_VISIT, NOW)
     assert isinstance(granted, Granted)
     assert (granted.acr, granted.proved) == (Acr.LOW, own), "the code was typed elsewhere"
+    older = (Proved(Factor.PASSWORD, NOW - timedelta(seconds=61)),)
+    assert isinstance(decide(make_request(), ISOLATED, make_standing(own=older), None, FIRST_VISIT, NOW), Granted), "proved again since"
+    newer = (Proved(Factor.PASSWORD, NOW - timedelta(seconds=59)),)
+    left = decide(make_request(), ISOLATED, make_standing(own=newer), None, FIRST_VISIT, NOW)
+    assert left == SignInRequired(Acr.LOW, None), "the sign-in here does not have this proof"
     gone = make_standing(Factor.SMS, own=own)
     assert isinstance(decide(make_request(), ISOLATED, gone, None, FIRST_VISIT, NOW), SignInRequired)
     assert decide(make_request(max_age=60), ISOLATED, make_standing(), None, FIRST_VISIT, NOW) == SignInRequired(Acr.LOW, None)
