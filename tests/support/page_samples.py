@@ -152,7 +152,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 ],
             },
         ),
-        "sign-out": ("sign_out.html", {"i": "", "csrf": "sample-token", "department": SHORT_DEPARTMENT}),
+        "sign-out": ("sign_out.html", {"i": "", "csrf": "sample-token"}),
         "signed-out": (
             "signed_out.html",
             {"signed_out": True, "back_url": "https://one.example.invalid/", "back_name": SHORT_DEPARTMENT, **UNKNOWN_DEPARTMENTS},
