@@ -37,7 +37,8 @@ MEASURE = """() => {
     for (const word of text.data.matchAll(/\\b[A-Za-z]{2,20}\\b/g)) {
       range.setStart(text, word.index);
       range.setEnd(text, word.index + word[0].length);
-      if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) problems.push(`${word[0]} is broken in the middle`);
+      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+      if (lines.size > 1) problems.push(`${word[0]} is broken in the middle`);
     }
   return problems;
 }"""
