@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, TextIO, TypeVar
@@ -45,6 +45,8 @@ OPTIONS: Final = {
     "entitlements": "--entitlement",
 }
 """Metadata name → the option for it; all others are given by --metadata."""
+
+TYPED_ALWAYS: Final = frozenset({"client_id"})
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Work = Callable[[ClientAdministration, Platform], Awaitable[None]]
@@ -100,8 +102,11 @@ def _read_actor(actor: str) -> str:
     return OPERATOR + actor
 
 
-def _read_metadata(given: dict[str, Any]) -> dict[str, object]:
-    """Return the metadata of file and options; an option comes before the file."""
+def _read_metadata(given: dict[str, Any]) -> tuple[dict[str, object], Collection[str]]:
+    """Return the metadata of file and options, and which of them a message names by the option: those typed so, and without a file all.
+
+    An option comes before the file.
+    """
     said: dict[str, object] = {}
     file: TextIO | None = given["metadata"]
     if file is not None:
@@ -129,19 +134,23 @@ def _read_metadata(given: dict[str, Any]) -> dict[str, object]:
         "id_token_signed_response_alg": given["id_token_alg"],
         "resources": list(given["resources"]),
     }
-    said.update({name: value for name, value in chosen.items() if value})
-    return said | ({"requires_pkce": False} if given["legacy_no_pkce"] else {})
+    typed = {name: value for name, value in chosen.items() if value} | ({"requires_pkce": False} if given["legacy_no_pkce"] else {})
+    return said | typed, OPTIONS if file is None else TYPED_ALWAYS | set(typed)
 
 
-def _administer(context: click.Context, work: Work) -> None:
-    """Run ``work``; what it may not do is one sentence."""
+def _name(field: str, typed: Collection[str]) -> str:
+    return OPTIONS[field] if field in typed and field in OPTIONS else field
+
+
+def _administer(context: click.Context, work: Work, typed: Collection[str] = TYPED_ALWAYS) -> None:
+    """Run ``work``; what it may not do is one sentence, which names the metadata that were ``typed`` as options by these."""
 
     async def administer() -> None:
         async with use_platform(context) as platform:
             try:
                 await work(build_administration(platform, build_clients(platform)), platform)
             except BadRegistration as error:
-                fail(f"{OPTIONS.get(error.field, error.field)}: {error.reason}.", 2)
+                fail(f"{_name(error.field, typed)}: {error.reason}.", 2)
             except NotDone as reason:
                 if reason.obstacle is Obstacle.CLIENT_EXISTS:
                     fail("CLIENT_ID: there is a client of this name already.", 2)
@@ -167,10 +176,10 @@ def _show(outcome: Outcome) -> None:
 @click.pass_context  # type: ignore[arg-type]
 def add_client(context: click.Context, client_id: str, live: bool, actor: str, **given: Any) -> None:
     """Register a department's system and print its secret once."""
-    metadata, name = _read_metadata(given), _read_actor(actor)
+    (metadata, typed), name = _read_metadata(given), _read_actor(actor)
     for needed in ("client_name", "sector"):
         if needed not in metadata:
-            fail(f"{OPTIONS[needed]}: is missing.", 2)
+            fail(f"{_name(needed, typed)}: is missing.", 2)
 
     async def work(administration: ClientAdministration, platform: Platform) -> None:
         # Where no real people are, nobody has to agree.
@@ -181,7 +190,7 @@ def add_client(context: click.Context, client_id: str, live: bool, actor: str, *
             outcome = replace(await administration.go_live(client_id, name), secret=outcome.secret)
         _show(outcome)
 
-    _administer(context, work)
+    _administer(context, work, typed)
 
 
 @clients.command("change")
@@ -192,14 +201,15 @@ def add_client(context: click.Context, client_id: str, live: bool, actor: str, *
 @click.pass_context  # type: ignore[arg-type]
 def change_client(context: click.Context, client_id: str, unset: tuple[str, ...], actor: str, **given: Any) -> None:
     """Change a client; on a live one most changes wait for a second person."""
-    wanted, name = {**dict.fromkeys(unset), **_read_metadata(given)}, _read_actor(actor)
+    (metadata, typed), name = _read_metadata(given), _read_actor(actor)
+    wanted = {**dict.fromkeys(unset), **metadata}
     if not wanted:
         fail("There is nothing to change; name an option, --metadata or --unset.", 2)
 
     async def work(administration: ClientAdministration, _: Platform) -> None:
         _show(await administration.change(client_id, wanted, None, name))
 
-    _administer(context, work)
+    _administer(context, work, set(typed) - set(unset))
 
 
 @clients.command("show")
@@ -222,11 +232,12 @@ def list_clients(context: click.Context) -> None:
     """List the registered clients."""
 
     async def work(administration: ClientAdministration, _: Platform) -> None:
-        after = ""
-        while page := await administration.list_clients(after, 200):
-            for client in page:
-                click.echo(f"{client.client_id}  {client.status:<9}  {client.auth_method.value:<19}  {client.name}")
-            after = page[-1].client_id
+        rows: list[tuple[str, str, str, str]] = []
+        while page := await administration.list_clients(rows[-1][0] if rows else "", 200):
+            rows += [(client.client_id, client.status.value, client.auth_method.value, client.name) for client in page]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for *cells, name in rows:
+            click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=False)), name]))
 
     _administer(context, work)
 
@@ -336,6 +347,8 @@ def issue_initial_token(context: click.Context, label: str, uses: int, hours: in
 
     async def work() -> None:
         async with use_platform(context) as platform:
+            if platform.settings.client_registration.mode == "off":
+                fail("client_registration.mode is off, so nobody can register with a token; set it to token first.")
             tokens = InitialTokens(platform.audit_log, platform.clock, platform.random)
             async with platform.database.transaction() as tx:
                 token = await tokens.issue(tx, label, uses, timedelta(hours=hours), actor=name)

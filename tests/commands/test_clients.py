@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,9 @@ def test_what_is_wrong_is_named_as_it_was_typed(operator: Operator, tmp_path: Pa
     assert_one_sentence(operator.type("clients", "add", "odd", *BASE, "--metadata", str(tmp_path / "odd.json")), 2, "logo_uri")
     assert_one_sentence(operator.type("clients", "add", "odd", "--name", "x", "--redirect-uri", URI), 2, "--sector")
     assert_one_sentence(operator.type("clients", "add", "odd", *BASE, "--scope", "everything"), 2, "--scope")
+    (tmp_path / "odd.json").write_text('{"scope": "everything"}')
+    assert_one_sentence(operator.type("clients", "add", "odd", *BASE, "--metadata", str(tmp_path / "odd.json")), 2, "idp: scope: ")
+    assert_one_sentence(operator.type("clients", "add", "odd", "--name", "x", "--metadata", str(tmp_path / "odd.json")), 2, "idp: sector: ")
     assert_one_sentence(operator.type("clients", "add", "odd", *BASE, "--actor", "a:b"), 2, "--actor")
     assert_one_sentence(operator.type("clients", "change", "odd", "--name", "x"), 1, "no such client")
     assert_one_sentence(operator.type("clients", "change", "odd"), 2, "nothing to change")
@@ -115,7 +119,17 @@ def test_an_operator_appoints_who_administers(operator: Operator) -> None:
     assert_one_sentence(operator.type("clients", "add", "mixed", *BASE, "--scope", "clients:read"), 2, "--scope")
 
 
-def test_an_initial_token_is_printed_once(operator: Operator) -> None:
+def test_clients_are_listed_in_columns(operator: Operator) -> None:
+    for client_id in ("short", "one-with-a-much-longer-id"):
+        operator.type("clients", "add", client_id, *BASE)
+    lines = operator.type("clients", "list").output.splitlines()
+    assert len({re.split(" {2,}", line)[0] for line in lines}) == len(lines) > 1
+    assert len({line.index(line.split()[2]) for line in lines}) == 1
+
+
+def test_an_initial_token_is_printed_where_somebody_can_register(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_one_sentence(operator.type("clients", "initial-token", "--label", "dept 7"), 1, "client_registration.mode")
+    monkeypatch.setenv("IDP_CLIENT_REGISTRATION__MODE", "token")
     assert len(read_value(operator.type("clients", "initial-token", "--label", "dept 7").output, "initial_access_token")) == 43
     assert_one_sentence(operator.type("clients", "initial-token", "--label", "张三"), 2, "--label")
     assert operator.type("clients", "initial-token", "--label", "x", "--uses", "0").exit_code == 2
