@@ -234,7 +234,7 @@ def list_clients(context: click.Context) -> None:
     async def work(administration: ClientAdministration, _: Platform) -> None:
         rows: list[tuple[str, str, str, str]] = []
         while page := await administration.list_clients(rows[-1][0] if rows else "", 200):
-            rows += [(client.client_id, client.status.value, client.auth_method.value, client.name) for client in page]
+            rows += [(client.client_id, client.status, client.auth_method.value, client.name) for client in page]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for *cells, name in rows:
             click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=False)), name]))
