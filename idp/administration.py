@@ -21,7 +21,8 @@ def build_clients(platform: Platform) -> Clients:
     """Return what registers and changes clients."""
     secrets, sealer = platform.data_keys.mac("client_secrets"), platform.data_keys.sealer("client_secrets")
     signs_by = platform.settings.keys.algorithms
-    return Clients(secrets, sealer, platform.audit_log, platform.clock, platform.random, signs_by)
+    certificates = bool(platform.settings.mtls.origin)
+    return Clients(secrets, sealer, platform.audit_log, platform.clock, platform.random, signs_by, takes_certificates=certificates)
 
 
 def build_registration(platform: Platform, clients: Clients) -> Sequence[BaseRoute]:

@@ -17,6 +17,9 @@ from idp.protocol.rules.scopes import SCOPES
 SECRET_METHODS: Final = frozenset({AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST, AuthMethod.SECRET_JWT})
 """How a client authenticates with a secret of ours."""
 
+CERTIFICATE_METHODS: Final = frozenset({AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS})
+"""How a client authenticates with the certificate of its connection."""
+
 MAX_JWKS_KEYS: Final = 20
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """Members that a public key does not have (RFC 7517 §9.3, RFC 7518 §6)."""
@@ -29,6 +32,14 @@ def check_client(client: Client) -> None:
     """Raise BadRegistration for the first value that may not be registered."""
     for check in _CHECKS:
         check(client)
+
+
+def check_certificates(client: Client) -> None:
+    """Raise BadRegistration for a client that needs certificates: for a provider that no proxy tells any (``mtls.origin`` is empty)."""
+    if client.auth_method in CERTIFICATE_METHODS:
+        raise BadRegistration("token_endpoint_auth_method", "this provider takes no certificates")
+    if client.tls.tls_client_certificate_bound_access_tokens:
+        raise BadRegistration("tls_client_certificate_bound_access_tokens", "this provider takes no certificates")
 
 
 def list_response_algorithms(client: Client) -> dict[str, str | None]:
@@ -75,6 +86,8 @@ def _check_grants(client: Client) -> None:
     for grant in (GrantType.CLIENT_CREDENTIALS, GrantType.CIBA, GrantType.DEVICE_CODE):
         if public and grant in grants:
             raise BadRegistration("grant_types", f"a public client has no {grant.value}")
+    if client.requests.front_ticket_targets and GrantType.TOKEN_EXCHANGE not in grants:
+        raise BadRegistration("front_ticket_targets", "goes with the grant type token-exchange: that is how an app gets a ticket")
     if not client.requires_pkce and (public or client.application_type is ApplicationType.NATIVE):
         raise BadRegistration("requires_pkce", "only a confidential web client may go without PKCE")
     if set(client.scopes) & set(ADMIN_SCOPES) and grants != {GrantType.CLIENT_CREDENTIALS}:

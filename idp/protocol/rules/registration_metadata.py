@@ -13,6 +13,7 @@ from typing import Any, Final
 from idp.kernel.levels import ACR_ORDER, Acr
 from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import CLIENT_SIGNING, CONTENT_ENCRYPTION, ENCRYPTION, SECRET_SIGNING
+from idp.protocol.rules.authorization_details import TYPES
 from idp.protocol.rules.client import (
     ID_TOKEN_ALGORITHMS,
     ApplicationType,
@@ -107,7 +108,7 @@ def _list_rows() -> Iterable[Metadata]:
     yield Metadata("accepts_endpoint_audience", "accepts_endpoint_audience", boolean, "requests", own=False)
     yield _of("requests", "default_max_age", Kind.NUMBER)
     yield _of("requests", "default_acr_values", texts, tuple(Acr))
-    yield _of("requests", "authorization_details_types", texts)
+    yield _of("requests", "authorization_details_types", texts, tuple(TYPES))
     yield Metadata("allowed_resources", "allowed_resources", addresses, "requests", own=False)
     yield Metadata("front_ticket_targets", "front_ticket_targets", texts, "requests", longest=64, own=False)
 

@@ -10,7 +10,7 @@ from idp.kernel.ids import make_outward_id, make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.protocol.rules.client import ID_TOKEN_ALGORITHMS, NO_SECTOR, AuthMethod, BadRegistration, Client, renew_versions
-from idp.protocol.rules.client_checks import SECRET_METHODS, check_client, list_response_algorithms
+from idp.protocol.rules.client_checks import SECRET_METHODS, check_certificates, check_client, list_response_algorithms
 from idp.protocol.rules.client_status import CLIENT_TRANSITIONS, ClientEvent, ClientStatus
 from idp.protocol.stores import clients as store
 from keys import Mac, Sealer, Unsealable, UnusableKeySet, read_key_set, row_aad
@@ -34,7 +34,9 @@ class Clients:
         clock: Clock,
         random: Random,
         algorithms: Collection[str] = ID_TOKEN_ALGORITHMS,
+        takes_certificates: bool = True,
     ) -> None:
+        self._takes_certificates = takes_certificates
         self._algorithms = tuple(algorithms)
         self._secrets = secrets
         self._sealer = sealer
@@ -135,6 +137,8 @@ class Clients:
 
     def _check(self, client: Client) -> None:
         check_client(client)
+        if not self._takes_certificates:
+            check_certificates(client)
         for name, algorithm in list_response_algorithms(client).items():
             if algorithm is not None and algorithm not in self._algorithms:
                 raise BadRegistration(name, f"this provider signs by {', '.join(self._algorithms)}")

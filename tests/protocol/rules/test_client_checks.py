@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration
-from idp.protocol.rules.client_checks import check_client, list_response_algorithms
+from idp.protocol.rules.client_checks import check_certificates, check_client, list_response_algorithms
 from idp.protocol.rules.client_metadata import (
     About,
     BackchannelAuthentication,
@@ -52,6 +52,11 @@ ACCEPTED: list[dict[str, Any]] = [
         "grant_types": frozenset({"urn:openid:params:grant-type:ciba"}),
     },
     {"resources": ("urn:api", "https://api.example/v1")},
+    {"requests": RequestDemands(authorization_details_types=("urn:yizheng:mandate",))},
+    {
+        "grant_types": frozenset({"authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"}),
+        "requests": RequestDemands(front_ticket_targets=("land",)),
+    },
     {"application_type": ApplicationType.NATIVE, "auth_method": AuthMethod.NONE, "redirect_uris": ("http://[::1]/cb",)},
     {**KEYED, "profile": Profile.FAPI2, "requests": RequestDemands(dpop_bound_access_tokens=True)},
     {"grant_types": frozenset({"client_credentials"}), "redirect_uris": (), "scopes": ("clients:read",)},
@@ -115,6 +120,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("default_acr_values", {"requests": RequestDemands(default_acr_values=("gold",))}),
     ("grant_types", {"grant_types": frozenset({"urn:openid:params:grant-type:ciba"}), "auth_method": AuthMethod.NONE}),
     ("grant_types", {"grant_types": frozenset({"refresh_token", "client_credentials"})}),
+    ("front_ticket_targets", {"requests": RequestDemands(front_ticket_targets=("land",))}),
+    ("authorization_details_types", {"requests": RequestDemands(authorization_details_types=("urn:elsewhere:payment",))}),
     ("token_endpoint_auth_method", {"profile": Profile.FAPI2}),
     ("dpop_bound_access_tokens", {**KEYED, "profile": Profile.FAPI2}),
     (
@@ -134,6 +141,19 @@ def test_what_does_not_go_together_is_named(field: str, changes: dict[str, Any])
     with pytest.raises(BadRegistration) as caught:
         check_client(make_client(**changes))
     assert caught.value.field == field
+
+
+def test_where_nobody_tells_certificates_no_client_needs_them() -> None:
+    check_certificates(make_client(**KEYED))
+    bound = TlsIdentity(tls_client_certificate_bound_access_tokens=True)
+    for field, changes in (
+        ("token_endpoint_auth_method", {"auth_method": AuthMethod.TLS}),
+        ("token_endpoint_auth_method", {"auth_method": AuthMethod.SELF_SIGNED_TLS}),
+        ("tls_client_certificate_bound_access_tokens", {"tls": bound}),
+    ):
+        with pytest.raises(BadRegistration) as caught:
+            check_certificates(make_client(**changes))
+        assert caught.value.field == field
 
 
 def test_every_algorithm_that_we_sign_by_is_listed() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from idp.protocol.rules.client import AuthMethod, BadRegistration, Client
+from idp.protocol.rules.client_metadata import ClientKeys, TlsIdentity
 from idp.protocol.services.clients import ClientMoved
 from tests.support.provider import REDIRECT_URI, Provider
 
@@ -87,3 +88,11 @@ async def test_a_secret_of_ones_own_is_long_and_an_id_is_given_once(provider: Pr
     with pytest.raises(BadRegistration, match="client_id"):
         async with database.transaction() as tx:
             await clients.add(tx, client, actor="test")
+
+
+async def test_no_client_waits_for_certificates_that_no_proxy_tells(provider: Provider) -> None:
+    for method in (AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS):
+        tls = TlsIdentity(tls_client_auth_san_dns="hall.example") if method is AuthMethod.TLS else TlsIdentity()
+        with pytest.raises(BadRegistration) as caught:
+            await add(provider, "certified", method, tls=tls, keys=ClientKeys(jwks_uri="https://hall.example/keys"))
+        assert (caught.value.field, caught.value.reason) == ("token_endpoint_auth_method", "this provider takes no certificates")
