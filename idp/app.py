@@ -182,7 +182,7 @@ def build_app(
     standings = make_standing_reads(database)
     client_keys = ClientKeySets(platform.fetcher, clock)
     protection = Protection(platform.ring, client_keys, issuer, clock)
-    issuance = build_issuance(platform, ledger, services.people, build_id_tokens(platform), protection)
+    issuance = build_issuance(platform, ledger, services.people, services.sessions, build_id_tokens(platform), protection)
     objects = RequestObjects(client_keys, platform.fetcher, issuer, clock)
     pushed = PushedRequests(platform.transients, objects, usable, random, settings.sign_in.flows_per_network_and_minute)
     responding = Responding(protection, platform.transients, services.directory, issuer, random)

@@ -34,6 +34,7 @@ from idp.protocol.services.protection import Protection
 from idp.protocol.services.refresh_grant import RefreshGrant
 from idp.protocol.services.resources import Resources
 from idp.protocol.services.revocation import Revocation
+from idp.protocol.services.sector_subjects import SectorSubjects
 from idp.protocol.services.token_exchange_grant import TokenExchangeGrant
 from idp.protocol.services.tokens import GrantHandler, Tokens
 from idp.protocol.stores.grants import GrantReads
@@ -46,6 +47,7 @@ class Issuance:
     """What every way to a token shares: what makes it, what reads it, what ends it."""
 
     values: BearerValues
+    subjects: SectorSubjects
     id_tokens: IdTokens
     protection: Protection
     lifetimes: Lifetimes
@@ -56,7 +58,9 @@ class Issuance:
     endings: GrantEndings
 
 
-def build_issuance(platform: Platform, ledger: Ledger, people: People, id_tokens: IdTokens, protection: Protection) -> Issuance:
+def build_issuance(
+    platform: Platform, ledger: Ledger, people: People, sessions: Sessions, id_tokens: IdTokens, protection: Protection
+) -> Issuance:
     """Build what issues tokens, whoever asks for them and however."""
     settings, database, audit = platform.settings, platform.database, platform.audit_log
     lifetimes = Lifetimes(
@@ -68,10 +72,12 @@ def build_issuance(platform: Platform, ledger: Ledger, people: People, id_tokens
     )
     values = BearerValues(platform.data_keys.bearer("bearer", platform.random))
     grant_reads = GrantReads(database, find_usable_statuses(settings.environment))
-    jwts = JwtAccessTokens(database, values, platform.ring, settings.server.issuer, platform.clock)
+    subjects = SectorSubjects(database, platform.clock, platform.random)
+    jwts = JwtAccessTokens(database, values, subjects, platform.ring, settings.server.issuer, platform.clock)
     claims_release = ClaimsRelease(database, ledger, audit, people, grant_reads)
     return Issuance(
         values=values,
+        subjects=subjects,
         id_tokens=id_tokens,
         protection=protection,
         lifetimes=lifetimes,
@@ -79,7 +85,7 @@ def build_issuance(platform: Platform, ledger: Ledger, people: People, id_tokens
         access_tokens=AccessTokens(values, grant_reads, jwts),
         claims_release=claims_release,
         issuing=Issuing(values, id_tokens, lifetimes, jwts, claims_release, protection),
-        endings=GrantEndings(database, ledger, audit),
+        endings=GrantEndings(database, ledger, audit, sessions),
     )
 
 
@@ -116,6 +122,8 @@ def build_token_doors(
         database=database,
         ledger=ledger,
         audit=audit,
+        grants=grant_reads,
+        subjects=issuance.subjects,
         access_tokens=issuance.access_tokens,
         id_tokens=issuance.id_tokens,
         apps=apps,
@@ -142,6 +150,7 @@ def build_token_doors(
         possession,
         issuance.claims_release,
         issuance.protection,
+        issuance.subjects,
         platform.ring,
         issuer,
         clock,

@@ -2,14 +2,16 @@
 
 -- grants -----------------------------------------------------------------------------------------------------------
 -- confirmation: the key that tokens are bound to ("jkt:" or "x5t#S256:" and its thumbprint). terms: what else was asked and granted
--- (JSON). signed_by: the key that signed the latest token of the grant which others verify by themselves.
+-- (JSON). signed_by: the key that signed the latest token of the grant which others verify by themselves. parent_id: the grant whose token
+-- was exchanged for this one, which stands no longer than that does.
 ALTER TABLE grants
     ADD COLUMN confirmation text,
     ADD COLUMN terms text,
     ADD COLUMN signed_by text,
     -- Grants of kiosks end when nobody used them for idle_limit seconds.
     ADD COLUMN idle_limit integer,
-    ADD COLUMN used_at timestamptz;
+    ADD COLUMN used_at timestamptz,
+    ADD COLUMN parent_id uuid;
 CREATE INDEX grants_by_lineage ON grants (lineage) WHERE lineage IS NOT NULL;
 
 -- clients ----------------------------------------------------------------------------------------------------------

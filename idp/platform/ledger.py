@@ -53,6 +53,7 @@ class GrantRow(NamedTuple):
     terms: str | None = None
     signed_by: str | None = None
     idle_limit: int | None = None
+    parent_id: UUID | None = None
 
 
 class Rotation(NamedTuple):

@@ -45,6 +45,7 @@ GRANT_TYPES: Mapping[str, str] = {
     "terms": "text",
     "signed_by": "text",
     "idle_limit": "integer",
+    "parent_id": "uuid",
 }
 """The columns that a new grant is written with, in the order of GrantRow."""
 

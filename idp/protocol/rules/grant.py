@@ -14,7 +14,9 @@ class Grant(NamedTuple):
     """A redeemed authorization with what the database says, at this moment, of all that it rests on.
 
     ``confirmation`` names the key that its tokens are bound to (``jkt:…`` RFC 9449 §6.1, ``x5t#S256:…`` RFC 8705 §3.1), None for bearer
-    tokens; ``terms`` is the JSON of what else was asked and granted; ``idle_limit`` is in seconds, None without one.
+    tokens; ``terms`` is the JSON of what else was asked and granted; ``idle_limit`` is in seconds, None without one. ``subject`` is the
+    person's in the sector of this client, whoever else may hear of the grant. ``parent_id`` is the grant whose token was exchanged for this
+    one, None for most; ``parents_stand`` says whether that one and all before it would still let their own clients do anything.
     """
 
     id: UUID
@@ -39,6 +41,8 @@ class Grant(NamedTuple):
     terms: str | None = None
     idle_limit: int | None = None
     used_at: datetime | None = None
+    parent_id: UUID | None = None
+    parents_stand: bool = True
 
     @property
     def is_offline(self) -> bool:
@@ -48,7 +52,7 @@ class Grant(NamedTuple):
 
 def is_effective(grant: Grant, now: datetime) -> bool:
     """Tell whether anything issued under the grant still counts: ban, logout, suspension and revocation hold at once."""
-    if grant.ended_at is not None or now >= grant.expires_at or not grant.client_usable:
+    if grant.ended_at is not None or now >= grant.expires_at or not grant.client_usable or not grant.parents_stand:
         return False
     if grant.person_id is None:
         return True

@@ -58,6 +58,7 @@ class ClientCredentialsGrant:
         seconds = int(now.timestamp())
         basis = Basis(
             grant_id=grant.id,
+            person_id=None,
             ends_at=seconds + int(self._life.total_seconds()),
             scope=" ".join(request.scope),
             subject=None,

@@ -67,6 +67,7 @@ class CodeGrant:
         if keeps and APP_SCOPE in code.scope.split():
             app = await self._apps.open(code, client, request_id, Place())
             if app is None:
+                await self._end_replayed(code, client, now, request_id)
                 await self._endings.record_refusal(client, code.person_id, "the session ended", request_id)
                 raise make_invalid_grant(NOT_VALID, "the session ended")
             lineage, ends_at = app.lineage, int(app.expires_at.timestamp())
@@ -104,6 +105,7 @@ class CodeGrant:
             raise make_invalid_grant(NOT_VALID, "used twice, or the session ended")
         basis = Basis(
             grant_id=code.id,
+            person_id=code.person_id,
             ends_at=ends_at,
             scope=code.scope,
             subject=code.subject,

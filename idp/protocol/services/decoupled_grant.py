@@ -96,6 +96,7 @@ class DecoupledGrant:
         seconds = int(now.timestamp())
         basis = Basis(
             grant_id=grant.id,
+            person_id=approval.person_id,
             ends_at=int(ends.astimezone(UTC).timestamp()),
             scope=scope,
             subject=approval.subject,

@@ -10,16 +10,19 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import Ledger
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.device_secret import may_share
 from idp.protocol.stores import grants as store
+from idp.sign_in.services.sessions import Sessions
 
 
 class GrantEndings:
     """Shared by everything that answers token requests."""
 
-    def __init__(self, database: Database, ledger: Ledger, audit: AuditLog) -> None:
+    def __init__(self, database: Database, ledger: Ledger, audit: AuditLog, sessions: Sessions) -> None:
         self._database = database
         self._ledger = ledger
         self._audit = audit
+        self._sessions = sessions
 
     async def end(
         self,
@@ -31,9 +34,17 @@ class GrantEndings:
         request_id: str,
         result: Result = Result.REFUSED,
     ) -> None:
-        """End a grant with its audit row; nothing when there is none or it is over. ``result`` DONE: the client asked for it."""
+        """End a grant with its audit row; nothing when there is none or it is over. ``result`` DONE: the client asked for it.
+
+        The sign-in of an app ends with it, because the device secret would go on: whoever has the tokens may well have that, too. After a
+        misuse nothing is left that was granted from that sign-in, offline grants included.
+        """
         async with self._database.transaction() as tx:
-            if await store.end(tx, grant_id, now, reason) is not None:
+            app = await store.find_app_behind(tx, grant_id)
+            shared = app is not None and may_share(client, app.client_id, app.sector_id)
+            if app is not None and shared:
+                await self._sessions.end_lineage(tx, app.lineage, reason, request_id=request_id, client_id=client.client_id)
+            if await store.end(tx, grant_id, now, reason):
                 event = AuditEvent(
                     Kind.GRANT_ENDED,
                     result,
@@ -44,6 +55,8 @@ class GrantEndings:
                     details={"reason": reason},
                 )
                 await self._audit.record(tx, event)
+            if app is not None and shared and result is not Result.DONE:
+                await store.end_of_lineage(tx, app.lineage, now, reason)
 
     def record_refusal(self, client: Client, person_id: UUID | None, reason: str, request_id: str) -> Awaitable[None]:
         """Write the audit row of a refused token request."""

@@ -42,11 +42,12 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
 class Basis(NamedTuple):
     """What the tokens of one answer rest on; instants are epoch seconds.
 
-    ``subject`` and ``lineage`` are None for a client's own grant; ``terms`` are the grant's; ``audience`` and ``confirmation`` those of the
-    access token of this answer.
+    ``person_id``, ``subject`` and ``lineage`` are None for a client's own grant. ``subject`` and ``terms`` are those of the grant;
+    ``audience`` and ``confirmation`` are those of the access token of this answer.
     """
 
     grant_id: UUID
+    person_id: UUID | None
     ends_at: int
     scope: str
     subject: str | None
@@ -146,7 +147,7 @@ class Issuing:
             "auth_time": basis.auth_time,
         }
         inside = JwtToken(token.grant_id, token.expires_at, token.issued_at, token.scope, token.confirmation, token.audience)
-        return await self._jwts.sign(signers.access_token, inside, client.client_id, basis.subject, terms, about)
+        return await self._jwts.sign(signers.access_token, inside, client, basis.person_id, basis.subject, terms, about)
 
     def _seal_refresh_token(self, client: Client, basis: Basis, generation: int, now: int) -> str:
         # One that is never replaced cannot have an idle limit inside.

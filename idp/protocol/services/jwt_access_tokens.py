@@ -1,10 +1,12 @@
 """Decides what an access token says that a resource server reads by itself (RFC 9068): the grant, its key, and nobody's name."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 import msgspec
 
 from idp.kernel.clock import Clock
+from idp.kernel.errors import ProtocolError
 from idp.kernel.json_text import Json
 from idp.platform.current_ring import CurrentRing
 from idp.platform.database import Database
@@ -14,6 +16,7 @@ from idp.protocol.rules.confirmation import describe_confirmation
 from idp.protocol.rules.terms import Terms
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.sealed_values import JwtToken
+from idp.protocol.services.sector_subjects import SectorSubjects
 from idp.protocol.stores import resource_servers
 from keys import InvalidSignature, NoSigningKey, Signer
 
@@ -25,9 +28,12 @@ MAX_KNOWN = 1_000
 class JwtAccessTokens:
     """Writes and opens them. Their ``jti`` is a sealed value, so that whatever asks us about one finds its grant as that of any other."""
 
-    def __init__(self, database: Database, values: BearerValues, ring: CurrentRing, issuer: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, values: BearerValues, subjects: SectorSubjects, ring: CurrentRing, issuer: str, clock: Clock
+    ) -> None:
         self._database = database
         self._values = values
+        self._subjects = subjects
         self._ring = ring
         self._issuer = issuer
         self._clock = clock
@@ -45,14 +51,25 @@ class JwtAccessTokens:
             return self._ring.find_signer(self._ring.algorithms[0])
 
     async def sign(
-        self, signer: Signer, token: JwtToken, client_id: str, subject: str | None, terms: Terms, about: Mapping[str, Json]
+        self,
+        signer: Signer,
+        token: JwtToken,
+        client: Client,
+        person_id: UUID | None,
+        subject: str | None,
+        terms: Terms,
+        about: Mapping[str, Json],
     ) -> str:
-        """Return the JWT of a token; ``about`` are the scope and what is known of the sign-in, None where it is not."""
+        """Return the JWT of a token; ``about`` are the scope and what is known of the sign-in, None where it is not.
+
+        ``subject`` is the client's; the resource server reads that of its own sector. Raises ProtocolError ``invalid_target`` when there is
+        no such server any more.
+        """
         claims: dict[str, object] = {
             "iss": self._issuer,
-            "sub": subject or client_id,
+            "sub": await self._choose_subject(token, client, person_id, subject),
             "aud": token.audience,
-            "client_id": client_id,
+            "client_id": client.client_id,
             "iat": token.issued_at,
             "exp": token.expires_at,
             "jti": self._values.seal(token),
@@ -72,6 +89,14 @@ class JwtAccessTokens:
         jti = claims.get("jti")
         return self._values.open(JwtToken, jti) if isinstance(jti, str) else None
 
+    async def _choose_subject(self, token: JwtToken, client: Client, person_id: UUID | None, subject: str | None) -> str:
+        if person_id is None or subject is None:
+            return client.client_id
+        server = None if token.audience is None else await self._find_server(token.audience)
+        if server is None:
+            raise make_unknown_resource()
+        return subject if server.sector_id == client.sector_id else await self._subjects.find(person_id, server.sector_id)
+
     async def _find_server(self, audience: str) -> Client | None:
         now = self._clock().timestamp()
         known = self._known.get(audience)
@@ -82,6 +107,11 @@ class JwtAccessTokens:
             self._known.clear()
         self._known[audience] = (now + CACHE_SECONDS, server)
         return server
+
+
+def make_unknown_resource() -> ProtocolError:
+    """Return ``invalid_target`` (RFC 8707 §2)."""
+    return ProtocolError("invalid_target", "No resource server has this address.", redirectable=False)
 
 
 def describe_terms(terms: Terms) -> dict[str, object]:

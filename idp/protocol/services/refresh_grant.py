@@ -72,6 +72,7 @@ class RefreshGrant:
             await self._use_again(grant, token, client, now, request_id, signers.kids)
         basis = Basis(
             grant_id=grant.id,
+            person_id=grant.person_id,
             ends_at=int(grant.expires_at.timestamp()),
             scope=" ".join(grant.scope),
             subject=grant.subject,

@@ -20,6 +20,7 @@ from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.jwt_access_tokens import describe_terms
 from idp.protocol.services.possession import Possession, TokenUse
 from idp.protocol.services.protection import JSON, Protection
+from idp.protocol.services.sector_subjects import SectorSubjects
 from idp.protocol.stores import grants as grant_store
 from idp.protocol.stores.grants import GrantReads
 from keys import NoSigningKey
@@ -41,6 +42,7 @@ class Resources:
         possession: Possession,
         releases: ClaimsRelease,
         protection: Protection,
+        subjects: SectorSubjects,
         ring: CurrentRing,
         issuer: str,
         clock: Clock,
@@ -52,6 +54,7 @@ class Resources:
         self._possession = possession
         self._releases = releases
         self._protection = protection
+        self._subjects = subjects
         self._ring = ring
         self._issuer = issuer
         self._clock = clock
@@ -109,12 +112,26 @@ class Resources:
             answer = INACTIVE
         else:
             await self._note_use(read.grant, now)
-            answer = self._describe(read)
+            answer = self._describe(read, await self._choose_subject(read, caller))
         if signed or find_demands(caller.profile).signed_introspection:
             return SIGNED_TYPE, await self._sign(answer, caller, now)
         return JSON, _encode(answer)
 
-    def _describe(self, read: ReadToken) -> dict[str, object]:
+    async def _choose_subject(self, read: ReadToken, caller: Client) -> str | None:
+        """Return whom ``caller`` knows the person as; None for the client itself, which must not learn the name in another sector."""
+        grant = read.grant
+        if grant.person_id is None:
+            return grant.client_id
+        if read.audience is None:
+            return grant.subject
+        if read.audience not in caller.resources:
+            return None
+        owner = await self._directory.find(grant.client_id)
+        if owner is not None and owner.sector_id == caller.sector_id:
+            return grant.subject
+        return await self._subjects.find(grant.person_id, caller.sector_id)
+
+    def _describe(self, read: ReadToken, subject: str | None) -> dict[str, object]:
         grant = read.grant
         answer: dict[str, object] = {
             "active": True,
@@ -124,8 +141,9 @@ class Resources:
             "exp": int(read.expires_at.timestamp()),
             "iat": int(read.issued_at.timestamp()),
             "aud": read.audience or self._issuer,
-            "sub": grant.subject or grant.client_id,
         }
+        if subject is not None:
+            answer["sub"] = subject
         if read.scope:
             answer["scope"] = " ".join(read.scope)
         if grant.subject is not None:

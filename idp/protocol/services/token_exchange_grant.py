@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from idp.kernel.audit_events import AuditEvent, Detail, Kind
 from idp.kernel.clock import Random
 from idp.kernel.errors import ProtocolError
-from idp.kernel.ids import make_outward_id, make_uuid7
+from idp.kernel.ids import make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import GrantRow, Ledger
@@ -16,7 +16,6 @@ from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.device_secret import is_named
 from idp.protocol.rules.grant import Grant
-from idp.protocol.rules.scopes import choose_scope
 from idp.protocol.rules.terms import NO_TERMS, read_terms, write_terms
 from idp.protocol.rules.token_exchange import (
     ExchangeAccess,
@@ -24,6 +23,7 @@ from idp.protocol.rules.token_exchange import (
     ExchangeForTicket,
     TokenType,
     add_actor,
+    choose_app_scope,
     describe_silent_request,
     may_exchange,
     narrow_exchange,
@@ -37,10 +37,10 @@ from idp.protocol.services.front_tickets import FrontTickets
 from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.issuing import Basis, Issuing, TokenResponse
-from idp.protocol.stores import clients as client_store
-from idp.protocol.stores import grants as grant_store
-from idp.protocol.stores import subjects
-from idp.protocol.stores.grants import AppSignIn
+from idp.protocol.services.jwt_access_tokens import make_unknown_resource
+from idp.protocol.services.sector_subjects import SectorSubjects
+from idp.protocol.stores import resource_servers
+from idp.protocol.stores.grants import AppSignIn, GrantReads
 from idp.protocol.stores.standing import StandingReads
 from idp.sign_in.rules.session import write_factors
 
@@ -56,6 +56,8 @@ class TokenExchangeGrant:
         database: Database,
         ledger: Ledger,
         audit: AuditLog,
+        grants: GrantReads,
+        subjects: SectorSubjects,
         access_tokens: AccessTokens,
         id_tokens: IdTokens,
         apps: AppSessions,
@@ -70,6 +72,8 @@ class TokenExchangeGrant:
         self._database = database
         self._ledger = ledger
         self._audit = audit
+        self._grants = grants
+        self._subjects = subjects
         self._access_tokens = access_tokens
         self._id_tokens = id_tokens
         self._apps = apps
@@ -103,7 +107,9 @@ class TokenExchangeGrant:
         act = add_actor(client.client_id, terms.actor)
         # What was asked for another audience, or for UserInfo, does not travel on.
         kept = replace(NO_TERMS, actor=act, kind="exchange", authorization_details=terms.authorization_details)
-        subject = await self._find_subject(grant, exchange.resource, now)
+        if await resource_servers.read(self._database, exchange.resource) is None:
+            raise make_unknown_resource()
+        subject = await self._find_subject(grant, client)
         signers = await self._issuing.prepare(client, exchange.resource)
         row = GrantRow(
             id=make_uuid7(lambda: now, self._random),
@@ -121,6 +127,7 @@ class TokenExchangeGrant:
             terms=write_terms(kept),
             signed_by=signers.kids,
             idle_limit=grant.idle_limit,
+            parent_id=grant.id,
         )
         await self._write(row, caller, request_id, {"grant": GrantType.TOKEN_EXCHANGE.value, "of": grant.client_id})
         basis = _make_basis(row, grant)._replace(lineage=None)  # no ID Token: it is for a resource server
@@ -133,6 +140,9 @@ class TokenExchangeGrant:
         client, grant = caller.client, read.grant
         if grant.client_id != client.client_id or grant.person_id is None or grant.lineage is None:
             raise await self._refuse(client, grant, "not this app's own sign-in", request_id)
+        # What was exchanged hangs on somebody else's sign-in, and what is offline may be left over from one that ended.
+        if grant.parent_id is not None or not grant.session_alive:
+            raise await self._refuse(client, grant, "the app's sign-in ended, or was another's", request_id)
         target = await self._directory.find(exchange.target)
         if exchange.target not in client.requests.front_ticket_targets or target is None:
             raise ProtocolError("invalid_target", "This app may not enter there.", redirectable=False)
@@ -163,7 +173,7 @@ class TokenExchangeGrant:
             raise await self._refuse(client, None, "the device secret is not the ID Token's", request_id)
         if APP_SCOPE not in client.scopes or client.sector_id != secret.sector_id:
             raise ProtocolError("unauthorized_client", "This app does not share sign-ins with that one.", redirectable=False)
-        sign_in = await grant_store.read_app_sign_in(self._database, secret.lineage, now)
+        sign_in = await self._grants.read_app_sign_in(secret.lineage, now)
         if sign_in is None or hinted.sid != self._id_tokens.make_sid(secret.lineage, hinted.client_id):
             raise await self._refuse(client, None, "the app's sign-in ended", request_id)
         return await self._sign_in_app(exchange, sign_in, caller, now, request_id)
@@ -173,9 +183,9 @@ class TokenExchangeGrant:
     ) -> TokenResponse:
         client = caller.client
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
-        scope = choose_scope(exchange.scope, ("openid", *client.scopes))
+        scope = choose_app_scope(exchange.scope, client)
         granted = await self._decide(client, scope, sign_in, now)
-        subject = await self._make_subject(sign_in.person_id, client, now)
+        subject = await self._subjects.find(sign_in.person_id, client.sector_id)
         signers = self._issuing.choose_signers(client)
         row = GrantRow(
             id=make_uuid7(lambda: now, self._random),
@@ -195,6 +205,7 @@ class TokenExchangeGrant:
         await self._write(row, caller, request_id, {"grant": GrantType.TOKEN_EXCHANGE.value, "of": "device secret"})
         basis = Basis(
             grant_id=row.id,
+            person_id=row.person_id,
             ends_at=int(row.expires_at.timestamp()),
             scope=row.scope,
             subject=subject,
@@ -243,19 +254,11 @@ class TokenExchangeGrant:
             raise await self._refuse(caller.client, grant, "bound to another key", request_id)
         return read
 
-    async def _find_subject(self, grant: Grant, resource: str, now: datetime) -> str | None:
-        """Return the person's subject in the sector of the resource server: it must not learn the one of another sector."""
-        if grant.person_id is None:
-            return None
-        async with self._database.transaction() as tx:
-            sector_id = await client_store.find_sector_of_resource(tx, resource)
-            if sector_id is None:
-                raise ProtocolError("invalid_target", "No resource server has this address.", redirectable=False)
-            return await subjects.find_or_add(tx, grant.person_id, sector_id, make_outward_id(self._random), now)
-
-    async def _make_subject(self, person_id: object, client: Client, now: datetime) -> str:
-        async with self._database.transaction() as tx:
-            return await subjects.find_or_add(tx, person_id, client.sector_id, make_outward_id(self._random), now)  # type: ignore[arg-type]
+    async def _find_subject(self, grant: Grant, client: Client) -> str | None:
+        """Return whom ``client`` knows the person as: what the resource server may call them is found where it asks, by its own sector."""
+        if grant.person_id is None or grant.client_id == client.client_id:
+            return grant.subject
+        return await self._subjects.find(grant.person_id, client.sector_id)
 
     async def _write(self, row: GrantRow, caller: Caller, request_id: str, details: dict[str, Detail]) -> None:
         event = AuditEvent(
@@ -277,6 +280,7 @@ class TokenExchangeGrant:
 def _make_basis(row: GrantRow, grant: Grant) -> Basis:
     return Basis(
         grant_id=row.id,
+        person_id=row.person_id,
         ends_at=int(row.expires_at.astimezone(UTC).timestamp()),
         scope=row.scope,
         subject=row.subject,

@@ -37,10 +37,6 @@ REPLACE_CLIENT = """
     RETURNING version
 """
 
-FIND_SECTOR_OF_RESOURCE = """
-    SELECT sector_id FROM clients WHERE document::jsonb -> 'resources' ? $1 AND status <> 'retired' ORDER BY client_id LIMIT 1
-"""
-
 ADD_SECTOR = "INSERT INTO sectors (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 
 READ_SECTOR = "SELECT id FROM sectors WHERE name = $1"
@@ -125,9 +121,3 @@ async def find_or_add_sector(tx: Transaction, new_id: UUID, name: str) -> UUID:
     await tx.execute(ADD_SECTOR, new_id, name)
     found: UUID = await tx.fetchval(READ_SECTOR, name)
     return found
-
-
-async def find_sector_of_resource(tx: Transaction, resource: str) -> UUID | None:
-    """Return the sector of the resource server at this address, None without one. A few hundred clients are looked at."""
-    sector_id: UUID | None = await tx.fetchval(FIND_SECTOR_OF_RESOURCE, resource)
-    return sector_id

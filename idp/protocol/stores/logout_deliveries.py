@@ -11,11 +11,11 @@ from idp.protocol.rules.client import read_document
 from idp.protocol.rules.client_metadata import LogoutAddresses
 from idp.protocol.rules.logout import Channel, State
 
-# Whoever has a grant was issued an ID Token; also an ended grant leaves a sign-in at the department.
+# Whoever has a grant was issued an ID Token, unless a token was exchanged for it; also an ended grant leaves a sign-in at the department.
 FIND_INVOLVED = """
     SELECT DISTINCT ON (g.lineage, g.client_id) g.lineage, g.subject, c.client_id, c.document
     FROM grants g JOIN clients c ON c.client_id = g.client_id
-    WHERE g.lineage = ANY($1::bytea[]) AND g.subject IS NOT NULL
+    WHERE g.lineage = ANY($1::bytea[]) AND g.subject IS NOT NULL AND g.parent_id IS NULL
     ORDER BY g.lineage, g.client_id, g.created_at DESC
 """
 

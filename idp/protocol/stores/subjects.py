@@ -20,6 +20,12 @@ async def find_person(database: Database, subject: str, sector_id: UUID) -> UUID
     return rows[0]["person_id"] if rows else None
 
 
+async def find(database: Database, person_id: UUID, sector_id: UUID) -> str | None:
+    """Return the subject of a person in a sector, None when there is none yet."""
+    rows = await database.fetch(READ_SUBJECT, person_id, sector_id)
+    return rows[0]["sub"] if rows else None
+
+
 async def find_or_add(tx: Transaction, person_id: UUID, sector_id: UUID, new_subject: str, now: datetime) -> str:
     """Return the subject of a person in a sector; ``new_subject`` is kept only when there was none."""
     await tx.execute(ADD_SUBJECT, person_id, sector_id, new_subject, now)

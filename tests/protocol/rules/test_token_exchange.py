@@ -1,15 +1,19 @@
 """Token exchange: what is asked, who may, and how much is left."""
 
+from uuid import UUID
+
 import pytest
 
 from idp.kernel.errors import ProtocolError
-from idp.protocol.rules.device_secret import hash_device_secret, is_named
+from idp.protocol.rules.client import GrantType
+from idp.protocol.rules.device_secret import hash_device_secret, is_named, may_share
 from idp.protocol.rules.token_exchange import (
     ExchangeAccess,
     ExchangeDeviceSecret,
     ExchangeForTicket,
     TokenType,
     add_actor,
+    choose_app_scope,
     may_exchange,
     narrow_exchange,
     read_exchange,
@@ -102,3 +106,20 @@ def test_an_id_token_names_one_device_secret() -> None:
     assert is_named("secret", hash_device_secret("secret"))
     assert not is_named("secret", hash_device_secret("other"))
     assert not is_named("secret", None)
+
+
+def test_apps_of_the_sector_share_a_device_secret() -> None:
+    sector, elsewhere = UUID(int=1), UUID(int=2)
+    app = make_client(client_id="app", scopes=("device_sso",), sector_id=sector)
+    assert may_share(app, "another", sector)
+    assert not may_share(app, "another", elsewhere)
+    plain = make_client(client_id="app", scopes=("profile",), sector_id=sector)
+    assert not may_share(plain, "another", sector)
+    assert may_share(plain, "app", sector)
+
+
+def test_an_app_that_comes_along_is_offline_only_where_it_may_refresh() -> None:
+    asked = frozenset({"openid", "offline_access", "phone"})
+    keeps = make_client(scopes=("profile", "offline_access"), grant_types=frozenset({GrantType.REFRESH_TOKEN}))
+    assert choose_app_scope(asked, keeps) == ("openid", "offline_access")
+    assert choose_app_scope(asked, make_client(scopes=("profile", "offline_access"), grant_types=frozenset())) == ("openid",)

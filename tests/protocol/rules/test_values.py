@@ -130,6 +130,7 @@ def make_grant(**changes: object) -> Grant:
         {"person_status": "banned"},
         {"person_status": None},
         {"session_alive": False},
+        {"parents_stand": False},
     ],
 )
 def test_ban_logout_suspension_and_end_hold_at_once(changes: dict[str, object]) -> None:
