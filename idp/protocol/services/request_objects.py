@@ -1,7 +1,10 @@
 """Decides how a request object is verified: signed by the client's own key, sent along or fetched where it registered it (RFC 9101)."""
 
+import asyncio
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
@@ -16,6 +19,26 @@ from keys import InvalidSignature, read_foreign_token
 
 MAX_OBJECT = 16_000
 """Bytes of a request object, sent along or fetched."""
+
+
+FRESH: Final = timedelta(seconds=10)
+"""How long what an address answered, also that it did not, is believed: anybody may send people there, without a sign-in."""
+
+FETCHES: Final = 30
+"""How often the addresses of one client are asked in a minute, by each process."""
+
+MINUTE: Final = timedelta(minutes=1)
+MAX_KNOWN: Final = 500
+
+
+@dataclass
+class _Known:
+    """What one address answered: a text, or the word of what was wrong."""
+
+    text: str | None = None
+    reason: str = ""
+    asked_at: datetime | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Addresses(Protocol):
@@ -34,6 +57,8 @@ class RequestObjects:
         self._addresses = addresses
         self._issuer = issuer
         self._clock = clock
+        self._fetched: dict[tuple[str, str], _Known] = {}
+        self._fetches: dict[str, tuple[datetime, int]] = {}
 
     async def read(self, parameters: Mapping[str, str], client: Client) -> dict[str, str]:
         """Return the parameters that ``request``, or ``request_uri`` by address, stands for; raise ProtocolError."""
@@ -61,9 +86,35 @@ class RequestObjects:
     async def _fetch(self, address: str, client: Client) -> str:
         if address not in client.requests.request_uris:
             raise ProtocolError("invalid_request_uri", "This request_uri is neither one of ours nor registered for this client.")
+        if len(self._fetched) >= MAX_KNOWN:
+            self._fetched.clear()
+        known = self._fetched.setdefault((client.client_id, address), _Known())
+        async with known.lock:  # of many at once one asks
+            if known.asked_at is None or self._clock() - known.asked_at >= FRESH:
+                await self._ask(address, known, client.client_id)
+        if known.text is None:
+            raise ProtocolError("invalid_request_uri", "The request object could not be read at its address.", known.reason)
+        return known.text
+
+    async def _ask(self, address: str, known: _Known, client_id: str) -> None:
+        """Ask the address unless those of this client were asked too often within this minute."""
+        known.text, known.reason = None, "too often"
+        if not self._may_ask(client_id):
+            return
+        known.asked_at = self._clock()
         try:
             body = await self._addresses.read(address.partition("#")[0], size=MAX_OBJECT)
-            return body.decode("ascii").strip()
-        except (FetchFailed, UnicodeDecodeError) as error:
-            reason = error.reason if isinstance(error, FetchFailed) else "type"
-            raise ProtocolError("invalid_request_uri", "The request object could not be read at its address.", reason) from None
+            known.text = body.decode("ascii").strip()
+        except FetchFailed as failed:
+            known.reason = failed.reason
+        except UnicodeDecodeError:
+            known.reason = "type"
+
+    def _may_ask(self, client_id: str) -> bool:
+        if len(self._fetches) >= MAX_KNOWN:
+            self._fetches.clear()
+        began, number = self._fetches.get(client_id, (self._clock(), 0))
+        if self._clock() - began >= MINUTE:
+            began, number = self._clock(), 0
+        self._fetches[client_id] = (began, number + 1)
+        return number < FETCHES
