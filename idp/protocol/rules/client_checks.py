@@ -1,6 +1,7 @@
 """Decides which registered values go together: whatever a client could not use, or could be harmed by, is refused when it is registered."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -9,6 +10,7 @@ from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import SECRET_SIGNING
 from idp.protocol.rules.client import LOOPBACK_HOSTS, ApplicationType, AuthMethod, BadRegistration, Client, GrantType
 from idp.protocol.rules.client_metadata import DeliveryMode
+from idp.protocol.rules.device_secret import SCOPE as DEVICE_SSO
 from idp.protocol.rules.profile import find_profile_fault
 from idp.protocol.rules.registration_metadata import MAX_ADDRESS, METADATA, Kind
 from idp.protocol.rules.resources import is_resource
@@ -20,9 +22,18 @@ SECRET_METHODS: Final = frozenset({AuthMethod.SECRET_BASIC, AuthMethod.SECRET_PO
 CERTIFICATE_METHODS: Final = frozenset({AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS})
 """How a client authenticates with the certificate of its connection."""
 
+HOST_SECTOR: Final = "host:"
+CLIENT_SECTOR: Final = "client:"
+"""What the sectors of clients that registered themselves begin with; the operator may put others into them."""
+
 MAX_JWKS_KEYS: Final = 20
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """Members that a public key does not have (RFC 7517 §9.3, RFC 7518 §6)."""
+
+_HOST: Final = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE
+)
+"""A host name, an IPv4 or an IPv6 address, and a port: what stands in a Content-Security-Policy cannot hold another delimiter."""
 
 _TLS_NAMES: Final = tuple(row.name for row in METADATA.values() if row.name.startswith("tls_client_auth_"))
 _ENCRYPTIONS: Final = ("id_token", "userinfo", "authorization")
@@ -86,10 +97,14 @@ def _check_grants(client: Client) -> None:
     for grant in (GrantType.CLIENT_CREDENTIALS, GrantType.CIBA, GrantType.DEVICE_CODE):
         if public and grant in grants:
             raise BadRegistration("grant_types", f"a public client has no {grant.value}")
+    if GrantType.DEVICE_CODE in grants and client.auth_method in SECRET_METHODS:
+        raise BadRegistration("grant_types", "a terminal authenticates with a key or a certificate of its own, not with a secret")
     if client.requests.front_ticket_targets and GrantType.TOKEN_EXCHANGE not in grants:
         raise BadRegistration("front_ticket_targets", "goes with the grant type token-exchange: that is how an app gets a ticket")
     if not client.requires_pkce and (public or client.application_type is ApplicationType.NATIVE):
         raise BadRegistration("requires_pkce", "only a confidential web client may go without PKCE")
+    if DEVICE_SSO in client.scopes and client.sector.startswith((HOST_SECTOR, CLIENT_SECTOR)):
+        raise BadRegistration("scope", f"{DEVICE_SSO} is for a sector that the operator set, not for one that clients choose by themselves")
     if set(client.scopes) & set(ADMIN_SCOPES) and grants != {GrantType.CLIENT_CREDENTIALS}:
         raise BadRegistration("scope", "the scopes of the admin API are for a client of client_credentials alone")
 
@@ -123,6 +138,8 @@ def _check_address(name: str, uri: str, application_type: ApplicationType) -> No
     # The fragment of a request_uri may be the hash of what is there (OpenID Connect Core §6.2).
     if ("#" in uri and name != "request_uris") or "@" in parts.netloc or "*" in parts.netloc:
         raise BadRegistration(name, "no fragment, user name or wildcard")
+    if parts.netloc and not _HOST.fullmatch(parts.netloc):
+        raise BadRegistration(name, "a host is letters, digits, hyphens and dots, or an IP address")
     if parts.scheme == "https" and host:
         return
     if parts.scheme == "http" and host in LOOPBACK_HOSTS:

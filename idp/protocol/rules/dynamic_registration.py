@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from idp.kernel.json_text import Json
 from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistration, Client, GrantType
+from idp.protocol.rules.client_checks import CLIENT_SECTOR, HOST_SECTOR
 from idp.protocol.rules.client_metadata import Profile
+from idp.protocol.rules.device_secret import SCOPE as DEVICE_SSO
 from idp.protocol.rules.registration_metadata import METADATA, OWN, REQUIRED, change_client, list_metadata
 from idp.protocol.rules.scopes import SCOPES
 
@@ -16,6 +18,10 @@ DEFAULT_ALGORITHM: Final = "RS256"
 """Of the ID Token, as OpenID Connect Registration §2 promises; FAPI 2.0 does not know it, so there it is ours."""
 
 RESPONSE_TYPES: Final = ("code",)
+_OWN_SCOPES: Final = tuple(name for name in SCOPES if name != DEVICE_SSO)
+_BESIDE_REDIRECTS: Final = frozenset({GrantType.CIBA, GrantType.DEVICE_CODE, GrantType.TOKEN_EXCHANGE})
+_BY_KEYS: Final = frozenset({AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS})
+
 NOT_OURS_TO_CHANGE: Final = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 """What an update may not hold (RFC 7592 §2.2)."""
 
@@ -55,18 +61,38 @@ def find_sector(client: Client) -> str:
     Raises BadRegistration where there are several hosts and no ``sector_identifier_uri`` to join them.
     """
     if client.sector_identifier_uri is not None:
-        return f"host:{_find_host(client.sector_identifier_uri)}"[:100]
+        return _name_sector(client, _find_host(client.sector_identifier_uri))
     hosts = {_find_host(uri) for uri in client.redirect_uris}
     if len(hosts) > 1:
         raise BadRegistration("sector_identifier_uri", "redirect URIs of several hosts need one")
-    host = next(iter(hosts), "")
-    return f"host:{host}"[:100] if host else f"client:{client.client_id}"
+    return _name_sector(client, next(iter(hosts), "") if is_reached_by_redirects(client) else "")
+
+
+def is_reached_by_redirects(client: Client) -> bool:
+    """Tell whether a client learns of people only at its redirect URIs, and those are its own.
+
+    Anybody may name somebody else's; that proves a host only where answers reach nobody but the host. An answer to a back-channel
+    request, a device or an exchange reaches the client itself, and a loopback address or a scheme of one's own reaches whoever listens.
+    """
+    return bool(client.redirect_uris) and client.grant_types.isdisjoint(_BESIDE_REDIRECTS) and all(map(_find_host, client.redirect_uris))
 
 
 def check_sector_document(client: Client, document: object) -> None:
-    """Raise BadRegistration unless the document at ``sector_identifier_uri`` lists every redirect URI (Registration §5)."""
-    if not isinstance(document, list) or not set(client.redirect_uris) <= {uri for uri in document if isinstance(uri, str)}:
+    """Raise BadRegistration unless the document at ``sector_identifier_uri`` says that this client belongs to its sector.
+
+    It lists every redirect URI (Registration §5). Of a client that is not reached by those alone it lists the ``jwks_uri`` whose keys the
+    client authenticates with, and the address of a ping (CIBA §4).
+    """
+    listed = {uri for uri in document if isinstance(uri, str)} if isinstance(document, list) else None
+    if listed is None or not set(client.redirect_uris) <= listed:
         raise BadRegistration("sector_identifier_uri", "what is there is no JSON list with all redirect URIs")
+    if is_reached_by_redirects(client):
+        return
+    if client.auth_method not in _BY_KEYS or client.keys.jwks_uri not in listed:
+        raise BadRegistration("sector_identifier_uri", "its list needs the jwks_uri of the keys that this client authenticates with")
+    ping = client.ciba.backchannel_client_notification_endpoint
+    if ping is not None and ping not in listed:
+        raise BadRegistration("sector_identifier_uri", "its list needs the backchannel_client_notification_endpoint")
 
 
 def check_update(document: Mapping[str, Json], client_id: str) -> None:
@@ -104,15 +130,23 @@ def _check_types(said: Mapping[str, Json]) -> None:
 
 
 def _choose_scopes(said: Mapping[str, Json]) -> str | None:
-    """Return the scopes that exist of those asked for; all but offline access where nothing is asked (RFC 7591 §2)."""
+    """Return the scopes that exist of those asked for; all but offline access where nothing is asked (RFC 7591 §2).
+
+    Never Native SSO: which apps of a device trust each other is the operator's to say.
+    """
     asked = said.get("scope")
     if asked is None:
         grants = said.get("grant_types")
         offline = isinstance(grants, list) and GrantType.REFRESH_TOKEN.value in grants
-        return " ".join(name for name in SCOPES if offline or name != "offline_access")
+        return " ".join(name for name in _OWN_SCOPES if offline or name != "offline_access")
     if not isinstance(asked, str):
         raise BadRegistration("scope", "a text")
-    return " ".join(dict.fromkeys(name for name in asked.split(" ") if name in SCOPES)) or None
+    return " ".join(dict.fromkeys(name for name in asked.split(" ") if name in _OWN_SCOPES)) or None
+
+
+def _name_sector(client: Client, host: str) -> str:
+    name = f"{HOST_SECTOR}{host}"
+    return name if host and len(name) <= 100 else f"{CLIENT_SECTOR}{client.client_id}"
 
 
 def _find_host(uri: str) -> str:

@@ -23,6 +23,7 @@ from tests.support.protocol_samples import make_client
 
 JWKS = json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "a", "key_ops": ["verify"], "ext": True}]})
 BY_URI = ClientKeys(jwks_uri="https://land.example/keys")
+DEVICE = frozenset({"urn:ietf:params:oauth:grant-type:device_code"})
 KEYED = {"auth_method": AuthMethod.PRIVATE_KEY_JWT, "keys": BY_URI}
 
 
@@ -53,9 +54,18 @@ ACCEPTED: list[dict[str, Any]] = [
     },
     {"resources": ("urn:api", "https://api.example/v1")},
     {"requests": RequestDemands(authorization_details_types=("urn:yizheng:mandate",))},
+    {**KEYED, "grant_types": DEVICE, "redirect_uris": ()},
     {
         "grant_types": frozenset({"authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"}),
         "requests": RequestDemands(front_ticket_targets=("land",)),
+    },
+    {
+        "redirect_uris": (
+            "https://Land.example:8443/cb",
+            "https://10.1.2.3/cb",
+            "https://[fd00::1]:8443/cb",
+            "https://xn--fiq228c.example/cb",
+        )
     },
     {"application_type": ApplicationType.NATIVE, "auth_method": AuthMethod.NONE, "redirect_uris": ("http://[::1]/cb",)},
     {**KEYED, "profile": Profile.FAPI2, "requests": RequestDemands(dpop_bound_access_tokens=True)},
@@ -115,11 +125,21 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("backchannel_token_delivery_mode", {"ciba": BackchannelAuthentication("push")}),
     ("logo_uri", {"about": About(logo_uri="cn.example.app:/logo")}),
     ("logo_uri", {"about": About(logo_uri="https://[bad")}),
+    ("redirect_uris", {"redirect_uris": ("https://land.example;sandbox/cb",)}),
+    ("redirect_uris", {"redirect_uris": ("https://land.example,other.example/cb",)}),
+    ("redirect_uris", {"redirect_uris": ("https://land'example/cb",)}),
+    ("redirect_uris", {"redirect_uris": ("https://-land.example/cb",)}),
+    ("redirect_uris", {"redirect_uris": ("https://land.example:/cb",)}),
+    ("redirect_uris", {"redirect_uris": ("cn.example.app://a;b/cb",), "application_type": ApplicationType.NATIVE}),
     ("resources", {"resources": ("no address",)}),
     ("allowed_resources", {"requests": RequestDemands(allowed_resources=("https://a.example/#x",))}),
     ("default_acr_values", {"requests": RequestDemands(default_acr_values=("gold",))}),
     ("grant_types", {"grant_types": frozenset({"urn:openid:params:grant-type:ciba"}), "auth_method": AuthMethod.NONE}),
     ("grant_types", {"grant_types": frozenset({"refresh_token", "client_credentials"})}),
+    *(
+        ("grant_types", {"grant_types": DEVICE, "auth_method": method, "keeps_secret": method is AuthMethod.SECRET_JWT})
+        for method in (AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST, AuthMethod.SECRET_JWT)
+    ),
     ("front_ticket_targets", {"requests": RequestDemands(front_ticket_targets=("land",))}),
     ("authorization_details_types", {"requests": RequestDemands(authorization_details_types=("urn:elsewhere:payment",))}),
     ("token_endpoint_auth_method", {"profile": Profile.FAPI2}),

@@ -1,5 +1,6 @@
 """What a client that registers itself may say, and what it gets where it says nothing (RFC 7591, OpenID Connect Registration §2)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,6 +110,63 @@ def test_a_sector_document_lists_every_redirect_uri() -> None:
     for document in wrong:
         with pytest.raises(BadRegistration):
             check_sector_document(client, document)
+
+
+CIBA, DEVICE, EXCHANGE = (
+    "urn:openid:params:grant-type:ciba",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+)
+
+
+@pytest.mark.parametrize("grant", [CIBA, DEVICE, EXCHANGE])
+def test_somebody_elses_redirect_uri_joins_nobody_whom_answers_reach_otherwise(grant: str) -> None:
+    assert read(grant_types=["authorization_code", grant]).sector == "client:c-1"
+    named = read(grant_types=["authorization_code", grant], sector_identifier_uri="https://sector.example/uris")
+    with pytest.raises(BadRegistration):
+        check_sector_document(named, [URI])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"grant_types": [CIBA], "redirect_uris": [], "response_types": []},
+        {"redirect_uris": ["cn.example.app:/cb"], "application_type": "native"},
+        {"redirect_uris": [URI, "http://127.0.0.1/cb"], "application_type": "native"},
+    ],
+)
+def test_without_an_address_of_its_own_the_document_names_the_keys(said: dict[str, Any]) -> None:
+    keys, ping = "https://new.example/keys", "https://new.example/ping"
+    chosen = {**said, "sector_identifier_uri": "https://sector.example/uris", "jwks_uri": keys}
+    listed: list[Json] = [*said["redirect_uris"], keys]
+    check_sector_document(read(**chosen, token_endpoint_auth_method="private_key_jwt"), listed)
+    told = {"backchannel_token_delivery_mode": "ping", "backchannel_client_notification_endpoint": ping}
+    notified = read(**chosen, **told, token_endpoint_auth_method="private_key_jwt")
+    check_sector_document(notified, [*listed, ping])
+    wrong: list[tuple[Client, list[Json]]] = [
+        (read(**chosen), listed),
+        (read(**chosen, token_endpoint_auth_method="private_key_jwt"), said["redirect_uris"]),
+        (notified, listed),
+    ]
+    for client, document in wrong:
+        with pytest.raises(BadRegistration):
+            check_sector_document(client, document)
+
+
+def test_native_sso_is_the_operators_to_give() -> None:
+    assert "device_sso" not in read().scopes
+    assert read(scope="openid device_sso profile").scopes == ("profile",)
+    operators = replace(read(), scopes=("device_sso",), sector="taxes")
+    check_client(operators)
+    for sector in ("host:new.example", "client:c-1"):
+        with pytest.raises(BadRegistration):
+            check_client(replace(operators, sector=sector))
+
+
+def test_a_sector_that_is_no_host_is_the_client_itself() -> None:
+    uris = [URI, "https://other.example/cb"]
+    assert read(redirect_uris=uris, sector_identifier_uri="http://127.0.0.1/uris").sector == "client:c-1"
+    assert read(redirect_uris=uris, sector_identifier_uri=f"https://{'a' * 60}.{'b' * 60}.example/").sector == "client:c-1"
 
 
 def test_an_update_is_for_one_client_and_holds_nothing_of_ours() -> None:
