@@ -8,6 +8,7 @@ from idp.composition import Platform, SettingRefused
 from idp.protocol.endpoints.admin_clients import AdminEndpoint
 from idp.protocol.endpoints.registration import RegistrationEndpoint
 from idp.protocol.rules.dynamic_registration import RegistrationMode
+from idp.protocol.rules.metadata import REGISTRATION_PATH
 from idp.protocol.services.admin_access import AdminAccess
 from idp.protocol.services.client_administration import ClientAdministration
 from idp.protocol.services.clients import Clients
@@ -21,8 +22,8 @@ def build_clients(platform: Platform) -> Clients:
     """Return what registers and changes clients."""
     secrets, sealer = platform.data_keys.mac("client_secrets"), platform.data_keys.sealer("client_secrets")
     signs_by = platform.settings.keys.algorithms
-    certificates = bool(platform.settings.mtls.origin)
-    return Clients(secrets, sealer, platform.audit_log, platform.clock, platform.random, signs_by, takes_certificates=certificates)
+    issuer, certificates = platform.settings.server.issuer, bool(platform.settings.mtls.origin)
+    return Clients(secrets, sealer, platform.audit_log, platform.clock, platform.random, issuer, signs_by, takes_certificates=certificates)
 
 
 def build_registration(platform: Platform, clients: Clients) -> Sequence[BaseRoute]:
@@ -31,7 +32,9 @@ def build_registration(platform: Platform, clients: Clients) -> Sequence[BaseRou
     if chosen.mode == "off":
         return ()
     try:
-        statements = SoftwareStatements(read_issuers(chosen.statement_issuers), platform.clock)
+        issuer = platform.settings.server.issuer
+        audiences = (issuer, issuer + REGISTRATION_PATH)
+        statements = SoftwareStatements(read_issuers(chosen.statement_issuers), audiences, platform.clock)
     except UnusableIssuer as error:
         raise SettingRefused(f"client_registration.statement_issuers: {error}") from None
     rules = RegistrationRules(RegistrationMode(chosen.mode), chosen.requires_pkce, chosen.attempts_per_network_and_hour)

@@ -96,8 +96,8 @@ CREATE TABLE registration_tokens (
 CREATE TABLE client_changes (
     id text PRIMARY KEY,
     client_id text NOT NULL REFERENCES clients (client_id),
-    kind text NOT NULL CHECK (kind IN ('change', 'go_live', 'resume')),
-    state text NOT NULL CHECK (state IN ('pending', 'approved', 'refused', 'withdrawn', 'expired')),
+    kind text NOT NULL CHECK (kind IN ('change', 'go_live', 'resume', 'rotate_secret')),
+    state text NOT NULL CHECK (state IN ('pending', 'approved', 'done', 'refused', 'withdrawn', 'expired')),
     wanted text NOT NULL,
     asked_by text NOT NULL,
     asked_at timestamptz NOT NULL,
@@ -154,6 +154,17 @@ GRANT SELECT ON revoked_signing_keys TO idp_audit_reader;
 -- An app's own sign-in has no cookie: the device's lock stands before it. app_client_id names the app; NULL is a browser.
 ALTER TABLE sessions ADD COLUMN app_client_id text;
 
--- access tokens ------------------------------------------------------------------------------------------------------
--- Which client is a resource: whether its tokens are JWTs is asked when one is issued.
-CREATE INDEX clients_by_resource ON clients USING gin ((document::jsonb -> 'resources'));
+-- resource servers ---------------------------------------------------------------------------------------------------
+-- Which client is a resource: one alone, as long as it is not retired. By this row is found of what format and for which sector the
+-- tokens of a resource are.
+CREATE TABLE client_resources (
+    resource text PRIMARY KEY,
+    client_id text NOT NULL REFERENCES clients (client_id)
+);
+CREATE INDEX client_resources_by_client ON client_resources (client_id);
+INSERT INTO client_resources (resource, client_id)
+SELECT named.resource, min(c.client_id)
+FROM clients c, jsonb_array_elements_text(c.document::jsonb -> 'resources') AS named (resource)
+WHERE c.status <> 'retired'
+GROUP BY named.resource;
+GRANT SELECT, INSERT, DELETE ON client_resources TO idp_app;

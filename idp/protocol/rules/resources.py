@@ -35,6 +35,11 @@ def is_resource(text: str) -> bool:
     return bool(parts.scheme and (parts.netloc or parts.path))
 
 
+def is_of_issuer(resource: str, issuer: str) -> bool:
+    """Tell whether a resource has scheme, host and port of the issuer: what is there is ours alone."""
+    return _find_origin(resource) == _find_origin(issuer)
+
+
 def choose_resources(parameters: Mapping[str, str], client: Client) -> tuple[str, ...]:
     """Return what an authorization request names; raise ProtocolError ``invalid_target`` for what this client may not ask for."""
     resources = read_resources(parameters)
@@ -68,6 +73,15 @@ def choose_audience(terms: str | None, parameters: Mapping[str, str], otherwise:
     if granted or parameters.get("resource", otherwise) != otherwise:
         return find_audience(granted, parameters)
     return otherwise
+
+
+def _find_origin(uri: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(uri)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return parts.scheme, (parts.hostname or "").rstrip("."), port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _refuse(description: str) -> ProtocolError:

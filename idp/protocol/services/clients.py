@@ -1,6 +1,6 @@
 """Decides who a client is: registered, changed by its next version, remembered for at most five seconds, known by its secret."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +12,9 @@ from idp.platform.database import Database, Transaction
 from idp.protocol.rules.client import ID_TOKEN_ALGORITHMS, NO_SECTOR, AuthMethod, BadRegistration, Client, renew_versions
 from idp.protocol.rules.client_checks import SECRET_METHODS, check_certificates, check_client, list_response_algorithms
 from idp.protocol.rules.client_status import CLIENT_TRANSITIONS, ClientEvent, ClientStatus
+from idp.protocol.rules.resources import is_of_issuer
 from idp.protocol.stores import clients as store
+from idp.protocol.stores import resource_servers
 from keys import Mac, Sealer, Unsealable, UnusableKeySet, read_key_set, row_aad
 
 CACHE_LIFE = timedelta(seconds=5)
@@ -24,7 +26,7 @@ class ClientMoved(Exception):
 
 
 class Clients:
-    """Registers and changes clients, and knows their secrets. ``algorithms`` are those that we sign by."""
+    """Registers and changes clients, and knows their secrets. ``issuer`` is our own address; ``algorithms`` are those that we sign by."""
 
     def __init__(
         self,
@@ -33,10 +35,12 @@ class Clients:
         audit: AuditLog,
         clock: Clock,
         random: Random,
+        issuer: str,
         algorithms: Collection[str] = ID_TOKEN_ALGORITHMS,
         takes_certificates: bool = True,
     ) -> None:
         self._takes_certificates = takes_certificates
+        self._issuer = issuer
         self._algorithms = tuple(algorithms)
         self._secrets = secrets
         self._sealer = sealer
@@ -60,6 +64,7 @@ class Clients:
         client = await self._find_sector(tx, self._set_secret(client, secret))
         if not await store.add(tx, client, self._clock()):
             raise BadRegistration("client_id", "there is a client of this name already")
+        await self._claim_resources(tx, client)
         details: dict[str, Detail] = {"auth_method": client.auth_method.value, "status": client.status}
         await self._audit.record(tx, AuditEvent(Kind.CLIENT_ADDED, actor=actor, client_id=client.client_id, details=details))
         return secret
@@ -99,8 +104,7 @@ class Clients:
 
     async def rotate_secret(self, tx: Transaction, client: Client, overlap: timedelta, *, actor: str) -> str:
         """Give a client a new secret, shown once; the one before counts for ``overlap`` more. Raises BadRegistration, ClientMoved."""
-        if client.auth_method not in SECRET_METHODS:
-            raise BadRegistration("token_endpoint_auth_method", "this client authenticates without a secret of ours")
+        need_secret(client)
         secret = make_outward_id(self._random, 32)
         renewed = replace(
             self._set_secret(client, secret),
@@ -122,6 +126,11 @@ class Clients:
         """Return at most ``limit`` clients by id, beginning after ``after``."""
         return await store.list_after(tx, after, limit)
 
+    async def check(self, tx: Transaction, client: Client) -> None:
+        """Raise BadRegistration for what could not be written now; whoever writes it later is checked again."""
+        self._check(client)
+        _refuse_taken(await resource_servers.find_others(tx, client.client_id, client.resources))
+
     def is_secret(self, client: Client, secret: str) -> bool:
         """Tell in constant time whether ``secret`` is the client's, or the one before while that still counts."""
         message = _secret_message(client.client_id, secret)
@@ -139,6 +148,8 @@ class Clients:
         check_client(client)
         if not self._takes_certificates:
             check_certificates(client)
+        if any(is_of_issuer(resource, self._issuer) for resource in client.resources):
+            raise BadRegistration("resources", "an address of this provider itself is no other's")
         for name, algorithm in list_response_algorithms(client).items():
             if algorithm is not None and algorithm not in self._algorithms:
                 raise BadRegistration(name, f"this provider signs by {', '.join(self._algorithms)}")
@@ -183,11 +194,28 @@ class Clients:
     async def _write(self, tx: Transaction, client: Client) -> None:
         if not await store.replace(tx, await self._find_sector(tx, client), self._clock()):
             raise ClientMoved()
+        await self._claim_resources(tx, client)
+
+    async def _claim_resources(self, tx: Transaction, client: Client) -> None:
+        """Keep a resource for one client alone: whoever could share a live one would read its tokens. A retired client gives its own up."""
+        retired = client.status == ClientStatus.RETIRED
+        _refuse_taken(await resource_servers.claim(tx, client.client_id, () if retired else client.resources))
 
     async def _find_sector(self, tx: Transaction, client: Client) -> Client:
         if client.sector_id != NO_SECTOR:
             return client
         return replace(client, sector_id=await store.find_or_add_sector(tx, make_uuid7(self._clock, self._random), client.sector))
+
+
+def need_secret(client: Client) -> None:
+    """Raise BadRegistration for a client that authenticates without a secret of ours."""
+    if client.auth_method not in SECRET_METHODS:
+        raise BadRegistration("token_endpoint_auth_method", "this client authenticates without a secret of ours")
+
+
+def _refuse_taken(resources: Sequence[str]) -> None:
+    if resources:
+        raise BadRegistration("resources", f"another client is the resource {resources[0]}")
 
 
 def _secret_message(client_id: str, secret: str) -> bytes:

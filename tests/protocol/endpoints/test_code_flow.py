@@ -13,6 +13,7 @@ from joserfc.jwk import KeySet
 from idp.kernel.clock import SHANGHAI
 from idp.kernel.levels import Factor
 from idp.protocol.rules.client import AuthMethod, Basis, Entitlement
+from idp.protocol.rules.client_metadata import RequestDemands
 from tests.support.provider import BACK, ISSUER, REDIRECT_URI, Provider
 from tests.support.waiting import wait_until
 
@@ -287,10 +288,13 @@ async def test_offline_access_outlives_the_session(provider: Provider) -> None:
 
 
 async def test_client_credentials_and_their_introspection(provider: Provider) -> None:
-    await provider.add_client("machine", grant_types=("client_credentials",), redirect_uris=(), resources=("urn:api",))
+    allowed = RequestDemands(allowed_resources=("https://machines.example/api",))
+    await provider.add_client("machine", grant_types=("client_credentials",), redirect_uris=(), requests=allowed)
     await provider.add_client("stranger", grant_types=("client_credentials",), redirect_uris=())
-    await provider.add_client("api", grant_types=("client_credentials",), redirect_uris=(), resources=("urn:api",))
-    tokens = (await provider.post("/token", {"grant_type": "client_credentials", "resource": "urn:api"}, "machine")).json()
+    await provider.add_client("api", grant_types=("client_credentials",), redirect_uris=(), resources=("https://machines.example/api",))
+    tokens = (
+        await provider.post("/token", {"grant_type": "client_credentials", "resource": "https://machines.example/api"}, "machine")
+    ).json()
     assert set(tokens) == {"access_token", "token_type", "expires_in"}
     for caller, active in (("machine", True), ("api", True), ("stranger", False)):
         answer = (await provider.post("/introspect", {"token": tokens["access_token"]}, caller)).json()

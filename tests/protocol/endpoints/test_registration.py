@@ -269,12 +269,18 @@ async def test_what_is_live_is_no_longer_changed_by_itself(provider: Provider) -
         assert answer.status_code == 403
 
 
-def make_statement(key: ECKey = KEY, **claims: Any) -> str:
-    return jwt.encode({"alg": "ES256", "kid": "statements"}, {"iss": ISSUER_OF_STATEMENTS, **claims}, key)
+def make_statement(provider: Provider, key: ECKey = KEY, typ: str | None = None, **claims: Any) -> str:
+    """Return a statement of an hour; a claim that is None is left out."""
+    now = int(provider.clock().timestamp())
+    said = {"iss": ISSUER_OF_STATEMENTS, "iat": now, "exp": now + 3600, **claims}
+    header = {"alg": "ES256", "kid": "statements", **({} if typ is None else {"typ": typ})}
+    return jwt.encode(header, {name: value for name, value in said.items() if value is not None}, key)
 
 
 async def test_a_software_statement_vouches_for_metadata(provider: Provider) -> None:
-    statement = make_statement(client_name="Vouched", redirect_uris=["https://vouched.example/cb"], software_id="s-1", sector="stolen")
+    statement = make_statement(
+        provider, client_name="Vouched", redirect_uris=["https://vouched.example/cb"], software_id="s-1", sector="stolen"
+    )
     answer = await register(provider, None, client_name="Claimed", software_statement=statement)
     assert answer.status_code == 201, answer.text
     told = answer.json()
@@ -283,17 +289,38 @@ async def test_a_software_statement_vouches_for_metadata(provider: Provider) -> 
     assert await read_actor(provider, told) == f"statement:{ISSUER_OF_STATEMENTS}"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"typ": "JWT"},
+        {"typ": "application/software-statement+jwt"},
+        {"aud": "http://127.0.0.1:8000"},
+        {"aud": ["https://elsewhere.example", "http://127.0.0.1:8000/connect/register"]},
+    ],
+)
+async def test_a_software_statement_for_us_is_heard(provider: Provider, said: dict[str, Any]) -> None:
+    assert (await register(provider, None, software_statement=make_statement(provider, **said))).status_code == 201
+
+
 async def test_a_software_statement_that_does_not_hold_is_refused(provider: Provider) -> None:
     now = int(provider.clock().timestamp())
     stranger = ECKey.generate_key("P-256", {"kid": "statements"}, private=True)
     for error, statement in (
         ("invalid_software_statement", "x"),
         ("invalid_software_statement", 7),
-        ("invalid_software_statement", make_statement(stranger)),
-        ("invalid_software_statement", make_statement(exp=now - 1)),
-        ("invalid_software_statement", make_statement(nbf=now + 60)),
-        ("invalid_software_statement", make_statement(exp="soon")),
-        ("unapproved_software_statement", make_statement(iss="https://stranger.example")),
+        ("invalid_software_statement", make_statement(provider, stranger)),
+        ("invalid_software_statement", make_statement(provider, exp=now - 1)),
+        ("invalid_software_statement", make_statement(provider, nbf=now + 60)),
+        ("invalid_software_statement", make_statement(provider, exp="soon")),
+        ("invalid_software_statement", make_statement(provider, exp=None)),
+        ("invalid_software_statement", make_statement(provider, iat=None)),
+        ("invalid_software_statement", make_statement(provider, iat=now + 120)),
+        ("invalid_software_statement", make_statement(provider, iat=now - 367 * 86_400)),
+        ("invalid_software_statement", make_statement(provider, aud="https://elsewhere.example")),
+        ("invalid_software_statement", make_statement(provider, aud=["https://elsewhere.example", 7])),
+        ("invalid_software_statement", make_statement(provider, typ="logout+jwt")),
+        ("invalid_software_statement", make_statement(provider, typ="at+jwt")),
+        ("unapproved_software_statement", make_statement(provider, iss="https://stranger.example")),
     ):
         answer = await register(provider, await issue_token(provider), software_statement=statement)
         assert (answer.status_code, answer.json()["error"]) == (400, error)
@@ -319,6 +346,21 @@ async def test_a_sector_document_joins_hosts_only_when_it_lists_every_address(pr
     for document, status in ((uris, 201), ([*uris, "https://c.example/cb"], 201), (uris[:1], 400), ({"uris": uris}, 400), ("x", 400)):
         async with serve_document(document) as address:
             answer = await register(provider, await issue_token(provider), redirect_uris=uris, sector_identifier_uri=address)
+        assert answer.status_code == status, answer.text
+
+
+async def test_whoever_is_reached_otherwise_joins_a_sector_by_his_keys_alone(provider: Provider) -> None:
+    keys = "https://a.example/keys"
+    machine = {
+        "redirect_uris": [],
+        "response_types": [],
+        "grant_types": ["urn:openid:params:grant-type:ciba"],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks_uri": keys,
+    }
+    for document, status in ((["https://a.example/cb"], 400), ([keys], 201)):
+        async with serve_document(document) as address:
+            answer = await register(provider, await issue_token(provider), **machine, sector_identifier_uri=address)
         assert answer.status_code == status, answer.text
 
 
