@@ -248,7 +248,7 @@ def list_clients(context: click.Context) -> None:
 @_take_actor
 @click.pass_context
 def rotate_secret(context: click.Context, client_id: str, overlap: int, actor: str) -> None:
-    """Make a new secret and print it once."""
+    """Make a new secret and print it once; of a live client it waits for a second person."""
     name = _read_actor(actor)
 
     async def work(administration: ClientAdministration, _: Platform) -> None:
@@ -300,6 +300,20 @@ def _show_change(change: Change) -> None:
     click.echo(f"{change.id}  {change.client_id}  {change.kind.value}  {change.state.value}{decided}  {asked}")
     for name, value in change.wanted.items():
         click.echo(f"    {name}: {json.dumps(value, ensure_ascii=False)}")
+
+
+@clients.command("take-secret")
+@click.argument("change_id")
+@_take_actor
+@click.pass_context
+def take_secret(context: click.Context, change_id: str, actor: str) -> None:
+    """Make the secret that somebody else approved and print it once; for whoever asked for it."""
+    name = _read_actor(actor)
+
+    async def work(administration: ClientAdministration, _: Platform) -> None:
+        _show(await administration.take_secret(change_id, name))
+
+    _administer(context, work)
 
 
 @clients.command("approve")

@@ -113,6 +113,16 @@ def test_a_secret_is_rotated(operator: Operator) -> None:
     assert first != second
 
 
+def test_a_live_clients_secret_takes_two_operators(operator: Operator) -> None:
+    operator.type("clients", "add", "guarded", *BASE, "--live")
+    change = find_change(operator.type("clients", "rotate-secret", "guarded", "--overlap", "60", "--actor", "operator-1").output)
+    assert_one_sentence(operator.type("clients", "take-secret", change, "--actor", "operator-1"), 1, "no secret")
+    approved = operator.type("clients", "approve", change, "--actor", "operator-2")
+    assert (approved.exit_code, "client_secret" in approved.output) == (0, False)
+    assert_one_sentence(operator.type("clients", "take-secret", change, "--actor", "operator-2"), 1, "who asked")
+    assert len(read_value(operator.type("clients", "take-secret", change, "--actor", "operator-1").output, "client_secret")) == 43
+
+
 def test_an_operator_appoints_who_administers(operator: Operator) -> None:
     words = ("clients", "add", "staff", "--name", "x", "--sector", "s", "--grant-type", "client_credentials", "--scope", "clients:read")
     assert operator.type(*words, "--live").exit_code == 0

@@ -24,7 +24,7 @@ from idp.protocol.endpoints.admin_operations import MAX_KEY, MAX_LIMIT, MERGE_PA
 from idp.protocol.endpoints.bearer import read_token_use
 from idp.protocol.rules.admin_scopes import PATH, AdminScope
 from idp.protocol.rules.client import BadRegistration
-from idp.protocol.rules.client_changes import ChangeState, serves_people
+from idp.protocol.rules.client_changes import ChangeState
 from idp.protocol.services.admin_access import AdminAccess, Administrator
 from idp.protocol.services.client_administration import ClientAdministration, NotDone, Outcome
 from idp.protocol.services.repeated_requests import Answer, KeyInUse, KeyReused, RepeatedRequests
@@ -102,13 +102,10 @@ class AdminEndpoint:
         return _tell(await self._administration.change(call.find("client_id"), call.body, version, call.actor))
 
     async def rotate_secret(self, call: Call) -> Answer:
-        """A new secret: whoever has it speaks as the client, so of a live one an approver asks."""
-        client_id = call.find("client_id")
-        if serves_people(await self._administration.read(client_id)):
-            call.who.need(AdminScope.APPROVE)
+        """A new secret, or of a live client a change that waits: whoever has it speaks as the client."""
         seconds = call.body.get("overlap_seconds", 0)
         overlap = timedelta(seconds=seconds if isinstance(seconds, int) else 0)
-        return _tell(await self._administration.rotate_secret(client_id, overlap, call.actor))
+        return _tell(await self._administration.rotate_secret(call.find("client_id"), overlap, call.actor))
 
     async def suspend(self, call: Call) -> Answer:
         """A client that may not act."""
@@ -146,6 +143,10 @@ class AdminEndpoint:
     async def approve(self, call: Call) -> Answer:
         """What somebody else asked for, done."""
         return _tell(await self._administration.approve(call.find("change_id"), call.actor))
+
+    async def take_secret(self, call: Call) -> Answer:
+        """The secret that somebody else approved."""
+        return _tell(await self._administration.take_secret(call.find("change_id"), call.actor))
 
     async def refuse(self, call: Call) -> Answer:
         """Things as they were."""

@@ -101,7 +101,7 @@ class ClientPage(msgspec.Struct, frozen=True):
 
 
 class ChangeDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A change that waits for a second person, or waited. ``wanted`` has the metadata by name; null leaves one out."""
+    """A change that waits for a second person, or waited. ``wanted`` has the metadata by name, of a rotation ``overlap_seconds``."""
 
     id: str
     client_id: str

@@ -24,13 +24,18 @@ class ChangeKind(StrEnum):
     CHANGE = "change"
     GO_LIVE = "go_live"
     RESUME = "resume"
+    ROTATE_SECRET = "rotate_secret"  # noqa: S105
 
 
 class ChangeState(StrEnum):
-    """What became of it. ``expired`` is never written by itself: whoever looks finds the time over."""
+    """What became of it. ``expired`` is never written by itself: whoever looks finds the time over.
+
+    ``done``: approved, and whoever asked has taken the secret that came of it.
+    """
 
     PENDING = "pending"
     APPROVED = "approved"
+    DONE = "done"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
@@ -38,7 +43,10 @@ class ChangeState(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a client that waits for a second person, or waited. ``wanted`` has metadata names and values; null leaves one out."""
+    """A change of a client that waits for a second person, or waited.
+
+    ``wanted`` has metadata names and values, null leaves one out; of a rotation the ``overlap_seconds``.
+    """
 
     id: str
     client_id: str
@@ -52,10 +60,29 @@ class Change:
     decided_at: datetime | None = None
     reason: str | None = None
 
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Return the metadata that are wanted, none for what is no change of metadata."""
+        return self.wanted if self.kind is ChangeKind.CHANGE else {}
+
+    @property
+    def overlap(self) -> timedelta:
+        """Return for how long the secret of before counts too."""
+        return timedelta(seconds=int(self.wanted.get("overlap_seconds", 0)) if self.kind is ChangeKind.ROTATE_SECRET else 0)
+
 
 def find_state(change: Change, now: datetime) -> ChangeState:
     """Return what a change is by now."""
     return ChangeState.EXPIRED if change.state is ChangeState.PENDING and now >= change.expires_at else change.state
+
+
+def gives_secret(change: Change, now: datetime) -> bool:
+    """Tell whether whoever asked may take a new secret: a rotation, or another method of authentication, was approved and still holds.
+
+    The approver never sees it: one person would have both agreed and the means to speak as the client.
+    """
+    asked = change.kind is ChangeKind.ROTATE_SECRET or "token_endpoint_auth_method" in change.metadata
+    return asked and change.state is ChangeState.APPROVED and now < change.expires_at
 
 
 def serves_people(client: Client) -> bool:

@@ -71,8 +71,8 @@ class Metadata:
 
 def _list_rows() -> Iterable[Metadata]:
     text, address, boolean, texts, addresses = Kind.TEXT, Kind.ADDRESS, Kind.BOOLEAN, Kind.TEXTS, Kind.ADDRESSES
-    yield Metadata("client_name", "name", longest=100, guarded=False)
-    yield Metadata("client_name#en", "name_en", longest=100, guarded=False)
+    yield Metadata("client_name", "name", longest=100)
+    yield Metadata("client_name#en", "name_en", longest=100)
     yield Metadata("sector", "sector", longest=100, own=False)
     yield Metadata("sector_identifier_uri", "sector_identifier_uri", address)
     yield Metadata("token_endpoint_auth_method", "auth_method", choices=tuple(AuthMethod), parse=AuthMethod)
@@ -128,7 +128,7 @@ def _list_rows() -> Iterable[Metadata]:
     yield _of("ciba", "backchannel_authentication_request_signing_alg", text, CLIENT_SIGNING)
 
     for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri"):
-        yield Metadata(name, name, address, "about", guarded=False)
+        yield _of("about", name, address)
     yield _of("about", "initiate_login_uri", address)
     yield Metadata("contacts", "contacts", texts, "about", guarded=False)
     yield Metadata("software_id", "software_id", text, "about", guarded=False)

@@ -21,13 +21,13 @@ from idp.protocol.rules.client_changes import (
     ChangeState,
     administers,
     find_state,
+    gives_secret,
     needs_second_person,
     serves_people,
 )
-from idp.protocol.rules.client_checks import check_client
 from idp.protocol.rules.client_status import ClientEvent, ClientStatus
 from idp.protocol.rules.registration_metadata import change_client, find_changes
-from idp.protocol.services.clients import ClientMoved, Clients
+from idp.protocol.services.clients import ClientMoved, Clients, need_secret
 from idp.protocol.stores import client_changes as store
 
 MAX_PAGE: Final = 200
@@ -46,6 +46,8 @@ class Obstacle(StrEnum):
     OWN_REQUEST = "own_request"
     WRONG_STATUS = "wrong_status"
     OPERATORS_ONLY = "operators_only"
+    NOT_YOURS = "not_yours"
+    NO_SECRET = "no_secret"  # noqa: S105
 
 
 class NotDone(Exception):
@@ -118,20 +120,39 @@ class ClientAdministration:
                 return Outcome(client)
             if client.status in (ClientStatus.REVIEWING, ClientStatus.RETIRED):
                 raise NotDone(Obstacle.WRONG_STATUS, client.status)
-            check_client(after)
+            await self._clients.check(tx, after)
             if needs_second_person(client, changed):
                 return Outcome(client, waits=await self._ask(tx, client, ChangeKind.CHANGE, changed, actor))
             return await self._write(tx, after, actor, " ".join(changed))
 
     async def rotate_secret(self, client_id: str, overlap: timedelta, actor: str) -> Outcome:
-        """Give a client a new secret; the one before counts for ``overlap`` (at most 30 days) more."""
+        """Give a client a new secret, or ask for it on a live one; the one before counts for ``overlap`` (at most 30 days) more."""
         async with self._database.transaction() as tx:
             client = await self._find(tx, client_id)
             _refuse_appointment(client, client, actor)
             if client.status == ClientStatus.RETIRED:
                 raise NotDone(Obstacle.WRONG_STATUS, client.status)
-            secret = await self._clients.rotate_secret(tx, client, min(overlap, MAX_OVERLAP), actor=actor)
-            return Outcome(await self._find(tx, client_id), secret)
+            need_secret(client)
+            overlap = min(overlap, MAX_OVERLAP)
+            if serves_people(client):
+                wanted = {"overlap_seconds": int(overlap.total_seconds())}
+                return Outcome(client, waits=await self._ask(tx, client, ChangeKind.ROTATE_SECRET, wanted, actor))
+            return await self._rotate_secret(tx, client, overlap, actor)
+
+    async def take_secret(self, change_id: str, actor: str) -> Outcome:
+        """Make the secret that a second person approved, for whoever asked; until then the one before counts. Raises BadRegistration."""
+        async with self._database.transaction() as tx:
+            client = await self._find(tx, _need(await store.read(tx, change_id), change_id).client_id)
+            change = _need(await store.lock(tx, change_id), change_id)
+            _refuse_appointment(client, client, actor)
+            if change.asked_by != actor:
+                raise NotDone(Obstacle.NOT_YOURS)
+            if not gives_secret(change, self._clock()):
+                raise NotDone(Obstacle.NO_SECRET, find_state(change, self._clock()).value)
+            if client.status in (ClientStatus.SUSPENDED, ClientStatus.RETIRED):
+                raise NotDone(Obstacle.WRONG_STATUS, client.status)
+            await store.finish(tx, change.id)
+            return await self._rotate_secret(tx, client, change.overlap, actor)
 
     async def suspend(self, client_id: str, actor: str) -> Outcome:
         """Stop a client at once; what waited for it is withdrawn."""
@@ -189,8 +210,11 @@ class ClientAdministration:
                     return Outcome(await self._move(tx, client, ClientEvent.APPROVE, actor))
                 case ChangeKind.RESUME:
                     return Outcome(await self._move(tx, client, ClientEvent.RESUME_LIVE, actor))
+                case ChangeKind.ROTATE_SECRET:
+                    return Outcome(client)
                 case ChangeKind.CHANGE:
-                    return await self._write(tx, change_client(client, change.wanted), actor, " ".join(change.wanted))
+                    written = await self._write(tx, change_client(client, change.wanted), actor, " ".join(change.wanted))
+                    return Outcome(written.client)  # a secret that came of it is for whoever asked: take_secret
 
     async def refuse(self, change_id: str, reason: str, actor: str) -> Outcome:
         """Leave things as they are; whoever asked may take it back in the same way."""
@@ -212,6 +236,10 @@ class ClientAdministration:
                     tx, Kind.CLIENT_CHANGE_REFUSED, client_id, actor, {"change": change_id, "state": ChangeState.WITHDRAWN.value}
                 )
             return Outcome(moved)
+
+    async def _rotate_secret(self, tx: Transaction, client: Client, overlap: timedelta, actor: str) -> Outcome:
+        secret = await self._clients.rotate_secret(tx, client, overlap, actor=actor)
+        return Outcome(await self._find(tx, client.client_id), secret)
 
     async def _write(self, tx: Transaction, client: Client, actor: str, changed: str) -> Outcome:
         try:
@@ -258,7 +286,7 @@ class ClientAdministration:
         change = _need(await store.lock(tx, change_id), change_id)
         if find_state(change, self._clock()) is not ChangeState.PENDING:
             raise NotDone(Obstacle.NOT_WAITING, find_state(change, self._clock()).value)
-        _refuse_appointment(client, change_client(client, change.wanted), actor)
+        _refuse_appointment(client, change_client(client, change.metadata), actor)
         return change, client
 
 

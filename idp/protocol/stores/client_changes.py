@@ -34,8 +34,12 @@ EXPIRE_CHANGES = """
     UPDATE client_changes SET state = 'expired' WHERE client_id = $1 AND state = 'pending' AND expires_at <= $2
 """
 
+FINISH_CHANGE = "UPDATE client_changes SET state = 'done' WHERE id = $1 AND state = 'approved'"
+
+# A secret that was approved and not taken is asked for again.
 WITHDRAW_CHANGES = """
-    UPDATE client_changes SET state = 'withdrawn', decided_by = $2, decided_at = $3, reason = $4 WHERE client_id = $1 AND state = 'pending'
+    UPDATE client_changes SET state = 'withdrawn', decided_by = $2, decided_at = $3, reason = $4
+    WHERE client_id = $1 AND (state = 'pending' OR (state = 'approved' AND kind = 'rotate_secret'))
     RETURNING id
 """
 
@@ -89,6 +93,11 @@ async def decide(tx: Transaction, change_id: str, state: ChangeState, decided_by
     return await tx.fetchrow(DECIDE_CHANGE, change_id, state.value, decided_by, now, reason) is not None
 
 
+async def finish(tx: Transaction, change_id: str) -> None:
+    """Note that what was approved is done."""
+    await tx.execute(FINISH_CHANGE, change_id)
+
+
 async def withdraw(tx: Transaction, client_id: str, decided_by: str, now: datetime, reason: str) -> list[str]:
-    """Close whatever waits for a client and return its ids."""
+    """Close whatever waits for a client, or was approved and not taken, and return its ids."""
     return [row["id"] for row in await tx.fetch(WITHDRAW_CHANGES, client_id, decided_by, now, reason)]

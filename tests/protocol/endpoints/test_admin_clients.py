@@ -215,9 +215,9 @@ async def test_a_repeated_request_gets_the_first_answer(writer: Administrator, a
         ({"entitlements": [{"purpose": "p", "basis": "consent", "claims": ["name"], "version": 1}]}, True),
         ({"scope": "profile"}, True),
         ({"requires_pkce": False}, True),
-        ({"client_name": "别名（样例）"}, False),
+        ({"client_name": "别名（样例）"}, True),
         ({"contacts": ["y@new.example"]}, False),
-        ({"logo_uri": "https://new.example/logo"}, False),
+        ({"logo_uri": "https://new.example/logo"}, True),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -351,8 +351,18 @@ async def test_a_client_is_suspended_resumed_and_retired(provider: Provider, wri
 async def test_a_secret_is_rotated_with_an_overlap(provider: Provider, writer: Administrator, approver: Administrator) -> None:
     added = await set_live(writer, approver, "rotating", grant_types=["client_credentials"], redirect_uris=[])
     old = added["client_secret"]
-    assert_problem(await writer.ask("POST", "/clients/rotating/rotate-secret"), 403, "insufficient_scope")
-    new = (await approver.ask("POST", "/clients/rotating/rotate-secret", {"overlap_seconds": 100})).json()["client_secret"]
+    asked = await writer.ask("POST", "/clients/rotating/rotate-secret", {"overlap_seconds": 100})
+    assert (asked.status_code, "client_secret" in asked.json()) == (202, False)
+    waits = asked.json()["change"]
+    assert (waits["kind"], waits["wanted"]) == ("rotate_secret", {"overlap_seconds": 100})
+    take = f"/client-changes/{waits['id']}/take-secret"
+    assert_problem(await writer.ask("POST", take), 409, "no_secret")
+    approved = await approver.ask("POST", f"/client-changes/{waits['id']}/approve")
+    assert (approved.status_code, approved.json().keys()) == (200, {"client"}), "whoever approves sees no secret"
+    assert_problem(await approver.ask("POST", take), 403, "not_yours")
+    new = (await writer.ask("POST", take)).json()["client_secret"]
+    assert_problem(await writer.ask("POST", take), 409, "no_secret")
+    assert (await writer.ask("GET", f"/client-changes/{waits['id']}")).json()["state"] == "done"
 
     async def works(secret: str) -> bool:
         return (await provider.post("/token", {"grant_type": "client_credentials"}, "rotating", secret)).status_code == 200
@@ -369,6 +379,61 @@ async def test_a_secret_is_rotated_with_an_overlap(provider: Provider, writer: A
     )
     await add(writer, "keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri="https://new.example/keys")
     assert_problem(await writer.ask("POST", "/clients/keyed/rotate-secret"), 422, "bad_metadata", "token_endpoint_auth_method")
+
+
+async def test_a_live_clients_secret_is_not_one_persons(writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "coveted")
+    answer = await approver.ask("POST", "/clients/coveted/rotate-secret", {"overlap_seconds": 86_400})
+    waits = answer.json()["change"]["id"]
+    assert (answer.status_code, answer.json()["client"]["version"]) == (202, 3), "nothing is changed yet"
+    assert_problem(await approver.ask("POST", f"/client-changes/{waits}/approve"), 403, "own_request")
+    assert_problem(await approver.ask("POST", f"/client-changes/{waits}/take-secret"), 409, "no_secret")
+
+
+async def test_a_secret_that_was_approved_is_not_taken_later(provider: Provider, writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "untaken")
+    first, second = [(await writer.ask("POST", "/clients/untaken/rotate-secret")).json().get("change", {}).get("id") for _ in range(2)]
+    assert (bool(first), second) == (True, None), "one waits at a time"
+    await approver.ask("POST", f"/client-changes/{first}/approve")
+    await writer.ask("POST", "/clients/untaken/suspend")
+    assert_problem(await writer.ask("POST", f"/client-changes/{first}/take-secret"), 409, "no_secret")
+
+
+async def test_the_secret_of_another_method_is_for_whoever_asked(writer: Administrator, approver: Administrator) -> None:
+    await set_live(writer, approver, "opened", token_endpoint_auth_method="none")
+    waits = (await writer.change("opened", {"token_endpoint_auth_method": "client_secret_basic"})).json()["change"]["id"]
+    approved = await approver.ask("POST", f"/client-changes/{waits}/approve")
+    assert (approved.status_code, approved.json().keys()) == (200, {"client"})
+    assert len((await writer.ask("POST", f"/client-changes/{waits}/take-secret")).json()["client_secret"]) >= 43
+
+
+async def test_a_resource_is_one_client(writer: Administrator, approver: Administrator) -> None:
+    api = "https://records.example/api"
+    await add(writer, "holder", resources=[api])
+    taken = await writer.ask("POST", "/clients", {**NEW, "client_id": "aa-other", "resources": ["https://a.example", api]})
+    assert api in assert_problem(taken, 422, "bad_metadata", "resources")["detail"]
+    assert_problem(await writer.ask("GET", "/clients/aa-other"), 404, "no_client")
+    await set_live(writer, approver, "wishing")
+    assert_problem(await writer.change("wishing", {"resources": [api]}), 422, "bad_metadata", "resources")
+    await add(writer, "moving", resources=["https://b.example"])
+    assert_problem(await writer.change("moving", {"resources": [api]}), 422, "bad_metadata", "resources")
+    assert (await writer.change("moving", {"resources": ["https://c.example"]})).status_code == 200
+    await add(writer, "gets-what-is-free", resources=["https://b.example"])
+    await approver.ask("POST", "/clients/holder/retire")
+    assert (await writer.change("moving", {"resources": [api]})).status_code == 200
+
+
+async def test_of_two_who_want_one_resource_at_once_one_gets_it(writer: Administrator) -> None:
+    wanted = ["https://contested.example/1", "https://contested.example/2"]
+    answers = await asyncio.gather(
+        *(writer.ask("POST", "/clients", {**NEW, "client_id": f"racing-{n}", "resources": wanted[:: 1 - n % 2 * 2]}) for n in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422, 422, 422]
+
+
+@pytest.mark.parametrize("resource", [ADMIN, f"{ADMIN}/clients", "HTTP://127.0.0.1:8000/userinfo"])
+async def test_nobody_is_the_provider_itself(writer: Administrator, resource: str) -> None:
+    assert_problem(await writer.ask("POST", "/clients", {**NEW, "resources": [resource]}), 422, "bad_metadata", "resources")
 
 
 async def test_nobody_appoints_an_approver_by_the_api(provider: Provider, approver: Administrator) -> None:

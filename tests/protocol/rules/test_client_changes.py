@@ -26,7 +26,7 @@ def test_only_what_serves_people_needs_a_second_person(status: str, resumes: str
     client = make_client(status=status, resumes=resumes)
     assert serves_people(client) is serves
     assert needs_second_person(client, ["redirect_uris", "client_name"]) is serves
-    assert not needs_second_person(client, ["client_name"])
+    assert not needs_second_person(client, ["contacts"])
 
 
 def test_a_change_waits_for_thirty_days() -> None:

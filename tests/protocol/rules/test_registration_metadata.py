@@ -47,9 +47,10 @@ def test_what_the_law_of_two_persons_names_is_guarded() -> None:
     named = {
         "redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri", "frontchannel_logout_uri", "jwks", "jwks_uri",
         "token_endpoint_auth_method", "sector", "sector_identifier_uri", "entitlements", "scope", "profile",
+        "client_name", "client_name#en", "logo_uri", "policy_uri", "tos_uri", "client_uri",
     }  # fmt: skip
     assert named <= GUARDED
-    assert not {"client_name", "contacts", "logo_uri"} & GUARDED
+    assert METADATA.keys() - {"contacts", "software_id", "software_version"} == GUARDED
 
 
 def test_what_is_the_operators_is_not_a_clients_own() -> None:
