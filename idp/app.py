@@ -214,6 +214,7 @@ def build_app(
         directory=services.directory,
         objects=objects,
         standings=standings,
+        links=journeys.links,
         authentication=client_access.authentication,
         id_tokens=issuance.id_tokens,
         issuing=issuance.issuing,

@@ -35,6 +35,7 @@ from idp.protocol.stores.standing import StandingReads
 from idp.sign_in.pages.account_door import AccountDoor
 from idp.sign_in.services.account_notices import AccountNotices
 from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.session_links import SessionLinks
 from idp.sign_in.services.sessions import Sessions
 
 
@@ -59,6 +60,7 @@ def build_other_devices(
     directory: ClientDirectory,
     objects: RequestObjects,
     standings: StandingReads,
+    links: SessionLinks,
     authentication: ClientAuthentication,
     id_tokens: IdTokens,
     issuing: Issuing,
@@ -71,7 +73,7 @@ def build_other_devices(
     database, transients, audit = platform.database, platform.transients, platform.audit_log
     requests = DecoupledRequests(transients, clock, random)
     usable = find_usable_statuses(settings.environment)
-    approval = DecoupledApproval(database, interactions, requests, directory, standings, audit, usable, clock, random)
+    approval = DecoupledApproval(database, interactions, requests, directory, standings, links, audit, usable, clock, random)
     notices = AccountNotices(platform.outbox, clock)
     backchannel = BackchannelAuthentication(
         database, transients, requests, objects, people, id_tokens, notices, platform.outbox, audit, afterwards, clock

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -30,6 +31,7 @@ from idp.protocol.rules.backchannel_authentication import (
 )
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.client_metadata import DeliveryMode, Profile
+from idp.protocol.rules.decoupled_level import check_classes
 from idp.protocol.rules.decoupled_request import Answer, DecoupledRequest, Status
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.rules.request_object import read_object_parameters
@@ -44,6 +46,7 @@ from idp.sign_in.services.account_notices import AccountNotices
 NOTICE = "request_waiting"
 PING = "ciba_ping"
 OF_PERSON = "ciba_of_person"
+REACHED = "ciba_reached_after"
 ASKED = "ciba_asked"
 SIGNED = "ciba_signed_request"
 DENIED = "ciba_denied"
@@ -98,6 +101,7 @@ class BackchannelAuthentication:
         if "request" in parameters or demands_signed_request(client):
             parameters = await self._read_signed(parameters, client)
         asked = read_backchannel_request(parameters, client, message_required=client.profile is not Profile.STANDARD)
+        check_classes(parameters, client)
         wanted = read_acr_values(parameters)
         scope = find_scope(parameters, client)
         request = await self._requests.begin(
@@ -127,7 +131,7 @@ class BackchannelAuthentication:
         place: Place,
     ) -> None:
         known = await self._find_person(asked, hinted, client)
-        if known is None or not await self._may_reach(known.standing.person_id, client):
+        if known is None or not await self._may_reach(known.standing.person_id, client, asked.life):
             return
         person_id = known.standing.person_id
         name = await self._people.find_masked_name(person_id)
@@ -139,8 +143,14 @@ class BackchannelAuthentication:
 
     async def find_waiting(self, person_id: UUID) -> DecoupledRequest | None:
         """Return the request that waits for this person, None when there is none."""
+        return await self._find_waiting(person_id, await self._find_last(person_id))
+
+    async def _find_last(self, person_id: UUID) -> str:
         stored = await self._transients.get(OF_PERSON, str(person_id))
-        held = None if stored is None else await self._requests.find(stored.value.decode())
+        return "" if stored is None else stored.value.decode()
+
+    async def _find_waiting(self, person_id: UUID, last: str) -> DecoupledRequest | None:
+        held = await self._requests.find(last)
         if held is None or held.request.person_id != person_id or not self._is_waiting(held):
             return None
         return held.request
@@ -163,12 +173,15 @@ class BackchannelAuthentication:
             raise ProtocolError("invalid_request", "This client's requests must be signed.", redirectable=False)
         try:
             registered = client.ciba.backchannel_authentication_request_signing_alg
-            claims = await self._objects.verify(text, client, registered)
+            claims: Mapping[str, Any] = await self._objects.verify(text, client, registered)
             jti = check_signed_request(claims, parameters)
             inside = read_object_parameters(claims, {}, client)
         except ProtocolError as error:
             # CIBA §13 knows one word for all of this.
             raise replace(error, error="invalid_request", redirectable=False) from None
+        # What the store may have forgotten cannot be told from what it never heard of (decision 10). iat has whole seconds.
+        if claims["iat"] < int((await self._transients.born_at()).timestamp()):
+            raise ProtocolError("invalid_request", "This signed request is older than our memory; sign another one.", redirectable=False)
         if not await self._transients.add_once(SIGNED, f"{client.client_id} {jti}", SIGNED_LIFE * 2):
             raise ProtocolError("invalid_request", "This signed request was used before.", redirectable=False)
         return inside
@@ -189,12 +202,16 @@ class BackchannelAuthentication:
             known = await self._people.find_by_id(person_id) if person_id is not None else None
         return known if known is not None and check_standing(known.standing.status) is None else None
 
-    async def _may_reach(self, person_id: UUID, client: Client) -> bool:
-        if await self.find_waiting(person_id) is not None:
+    async def _may_reach(self, person_id: UUID, client: Client, life: int) -> bool:
+        last = await self._find_last(person_id)
+        if await self._find_waiting(person_id, last) is not None:
             return False
         if await self._count_denials(person_id, client) >= DENIALS:
             return False
-        return (await self._transients.count(ASKED, str(person_id), TEN_MINUTES)).number <= IN_TEN_MINUTES
+        if (await self._transients.count(ASKED, str(person_id), TEN_MINUTES)).number > IN_TEN_MINUTES:
+            return False
+        # Of requests that arrive together one is the next after the last; the mark is over when that one is.
+        return await self._transients.add_once(REACHED, f"{person_id} {last}", life)
 
     async def _count_denials(self, person_id: UUID, client: Client) -> int:
         stored = await self._transients.get(DENIED, f"{person_id} {client.client_id}")

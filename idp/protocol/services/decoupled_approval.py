@@ -33,24 +33,24 @@ from idp.protocol.rules.authorization import (
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Client, Entitlement, find_home
+from idp.protocol.rules.decoupled_level import lower, serves
 from idp.protocol.rules.decoupled_request import Answer, Approval, DecoupledRequest
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.decoupled_requests import DecoupledRequests, HeldRequest
 from idp.protocol.stores import consents, subjects
 from idp.protocol.stores.standing import StandingReads
-from idp.sign_in.rules.interaction import Interaction, PageNeeded, Refused, SignInNeeded, Step
+from idp.sign_in.rules.interaction import Interaction, PageNeeded, Refused, SignInNeeded, Step, is_answered_by
 from idp.sign_in.rules.refusals import BarredHere
 from idp.sign_in.rules.session import Session, write_factors
 from idp.sign_in.services.interactions import Interactions
+from idp.sign_in.services.session_links import SessionLinks
 
 KIND = "decoupled"
 """The kind of interaction that ends with an answer for another device."""
 
 PAGE = "/approve"
 GONE = "request_gone"
-HIGHEST = Acr.SUBSTANTIAL
-"""What a person says on one device to the benefit of another is never worth more (protocol.md §2)."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class DecoupledApproval:
         requests: DecoupledRequests,
         directory: ClientDirectory,
         standings: StandingReads,
+        links: SessionLinks,
         audit: AuditLog,
         usable: frozenset[str],
         clock: Clock,
@@ -98,6 +99,7 @@ class DecoupledApproval:
         self._requests = requests
         self._directory = directory
         self._standings = standings
+        self._links = links
         self._audit = audit
         self._usable = usable
         self._clock = clock
@@ -118,6 +120,7 @@ class DecoupledApproval:
             home_url=find_home(client),
             wanted=find_wanted(request, client),
             language=language,
+            isolated=client.isolated,
             address=address,
         )
 
@@ -135,7 +138,7 @@ class DecoupledApproval:
             return SignInNeeded()
         if held.request.person_id not in (None, session.person_id):
             return Refused("request_of_another")
-        decision = await self._decide(held.request, client, session, interaction.declined)
+        decision = await self._decide(held.request, client, session, _has_declined(interaction, session))
         match decision:
             case Granted() | ConsentRequired():
                 return PageNeeded(PAGE)
@@ -162,7 +165,7 @@ class DecoupledApproval:
         held, client = found
         if held.request.person_id not in (None, session.person_id):
             return None
-        decision = await self._decide(held.request, client, session, interaction.declined)
+        decision = await self._decide(held.request, client, session, _has_declined(interaction, session))
         if not isinstance(decision, Granted | ConsentRequired):
             return None
         entitlements = decision.entitlements if isinstance(decision, ConsentRequired) else ()
@@ -212,11 +215,14 @@ class DecoupledApproval:
 
     async def _find_client(self, request: DecoupledRequest) -> Client | None:
         client = await self._directory.find(request.client_id)
-        return client if client is not None and client.status in self._usable else None
+        return client if client is not None and client.status in self._usable and serves(client) else None
 
     async def _decide(self, request: DecoupledRequest, client: Client, session: Session, declined: bool) -> Decision:
         presence = await self._standings.read(session.id_hash, client.client_id, client.sector_id)
         standing = presence.standing if presence is not None else None
+        if standing is not None and client.isolated:
+            link = await self._links.read(session.lineage, client.client_id)
+            standing = replace(standing, own=link.proved)
         progress = Progress(signed_in=True, declined=declined, without_passkey=True, confirmed=True)
         return decide(_describe(request, client), client, standing, None, progress, self._clock())
 
@@ -245,8 +251,11 @@ class DecoupledApproval:
 
 def find_wanted(request: DecoupledRequest, client: Client) -> Acr:
     """Return the class that the sign-in aims at: what was asked, at least the client's minimum."""
-    asked = Acr(request.wanted) if request.wanted else client.minimum_acr
-    return max(client.minimum_acr, asked, key=ACR_ORDER.index)
+    return max(client.minimum_acr, _find_asked(request) or client.minimum_acr, key=ACR_ORDER.index)
+
+
+def _find_asked(request: DecoupledRequest) -> Acr | None:
+    return lower(Acr(request.wanted)) if request.wanted else None
 
 
 def _describe(request: DecoupledRequest, client: Client) -> AuthorizationRequest:
@@ -259,7 +268,7 @@ def _describe(request: DecoupledRequest, client: Client) -> AuthorizationRequest
         challenge=None,
         prompts=frozenset(),
         max_age=None,
-        wanted=Acr(request.wanted) if request.wanted else None,
+        wanted=_find_asked(request),
         login_hint=None,
         id_token_hint=None,
         ui_locales=None,
@@ -271,9 +280,13 @@ def _approve(session: Session, granted: Granted, subject: str) -> Approval:
         person_id=session.person_id,
         subject=subject,
         factors=write_factors(granted.proved),
-        acr=min(granted.acr, HIGHEST, key=ACR_ORDER.index).value,
+        acr=lower(granted.acr).value,
         auth_time=int(granted.auth_time.timestamp()),
     )
+
+
+def _has_declined(interaction: Interaction, session: Session) -> bool:
+    return interaction.declined and is_answered_by(interaction, session.person_id)
 
 
 def _find_outcome(interaction: Interaction) -> Outcome | None:

@@ -10,6 +10,7 @@ from idp.kernel.ids import make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import GrantRow, Ledger
 from idp.protocol.rules.client import GrantType
+from idp.protocol.rules.decoupled_level import list_told
 from idp.protocol.rules.decoupled_request import Approval, DecoupledRequest
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.rules.token_request import need
@@ -102,7 +103,7 @@ class DecoupledGrant:
             subject=approval.subject,
             # No browser session stands behind it: a sid of its own, that no other grant shares.
             lineage=grant.id.bytes,
-            proved=read_factors(approval.factors),
+            proved=list_told(read_factors(approval.factors)),
             acr=approval.acr,
             auth_time=approval.auth_time,
             audience=None,

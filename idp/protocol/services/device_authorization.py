@@ -10,6 +10,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import Ledger
 from idp.protocol.rules.authorization_request import read_acr_values
 from idp.protocol.rules.client import AuthMethod, Client, GrantType
+from idp.protocol.rules.decoupled_level import check_classes
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.rules.decoupled_request import is_message, show_user_code
 from idp.protocol.rules.scopes import choose_scope, read_scope
@@ -57,6 +58,7 @@ class DeviceAuthorization:
         name = parameters.get("device_name", "")
         if name and not is_message(name):
             raise ProtocolError("invalid_request", "device_name is one printable line of at most 100 characters.", redirectable=False)
+        check_classes(parameters, client)
         wanted = read_acr_values(parameters)
         request = await self._requests.begin(
             RequestKind.DEVICE,
