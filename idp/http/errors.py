@@ -68,6 +68,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "request_gone": 410,
     "request_of_another": 403,
     "request_refused_here": 403,
+    "device_form_forged": 403,
     "device_tries_limited": 429,
     "ticket_refused": 403,
     "another_person_here": 409,

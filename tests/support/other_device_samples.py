@@ -27,8 +27,11 @@ def list_other_device_samples(department: str, long_department: str) -> dict[str
         "purposes": [{"purpose": "养老保险待遇资格认证（合成样例）", "claims": ("name", "id_document")}],
     }
     samples: dict[str, tuple[str, dict[str, Any]]] = {
-        "device": ("device.html", {"code": ""}),
-        "device-wrong": ("device.html", {"code": "BCDF-1234", "errors": [FieldError("user_code", "device_code_malformed")]}),
+        "device": ("device.html", {"csrf": "sample-token", "code": ""}),
+        "device-wrong": (
+            "device.html",
+            {"csrf": "sample-token", "code": "BCDF-1234", "errors": [FieldError("user_code", "device_code_malformed")]},
+        ),
         "approve-terminal": ("approve.html", terminal),
         "approve-counter": ("approve.html", counter),
         "account-requests": (

@@ -1,5 +1,6 @@
 """Decides how a kiosk begins over HTTP, and where a person types the code that it shows (RFC 8628 §3.1, §3.3)."""
 
+import hashlib
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -9,12 +10,15 @@ from starlette.types import Receive, Scope, Send
 
 from idp.http.browser_binding import bind_browser
 from idp.http.forms import FieldError, read_form
+from idp.http.guards import FormForged, require_csrf
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.http.responses import send_json
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import ProtocolError
+from idp.kernel.ids import encode_base64url
 from idp.protocol.endpoints.token import NOT_CACHED, authenticate_client, read_client_form, send_protocol_error
+from idp.protocol.rules.decoupled_refusals import DeviceFormForged
 from idp.protocol.rules.decoupled_request import read_user_code
 from idp.protocol.services.client_authentication import ClientAuthentication
 from idp.protocol.services.decoupled_approval import DecoupledApproval
@@ -60,12 +64,18 @@ class DevicePage:
 
     async def show(self, request: Request) -> Response:
         """Ask for the code."""
-        return self._pages.render(read_context(request), "device.html", code="")
+        return self._show(read_context(request))
 
     async def submit(self, request: Request) -> Response:
-        """Begin the flow of the terminal whose code this is."""
+        """Begin the flow of the terminal whose code this is, when it was typed here: a stranger's site may not do it for the person."""
         context = read_context(request)
-        typed = (await read_form(request)).get("user_code", MAX_CODE)
+        form = await read_form(request)
+        try:
+            require_csrf(context, form, make_form_token(context.browser_cookie))
+        except FormForged:
+            # Nothing is set here: a browser that another site sent did not show the cookie that it may have.
+            return self._pages.refuse(context, DeviceFormForged(), back_url=PAGE)
+        typed = form.get("user_code", MAX_CODE)
         code = read_user_code(typed)
         if code is None:
             return self._show_error(context, typed, "device_code_malformed" if typed.strip() else "device_code_empty")
@@ -79,4 +89,13 @@ class DevicePage:
         return RedirectResponse(f"/continue?i={quote(interaction.id, safe='')}", 303)
 
     def _show_error(self, context: RequestContext, typed: str, key: str) -> Response:
-        return self._pages.render(context, "device.html", 422, code=typed, errors=[FieldError("user_code", key)])
+        return self._show(context, 422, typed, FieldError("user_code", key))
+
+    def _show(self, context: RequestContext, status: int = 200, typed: str = "", *errors: FieldError) -> Response:
+        token = make_form_token(bind_browser(context, self._interactions.make_browser_cookie))
+        return self._pages.render(context, "device.html", status, csrf=token, code=typed, errors=errors)
+
+
+def make_form_token(browser: str | None) -> str:
+    """Return what a form carries that stands in no flow yet: only who knows the browser's cookie can make it; "" without one."""
+    return encode_base64url(hashlib.sha256(b"device form:" + browser.encode()).digest()) if browser else ""

@@ -23,6 +23,12 @@ class RequestRefusedHere(Refusal):
     code: ClassVar[str] = "request_refused_here"
 
 
+class DeviceFormForged(Refusal):
+    """The code was not typed on our own page."""
+
+    code: ClassVar[str] = "device_form_forged"
+
+
 class DeviceTriesLimited(Refusal):
     """So many codes were typed in this network that none is looked up for a while."""
 

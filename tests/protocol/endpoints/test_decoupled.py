@@ -1,26 +1,32 @@
 """Kiosks (RFC 8628) and counters (CIBA): begin, answer on the person's own device, collect once."""
 
+import asyncio
 import json
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from idp.http.cookies import CookieNames
 from idp.kernel.clock import read_system_random
-from idp.kernel.levels import Factor
+from idp.kernel.levels import Acr, Factor
 from idp.platform.outbox import deliver_due
-from idp.protocol.rules.client import AuthMethod, Basis, Entitlement
+from idp.protocol.rules.client import AuthMethod, BadRegistration, Basis, Entitlement
+from idp.protocol.rules.client_credentials import ASSERTION_TYPE
 from idp.protocol.rules.client_metadata import BackchannelAuthentication, ClientKeys
 from idp.protocol.rules.decoupled_request import Kind
 from idp.protocol.services.decoupled_requests import DecoupledRequests
-from tests.support.provider import ISSUER, SESSION, Provider, Somebody
+from tests.support.account import open_account
+from tests.support.provider import ISSUER, PASSWORD, SESSION, Provider, Somebody
 from tests.support.web import Web, find_code
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CIBA = "urn:openid:params:grant-type:ciba"
 IDLE = 120
+BROWSER = CookieNames(ISSUER, "").browser
 
 
 async def begin_at_terminal(provider: Provider, client_id: str, scope: str = "openid", wanted: str = "") -> dict[str, str]:
@@ -45,7 +51,7 @@ async def sign_in_here(provider: Provider, person: Somebody, *factors: Factor) -
 
 
 async def test_a_terminal_gets_tokens_once_after_the_person_agreed(provider: Provider) -> None:
-    await provider.add_client("kiosk", grant_types=(DEVICE,), name="自助终端（样例）", auth_method=AuthMethod.SECRET_BASIC)
+    await provider.add_client("kiosk", grant_types=(DEVICE,), name="自助终端（样例）", auth_method=AuthMethod.PRIVATE_KEY_JWT)
     person = await provider.add_person()
     begun = await begin_at_terminal(provider, "kiosk", "openid real_name")
     waiting = await poll(provider, "kiosk", DEVICE, device_code=begun["device_code"])
@@ -123,19 +129,118 @@ async def test_a_wrong_code_finds_nothing_and_many_find_nothing_for_a_while(prov
     web = Web(provider, address="198.51.100.77")
     await web.get("/device")
     for typed in ("BCDF-GHJK", "", "123"):
-        page = await web.client.post("/device", data={"user_code": typed})
+        page = await web.client.post("/device", data={**web.fields(), "user_code": typed})
         assert page.status_code == 422
         assert 'id="user_code-error"' in page.text
     for _ in range(provider.services.platform.settings.sign_in.failures_per_network):
-        await web.client.post("/device", data={"user_code": "BCDF-GHJK"})
-    page = await web.client.post("/device", data={"user_code": "BCDF-GHJK"})
+        await web.client.post("/device", data={**web.fields(), "user_code": "BCDF-GHJK"})
+    page = await web.client.post("/device", data={**web.fields(), "user_code": "BCDF-GHJK"})
     assert (page.status_code, find_code(page)) == (429, "device_tries_limited")
 
 
+async def test_a_strangers_page_types_no_code(provider: Provider) -> None:
+    await provider.add_client("posted-kiosk", grant_types=(DEVICE,))
+    begun = await begin_at_terminal(provider, "posted-kiosk")
+    web = await sign_in_here(provider, await provider.add_person())
+    await web.get("/device")
+    form = {**web.fields(), "user_code": begun["user_code"]}
+    bare, known = Web(provider), web.client.cookies[BROWSER]
+    strange = Web(provider)
+    await strange.get("/device")
+    for browser, data, headers in (
+        (bare, {"user_code": begun["user_code"]}, {"sec-fetch-site": "cross-site"}),  # SameSite: no cookie comes with it
+        (bare, {**form, "csrf": ""}, {}),
+        (web, {"user_code": begun["user_code"]}, {}),
+        (web, form, {"sec-fetch-site": "cross-site"}),
+        (web, form, {"sec-fetch-site": "same-site"}),
+        (web, {**form, **strange.fields()}, {}),
+    ):
+        page = await browser.client.post("/device", data=data, headers=headers)
+        assert (page.status_code, find_code(page)) == (403, "device_form_forged")
+        assert begun["user_code"] not in page.text
+        assert 'id="back" href="/device"' in page.text, "the person may type it"
+        assert "set-cookie" not in page.headers, "no flow of the visitor loses its browser"
+    assert web.client.cookies[BROWSER] == known
+    page = await web.submit("/device", user_code=begun["user_code"])
+    assert page.url.path == "/approve"
+
+
+async def test_a_client_that_needs_more_than_another_device_is_told_does_not_begin(provider: Provider) -> None:
+    jwks = ClientKeys(jwks=json.dumps({"keys": [KEY.as_dict(private=False)]}))
+    await provider.add_client(
+        "high-kiosk", grant_types=(DEVICE, CIBA), minimum_acr=Acr.HIGH, auth_method=AuthMethod.PRIVATE_KEY_JWT, keys=jwks
+    )
+    await provider.add_client("open-kiosk", grant_types=(DEVICE, CIBA), auth_method=AuthMethod.PRIVATE_KEY_JWT, keys=jwks)
+    person = await provider.add_person(ial=4)
+
+    async def begin(client_id: str, path: str, **form: str) -> Any:
+        now = int(provider.now().timestamp())
+        claims = {"iss": client_id, "sub": client_id, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": read_system_random(12).hex()}
+        proof = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": jwt.encode({"alg": "ES256", "kid": "counter-1"}, claims, KEY)}
+        hint = {"login_hint": person.document} if path == "/bc-authorize" else {}
+        return await provider.post(path, {"scope": "openid", **hint, **proof, **form})
+
+    def essential(*values: str) -> dict[str, str]:
+        return {"claims": json.dumps({"id_token": {"acr": {"essential": True, "values": values}}})}
+
+    for path in ("/device_authorization", "/bc-authorize"):
+        answer = await begin("high-kiosk", path)
+        assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+        for values in ((Acr.HIGH,), (Acr.PHR, Acr.PHRH), ("strange",)):
+            answer = await begin("open-kiosk", path, **essential(*values))
+            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+        assert (await begin("open-kiosk", path, **essential(Acr.HIGH, Acr.SUBSTANTIAL))).status_code == 200
+        assert (await begin("open-kiosk", path, claims='{"id_token":{"acr":{"values":["phr"]}}}')).status_code == 200
+        assert (await begin("open-kiosk", path, claims='{"id_token":{"acr":null}}')).status_code == 200
+    await provider.services.afterwards.settle()
+
+
+async def test_a_client_that_came_to_need_more_is_not_asked_for(provider: Provider) -> None:
+    await provider.add_client("raised-kiosk", grant_types=(DEVICE,), minimum_acr=Acr.HIGH)
+    begun = await begin_at_terminal(provider, "raised-kiosk")
+    web = await sign_in_here(provider, await provider.add_person(ial=4), Factor.PASSKEY)
+    await web.get("/device")
+    page = await web.submit("/device", user_code=begun["user_code"])
+    assert page.status_code == 422
+    assert "没有终端在等待这个代码" in page.text
+
+
+@pytest.mark.parametrize("wanted", ["", Acr.HIGH.value, "phr", "phrh"])
+async def test_a_passkey_is_worth_substantial_elsewhere_and_is_not_told(provider: Provider, wanted: str) -> None:
+    client = f"passkey-kiosk{wanted.rpartition(':')[2]}"
+    await provider.add_client(client, grant_types=(DEVICE,))
+    begun = await begin_at_terminal(provider, client, wanted=wanted)
+    web = await sign_in_here(provider, await provider.add_person(ial=4), Factor.PASSWORD, Factor.PASSKEY)
+    await web.get("/device")
+    page = await web.submit("/device", user_code=begun["user_code"])
+    assert page.url.path == "/approve", page.text
+    await web.submit("/approve", answer="approve")
+    token = (await poll(provider, client, DEVICE, device_code=begun["device_code"])).json()["id_token"]
+    claims = provider.services.platform.ring.verify(token, "JWT")
+    assert (claims["acr"], claims["amr"]) == (Acr.SUBSTANTIAL.value, ["pwd"])
+
+
+async def test_an_isolated_terminals_person_signs_in_for_it(provider: Provider) -> None:
+    await provider.add_client("isolated-kiosk", grant_types=(DEVICE,), isolated=True)
+    person = await provider.add_person()
+    web = await open_account(provider, person)
+    for signs_in in (True, False):
+        begun = await begin_at_terminal(provider, "isolated-kiosk")
+        provider.clock.advance(1)
+        await web.get("/device")
+        page = await web.submit("/device", user_code=begun["user_code"])
+        if signs_in:
+            assert 'name="password"' in page.text, "what was proved for others does not count"
+            page = await web.submit("/sign-in", identifier=person.document, password=PASSWORD)
+        assert page.url.path == "/approve"
+        await web.submit("/approve", answer="approve")
+        answer = await poll(provider, "isolated-kiosk", DEVICE, device_code=begun["device_code"])
+        assert answer.status_code == 200
+
+
 async def test_a_secret_is_no_counter_key(provider: Provider) -> None:
-    await provider.add_client("secret-kiosk", grant_types=(DEVICE,))
-    answer = await provider.post("/device_authorization", {"scope": "openid"}, "secret-kiosk")
-    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    with pytest.raises(BadRegistration, match="not with a secret"):
+        await provider.add_client("secret-kiosk", grant_types=(DEVICE,), auth_method=AuthMethod.SECRET_BASIC)
     await provider.add_client("no-kiosk")
     assert (await provider.post("/device_authorization", {"scope": "openid"}, "no-kiosk")).json()["error"] == "unauthorized_client"
 
@@ -241,6 +346,20 @@ async def test_one_request_waits_and_three_in_ten_minutes_reach_a_person(provide
     assert not await is_reached("五"), "three in ten minutes"
 
 
+async def test_of_requests_that_arrive_together_one_reaches_the_person(provider: Provider) -> None:
+    person = await provider.add_person()
+    clients = [await provider.add_client(f"rush-counter-{number}", grant_types=(CIBA,)) for number in range(3)]
+    for client in clients:
+        await provider.post("/bc-authorize", {"scope": "openid"}, client)  # whatever is looked up first is known by now
+    await asyncio.gather(*(provider.post("/bc-authorize", {"scope": "openid", "login_hint": person.document}, c) for c in clients))
+    await provider.services.afterwards.settle()
+    assert len([e for e in await provider.read_events("request_reached") if e["person_id"] == person.person_id]) == 1
+    provider.clock.advance(601)
+    await ask(provider, clients[0], login_hint=person.document)
+    web = await sign_in_here(provider, person)
+    assert 'id="look"' in (await web.get("/account/requests")).text, "the next one does"
+
+
 async def test_two_refusals_mute_a_client_for_a_day(provider: Provider) -> None:
     await provider.add_client("muted-counter", grant_types=(CIBA,))
     person = await provider.add_person()
@@ -321,7 +440,7 @@ def sign(provider: Provider, client_id: str, **claims: object) -> str:
     return jwt.encode({"alg": "ES256", "kid": "counter-1"}, {k: v for k, v in given.items() if v is not None}, KEY, algorithms=["ES256"])
 
 
-async def test_a_signed_request_is_verified_and_used_once(provider: Provider) -> None:
+async def test_a_signed_request_is_verified_and_used_once(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     await provider.add_client(
         "signing-counter",
         grant_types=(CIBA,),
@@ -352,6 +471,17 @@ async def test_a_signed_request_is_verified_and_used_once(provider: Provider) ->
         {"request": "eyJhbGciOiJub25lIn0.e30."},
     ):
         assert (await post(**refused))["error"] == "invalid_request", refused
+    store = provider.services.platform.transients
+    born_at = provider.now() + timedelta(seconds=1)
+
+    async def forget() -> datetime:
+        return born_at
+
+    monkeypatch.setattr(store, "born_at", forget)
+    old = sign(provider, "signing-counter", scope="openid", login_hint="x")
+    assert "older than our memory" in (await post(request=old))["error_description"]
+    provider.clock.advance(1)
+    assert "auth_req_id" in await post(request=sign(provider, "signing-counter", scope="openid", login_hint="x"))
 
 
 async def test_what_a_terminal_got_ends_from_the_account_without_another_sign_in(provider: Provider) -> None:
