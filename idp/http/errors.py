@@ -114,6 +114,17 @@ PROTOCOL_STATUS: Final[dict[str, int]] = {
 }
 """OAuth error → status where it is not 400 (RFC 6749 §5.2, RFC 6750 §3.1)."""
 
+MACHINE_LINES: Final[dict[str, str]] = {
+    "bad_form": "The body cannot be read as a form.",
+    "form_too_large": "The body is too large.",
+    "not_found": "There is nothing at this address.",
+    "method_not_allowed": "This address does not take this method.",
+    "wrong_host": "The request names another host than the one of this provider.",
+    "busy": "The provider cannot take this request at the moment; nothing was done.",
+    "fault": "The provider failed to answer this request.",
+}
+"""Refusal code → what a program is told: it has no page to go back to, and nothing to type again."""
+
 BUSY_RETRY_SECONDS: Final = 5
 
 

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from idp.http.client_certificate import FORGEABLE, drop_forgeable, is_forgeable
 from idp.http.errors import (
+    MACHINE_LINES,
     Busy,
     MethodNotAllowed,
     NotFound,
@@ -46,7 +47,12 @@ FULL: tuple[Header, ...] = (
 )
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 METHODS = frozenset({"GET", "POST", "HEAD"})
-MACHINE_PATHS = frozenset({"/token", "/par", "/userinfo", "/introspect", "/revoke", "/jwks.json", "/healthz", "/readyz", "/metrics"})
+MACHINE_PATHS = frozenset(
+    {
+        *("/token", "/par", "/userinfo", "/introspect", "/revoke", "/device_authorization", "/bc-authorize"),
+        *("/jwks.json", "/jwks-sm2.json", "/healthz", "/readyz", "/metrics"),
+    }
+)
 WELL_KNOWN = "/.well-known/"
 OPEN_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by load balancers under the machine's own address; their answers do not depend on the host."""
@@ -201,12 +207,13 @@ class Shell:
             return
         code = _find_code(error)
         if machine:
-            text = self._pages.messages.refusal("en", code, error.facts if isinstance(error, Refusal) else {})
+            facts = error.facts if isinstance(error, Refusal) else {}
+            line = MACHINE_LINES.get(code) or self._pages.messages.refusal("en", code, facts).what
             answered = find_refusal_status(code)
             if context.path.startswith(PROBLEM_PREFIX):
-                await send_problem(send, answered, write_problem(answered, code, text.line))
+                await send_problem(send, answered, write_problem(answered, code, line.removesuffix(".")))
                 return
-            body = write_refusal_as_json(_find_wire_code(code), text.line, context.request_id)
+            body = write_refusal_as_json(_find_wire_code(code), line, context.request_id)
             await send_json(send, answered, body, write_retry_headers(answered))
             return
         shown = error if isinstance(error, Refusal) else code

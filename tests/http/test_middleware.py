@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 from idp.http.cookies import CookieNames
+from idp.http.errors import MACHINE_LINES
 from idp.http.forms import read_form
 from idp.http.hot import Dispatch
 from idp.http.messages import load_messages
@@ -134,6 +135,24 @@ async def test_a_lost_database_is_busy_and_says_when_to_come_back() -> None:
     answer = await make_client().get("/userinfo")
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "host", "error", "line"),
+    [
+        ("GET", "/.well-known/nothing", "127.0.0.1:8000", "invalid_request", MACHINE_LINES["not_found"]),
+        ("PUT", "/token", "127.0.0.1:8000", "invalid_request", MACHINE_LINES["method_not_allowed"]),
+        ("POST", "/device_authorization", "127.0.0.1:8000", "invalid_request", MACHINE_LINES["form_too_large"]),
+        ("POST", "/bc-authorize", "evil.example", "invalid_request", MACHINE_LINES["wrong_host"]),
+        ("GET", "/userinfo", "127.0.0.1:8000", "temporarily_unavailable", MACHINE_LINES["busy"]),
+        ("GET", "/token", "127.0.0.1:8000", "server_error", MACHINE_LINES["fault"]),
+    ],
+)
+async def test_a_program_is_told_nothing_of_pages(method: str, path: str, host: str, error: str, line: str) -> None:
+    body = b"x" * 2000 if method == "POST" else b""
+    answer = await make_client().request(method, path, headers={"host": host}, content=body)
+    assert (answer.json()["error"], answer.json()["error_description"]) == (error, line)
+    assert not {"page", "back", "website"} & set(line.lower().replace(".", "").split())
 
 
 async def test_forwarded_addresses_count_only_from_configured_proxies() -> None:
