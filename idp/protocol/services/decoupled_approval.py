@@ -34,6 +34,7 @@ from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Client, Entitlement, find_home
 from idp.protocol.rules.decoupled_level import lower, serves
+from idp.protocol.rules.decoupled_refusals import RequestGone, RequestOfAnother, RequestRefusedHere
 from idp.protocol.rules.decoupled_request import Answer, Approval, DecoupledRequest
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.services.clients import ClientDirectory
@@ -50,7 +51,6 @@ KIND = "decoupled"
 """The kind of interaction that ends with an answer for another device."""
 
 PAGE = "/approve"
-GONE = "request_gone"
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ class DecoupledApproval:
             return PageNeeded(PAGE)
         found = await self._find(interaction)
         if found is None:
-            return Refused(GONE)
+            return Refused(RequestGone.code)
         held, client = found
         if session is None:
             return SignInNeeded()
         if held.request.person_id not in (None, session.person_id):
-            return Refused("request_of_another")
+            return Refused(RequestOfAnother.code)
         decision = await self._decide(held.request, client, session, _has_declined(interaction, session))
         match decision:
             case Granted() | ConsentRequired():
@@ -153,7 +153,7 @@ class DecoupledApproval:
             case AccountChoiceRequired():
                 raise Fault("whoever approves says on this very page who it is")
             case Denied():
-                return Refused("request_refused_here")
+                return Refused(RequestRefusedHere.code)
             case _:
                 assert_never(decision)
 
