@@ -224,8 +224,10 @@ def _check_answers(client: Client) -> None:
         if getattr(client.responses, f"{answer}_encrypted_response_enc") is not None and algorithm is None:
             raise BadRegistration(f"{answer}_encrypted_response_enc", f"goes with {answer}_encrypted_response_alg")
     there = client.ciba.backchannel_client_notification_endpoint
-    if (client.ciba.backchannel_token_delivery_mode == DeliveryMode.PING) is not (there is not None):
-        raise BadRegistration("backchannel_client_notification_endpoint", "goes with the delivery mode ping")
+    pings = client.ciba.backchannel_token_delivery_mode == DeliveryMode.PING
+    if pings is not (there is not None):
+        fault = "is missing: the delivery mode ping needs it" if pings else "goes with the delivery mode ping only"
+        raise BadRegistration("backchannel_client_notification_endpoint", fault)
 
 
 def _check_profile(client: Client) -> None:
