@@ -1,6 +1,7 @@
 """A whole provider in the test's process: the real application on a real database, asked over ASGI, with a clock that the test moves."""
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
 import httpx2
+from joserfc.jwk import ECKey
 
 from idp.app import Services, build_app, build_services, follow_changes
 from idp.composition import open_platform
@@ -23,16 +25,20 @@ from idp.people.rules.documents import find_check_character
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
 from idp.people.services.directory import NewPerson
-from idp.protocol.rules.client import Client
+from idp.protocol.rules.client import AuthMethod, Client, GrantType
+from idp.protocol.rules.client_credentials import ASSERTION_TYPE
+from idp.protocol.rules.client_metadata import ClientKeys
 from idp.settings import load_settings
 from tests.support.authorities import Authorities, simulate_authorities
 from tests.support.clocks import ManualClock
+from tests.support.foreign import sign_claims
 
 ISSUER = "http://127.0.0.1:8000"
 REDIRECT_URI = "https://department.example/callback"
 BACK = "https://department.example/"
 PASSWORD = "correct horse battery"
 SESSION = CookieNames(ISSUER, "").session
+TERMINAL_KEY: Any = ECKey.generate_key("P-256", {"kid": "terminal"}, auto_kid=False)
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,12 @@ class Provider:
     clock: ManualClock
     browser: httpx2.AsyncClient
     secrets: dict[str, str] = field(default_factory=dict)
+    keyed: set[str] = field(default_factory=set)
     made: int = 0
     authorities: Authorities = field(kw_only=True)
 
     async def add_client(self, client_id: str, **changes: Any) -> str:
-        """Register a client (sector: its own id unless given); return its id."""
+        """Register a client (sector: its own id unless given; a terminal has a key); return its id."""
         given: dict[str, Any] = {
             "client_id": client_id,
             "name": f"部门{client_id}（样例）",
@@ -69,6 +76,11 @@ class Provider:
             **changes,
         }
         given["grant_types"] = frozenset(given.get("grant_types", ("authorization_code",)))
+        if GrantType.DEVICE_CODE in given["grant_types"]:
+            given.setdefault("auth_method", AuthMethod.PRIVATE_KEY_JWT)
+        if given.get("auth_method") is AuthMethod.PRIVATE_KEY_JWT and "keys" not in given:
+            given["keys"] = ClientKeys(jwks=json.dumps({"keys": [TERMINAL_KEY.as_dict(private=False)]}))
+            self.keyed.add(client_id)
         async with self.services.platform.database.transaction() as tx:
             secret = await self.services.clients.add(tx, Client(**given), actor="test")
         self.secrets[client_id] = secret or ""
@@ -114,10 +126,18 @@ class Provider:
         return Landing(response, verifier)
 
     async def post(self, path: str, form: dict[str, str], client_id: str | None = None, secret: str | None = None) -> httpx2.Response:
-        """Post a form as a client authenticating by client_secret_basic."""
+        """Post a form as a client authenticating by client_secret_basic, a terminal by private_key_jwt."""
         if client_id is None:
             return await self.browser.post(path, data=form)
+        if client_id in self.keyed:
+            return await self.browser.post(path, data={**form, **self._assert_key(client_id)})
         return await self.browser.post(path, data=form, auth=(client_id, self.secrets[client_id] if secret is None else secret))
+
+    def _assert_key(self, client_id: str) -> dict[str, str]:
+        now = int(self.clock().timestamp())
+        jti = read_system_random(12).hex()
+        claims = {"iss": client_id, "sub": client_id, "aud": ISSUER, "jti": jti, "iat": now, "exp": now + 60}
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": sign_claims(TERMINAL_KEY, claims)}
 
     async def redeem(self, client_id: str, landing: "Landing", **changes: str) -> httpx2.Response:
         """Redeem the code of a landing."""
