@@ -111,8 +111,9 @@ async def test_what_was_exchanged_is_left_idle_no_longer_than_what_it_was_exchan
 
 
 async def make_ticket(provider: Provider) -> tuple[str, Somebody]:
-    """Return the address that an app's web view would open, and whose it is."""
-    app, target = f"app-{next(names)}", f"front-{next(names)}"
+    """Return the address that an app's web view would open, and whose it is; the app is named after ``person.document``."""
+    person = await provider.add_person()
+    app, target = f"app-{person.document}", f"front-{next(names)}"
     await provider.add_client(target)
     await provider.add_client(
         app,
@@ -120,7 +121,6 @@ async def make_ticket(provider: Provider) -> tuple[str, Somebody]:
         scopes=("profile", "device_sso"),
         requests=RequestDemands(front_ticket_targets=(target,)),
     )
-    person = await provider.add_person()
     tokens = await provider.get_tokens(app, await provider.open_session(person), scope="openid device_sso")
     form = {
         "grant_type": EXCHANGE,
@@ -175,3 +175,9 @@ async def test_a_ban_of_the_same_moment_is_before_the_ticket(provider: Provider,
     view = Web(provider)
     assert find_code(await view.client.get(address)) == "ticket_refused"
     assert SESSION not in view.client.cookies
+
+
+async def test_a_suspended_app_sends_nobody_in(provider: Provider) -> None:
+    address, person = await make_ticket(provider)
+    await provider.execute("UPDATE clients SET status = 'suspended' WHERE client_id = $1", f"app-{person.document}")
+    assert find_code(await Web(provider).client.get(address)) == "ticket_refused"
