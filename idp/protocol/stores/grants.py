@@ -22,10 +22,11 @@ READ_PARENTS = """
                    SELECT o.parent_id, o.client_id, o.person_id, o.ended_at FROM line l JOIN grants o ON o.id = l.parent_id
                )
                SELECT CASE WHEN bool_or(l.parent_id IS NULL) THEN
-                   string_agg(CASE WHEN l.ended_at IS NOT NULL THEN 'ended' WHEN l.client_id = ANY (p.barred_from) THEN 'barred'
-                                   ELSE coalesce(c.status, 'gone') END, ' ')
+                   string_agg(CASE WHEN l.ended_at IS NOT NULL THEN 'ended'
+                                   WHEN (SELECT l.client_id = ANY (p.barred_from) FROM people p WHERE p.id = l.person_id) THEN 'barred'
+                                   ELSE coalesce((SELECT c.status FROM clients c WHERE c.client_id = l.client_id), 'gone') END, ' ')
                ELSE 'gone' END
-               FROM line l LEFT JOIN clients c ON c.client_id = l.client_id LEFT JOIN people p ON p.id = l.person_id
+               FROM line l
            ) END AS parents
 """
 
