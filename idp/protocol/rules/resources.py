@@ -80,7 +80,7 @@ def _find_origin(uri: str) -> tuple[str, str, int | None]:
     try:
         port = parts.port
     except ValueError:
-        port = None
+        port = -1  # not a port, so nobody's
     return parts.scheme, (parts.hostname or "").rstrip("."), port or {"https": 443, "http": 80}.get(parts.scheme)
 
 

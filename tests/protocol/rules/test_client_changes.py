@@ -1,5 +1,6 @@
 """Who changes what on which client alone, and where a client goes from where it stands."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from idp.protocol.rules.client_changes import (
     ChangeState,
     administers,
     find_state,
+    gives_secret,
     needs_second_person,
     serves_people,
 )
@@ -33,6 +35,31 @@ def test_a_change_waits_for_thirty_days() -> None:
     change = Change("c", "land", ChangeKind.CHANGE, ChangeState.PENDING, {}, "client:a", NOW, NOW + CHANGE_LIFE)
     assert find_state(change, NOW + CHANGE_LIFE - timedelta(seconds=1)) is ChangeState.PENDING
     assert find_state(change, NOW + CHANGE_LIFE) is ChangeState.EXPIRED
+
+
+ROTATION = Change(
+    "c", "land", ChangeKind.ROTATE_SECRET, ChangeState.APPROVED, {"overlap_seconds": 60}, "client:a", NOW, NOW + CHANGE_LIFE, "client:b"
+)
+OPENED = replace(ROTATION, kind=ChangeKind.CHANGE, wanted={"token_endpoint_auth_method": None})
+
+
+@pytest.mark.parametrize("change", [ROTATION, OPENED])
+def test_an_approved_secret_is_taken_once_and_in_time(change: Change) -> None:
+    assert gives_secret(change, NOW)
+    assert not gives_secret(change, NOW + CHANGE_LIFE)
+    for state in set(ChangeState) - {ChangeState.APPROVED}:
+        assert not gives_secret(replace(change, state=state), NOW)
+
+
+def test_nothing_else_gives_a_secret() -> None:
+    assert not gives_secret(replace(OPENED, wanted={"redirect_uris": []}), NOW)
+    for kind in (ChangeKind.GO_LIVE, ChangeKind.RESUME):
+        assert not gives_secret(replace(OPENED, kind=kind), NOW)
+
+
+def test_a_rotation_changes_no_metadata_and_only_a_rotation_overlaps() -> None:
+    assert (ROTATION.metadata, ROTATION.overlap) == ({}, timedelta(seconds=60))
+    assert (OPENED.metadata, OPENED.overlap) == (OPENED.wanted, timedelta(0))
 
 
 def test_whoever_administers_is_known_by_a_scope() -> None:

@@ -18,7 +18,7 @@ from idp.protocol.rules.claims_request import Asked, ClaimAsk, ClaimsRequest
 from idp.protocol.rules.client_metadata import Profile, RequestDemands, ResponseProtection
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.rules.request_object import check_object, demands_pushing, demands_signature, read_object_parameters
-from idp.protocol.rules.resources import MAX_RESOURCES, choose_resources, find_audience, is_resource, read_resources
+from idp.protocol.rules.resources import MAX_RESOURCES, choose_resources, find_audience, is_of_issuer, is_resource, read_resources
 from idp.protocol.rules.response_mode import ResponseMode, find_jarm_algorithm, find_response_mode, read_response_mode
 from idp.protocol.rules.terms import MAX_TERMS, NO_TERMS, Terms, read_terms, write_terms
 from tests.support.protocol_samples import CHALLENGE, make_client, make_parameters
@@ -374,3 +374,20 @@ def test_a_signed_object_is_of_this_client_for_us_and_of_this_hour(changes: dict
     with pytest.raises(ProtocolError) as caught:
         check_object(given, SIGNING, ISSUER, NOW)
     assert caught.value.error == "invalid_request_object"
+
+
+@pytest.mark.parametrize(
+    ("resource", "ours"),
+    [
+        ("https://id.example/admin/v1", True),
+        ("HTTPS://ID.example.:443/", True),
+        ("https://id.example", True),
+        ("https://id.example:8443/", False),
+        ("https://id.example:99999/", False),
+        ("http://id.example/", False),
+        ("https://api.id.example/", False),
+        ("urn:api", False),
+    ],
+)
+def test_what_is_at_the_issuer_is_the_issuers(resource: str, ours: bool) -> None:
+    assert is_of_issuer(resource, "https://id.example") is ours
