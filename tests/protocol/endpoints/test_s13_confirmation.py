@@ -90,8 +90,8 @@ async def test_s13_what_one_person_confirmed_counts_for_no_other(provider: Provi
     asks = await provider.add_client("s13-switched", confirms_sign_on=True)
     first = await open_account(provider, await provider.add_person())
     second = await open_account(provider, await provider.add_person())
-    await first.get(write_request(asks))
-    answer = await first.client.post("/confirm", data=list_forms(first.page)[0])
+    page = await first.get(write_request(asks))
+    answer = await first.client.post("/confirm", data=list_forms(page)[0])
     first.client.cookies.update(read_cookies(second))
     page = await first.get(answer.headers["location"])
     assert page.url.path == "/confirm", "another tab signed somebody else in"
