@@ -140,7 +140,7 @@ def test_without_an_address_of_its_own_the_document_names_the_keys(said: dict[st
     chosen = {**said, "sector_identifier_uri": "https://sector.example/uris", "jwks_uri": keys}
     listed: list[Json] = [*said["redirect_uris"], keys]
     check_sector_document(read(**chosen, token_endpoint_auth_method="private_key_jwt"), listed)
-    told = {"backchannel_token_delivery_mode": "ping", "backchannel_client_notification_endpoint": ping}
+    told: dict[str, Any] = {"backchannel_token_delivery_mode": "ping", "backchannel_client_notification_endpoint": ping}
     notified = read(**chosen, **told, token_endpoint_auth_method="private_key_jwt")
     check_sector_document(notified, [*listed, ping])
     wrong: list[tuple[Client, list[Json]]] = [

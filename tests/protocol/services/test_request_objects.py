@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idp.kernel.errors import ProtocolError
-from idp.platform.fetching import Fetcher, FetchFailed, OutsideRules
+from idp.platform.fetching import Fetcher, FetchFailed
+from idp.platform.outside_addresses import OutsideRules
 from idp.protocol.rules.client_metadata import RequestDemands
 from idp.protocol.services.client_keys import ClientKeySets
 from idp.protocol.services.request_objects import FETCHES, FRESH, MINUTE, RequestObjects
