@@ -1,4 +1,4 @@
-"""Decides what needs a second person, what becomes of a change that waits for one, and which clients are an operator's alone (domain.md §4)."""
+"""Decides what waits for a second person, what becomes of it, and which clients are an operator's alone (domain.md §4)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
