@@ -33,6 +33,7 @@ def test_a_data_key_is_rotated_watched_and_not_retired_too_soon(operator: Operat
 def test_the_key_encryption_key_is_exchanged_in_two_runs(operator: Operator, tmp_path: Path) -> None:
     line = next(line for line in operator.type("settings", "check").output.splitlines() if line.startswith("keys.key_encryption_key_file"))
     new, old = tmp_path / "new", line.partition(" = ")[2].strip("'")
+    assert operator.type("keys", "list").exit_code == 0, "the installation has keys, wrapped by the old one"
     made = operator.type("keys", "exchange-kek", "--new", str(new))
     assert made.output.startswith(f"made: {new}\n")
     assert new.stat().st_mode & 0o777 == 0o600
