@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from _pytest.nodeid import coerce_node_id
 from hypothesis import settings
 
 from idp.kernel.clock import Random, read_system_random
@@ -21,12 +22,19 @@ settings.register_profile("suite", parent=settings.default, deadline=None)
 settings.load_profile("suite")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module in one process: its tests share a database, and some read what an earlier one wrote."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep a module in one process, and all journeys: their tests share a database or a demo, and some read what an earlier one wrote.
+
+    pytest-xdist 3.8 looks for the group behind an ``@`` and writes it to an attribute that pytest 9.2 does not read any more; so it is
+    written here.
+    """
+    if not config.getoption("loadgroup", False):
+        return
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        mark = item.get_closest_marker("xdist_group")
+        group = mark.args[0] if mark is not None else item.nodeid.partition("::")[0]
+        item._id = coerce_node_id(f"{item.nodeid}@{group}")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
