@@ -208,7 +208,8 @@ async def installation(
     assert nginx is not None
     configuration = write_nginx(folder, door, socket, server, root.certificate, request.param)
     try:
-        async with run_provider(service_dsn, home) as provider:
+        door_settings = {name: value for name, value in environ.items() if name.startswith("IDP_MTLS__")}
+        async with run_provider(service_dsn, home, **door_settings) as provider:
             provider.clock.now = datetime.now(UTC)
             provider.made = 100 if request.param == "rfc9440" else 0  # one database: other people
             at_front = f"http://127.0.0.1:{front}"
