@@ -432,6 +432,10 @@ def test_claims_that_are_no_clean_object(payload: bytes) -> None:
         check(sign(EC, "ES256", payload))
 
 
+def test_a_finite_number_stays_what_it_is() -> None:
+    assert check(sign(EC, "ES256", b'{"a":[0.5,-2e3,7]}')) == {"a": [0.5, -2000.0, 7]}
+
+
 def test_depth_is_counted() -> None:
     deepest = b'{"a":' + b"[" * 15 + b"]" * 15 + b"}"
     assert check(sign(EC, "ES256", deepest)) == json.loads(deepest)

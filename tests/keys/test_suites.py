@@ -170,6 +170,8 @@ def test_what_was_handed_out_takes_up_new_keys() -> None:
     ]
     keys.replace(make(*coming))
     assert (people.current_id, index.current_id, bearer.current_id, mac.current_id) == ("people-1", "index-1", "bearer-1", "audit-1")
+    assert keys.list_ids("people") == ("people-1", "people-2"), "pending ones too"
+    assert keys.list_ids("elsewhere") == ()
     assert index.index_all("phone", "x")[0] == before[1]
     assert len(index.index_all("phone", "x")) == 2, "what others write with it is found before we do"
     keys.replace(make(*(DataKey(key.id, key.purpose, key.material, key.suite) for key in coming)))

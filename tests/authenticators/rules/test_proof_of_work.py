@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from idp.authenticators.rules.proof_of_work import Puzzle, is_solved
+from idp.authenticators.rules.refusals import ProofWanted
 
 
 def solve(text: str, bits: int) -> str:
@@ -31,3 +32,8 @@ def test_more_work_counts_for_less_but_not_the_reverse() -> None:
 def test_only_a_decimal_number_is_an_answer(answer: str) -> None:
     assert not is_solved(Puzzle("a", 0), answer)
     assert is_solved(Puzzle("a", 0), "1")
+
+
+def test_who_must_work_first_is_handed_the_puzzle() -> None:
+    refusal = ProofWanted(Puzzle("a", 9))
+    assert (refusal.code, refusal.puzzle) == ("proof_wanted", Puzzle("a", 9))

@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.kernel.errors import ProtocolError
-from idp.protocol.rules.backchannel_authentication import BackchannelRequest, read_backchannel_request
-from idp.protocol.rules.client_metadata import BackchannelAuthentication
+from idp.protocol.rules.backchannel_authentication import (
+    MAX_JTI,
+    SIGNED_LIFE,
+    BackchannelRequest,
+    check_signed_request,
+    demands_signed_request,
+    read_backchannel_request,
+)
+from idp.protocol.rules.client_metadata import BackchannelAuthentication, Profile
 from idp.protocol.rules.decoupled_request import (
     LONGEST_INTERVAL,
     USER_CODE_LETTERS,
@@ -154,3 +161,45 @@ def test_the_grant_must_be_registered() -> None:
     with pytest.raises(ProtocolError) as caught:
         read_backchannel_request({"login_hint": "x"}, make_client(), message_required=False)
     assert caught.value.error == "unauthorized_client"
+
+
+def test_who_must_sign_the_request() -> None:
+    assert not demands_signed_request(CIBA)
+    assert demands_signed_request(replace(CIBA, profile=Profile.FAPI2)), "FAPI-CIBA §5.2.2"
+    assert demands_signed_request(replace(CIBA, ciba=replace(CIBA.ciba, backchannel_authentication_request_signing_alg="ES256")))
+
+
+SIGNED = {"iss": "kiosk", "aud": "https://id.example", "exp": 1_700_000_060, "iat": 1_700_000_000, "nbf": 1_700_000_000, "jti": "j"}
+
+
+def test_a_signed_request_says_who_when_and_once() -> None:
+    beside = {"request": "r", "client_id": "kiosk", "client_secret": "s"}
+    assert check_signed_request(SIGNED, beside) == "j"
+    longest = {**SIGNED, "exp": SIGNED["nbf"] + SIGNED_LIFE, "jti": "j" * MAX_JTI}  # type: ignore[operator]
+    assert check_signed_request(longest, {}) == "j" * MAX_JTI
+
+
+@pytest.mark.parametrize("missing", sorted(SIGNED))
+def test_a_signed_request_lacks_nothing(missing: str) -> None:
+    """CIBA §7.1.1."""
+    with pytest.raises(ProtocolError) as caught:
+        check_signed_request({name: value for name, value in SIGNED.items() if name != missing}, {})
+    assert caught.value.error == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("changes", "beside"),
+    [
+        ({"exp": "1700000060"}, {}),
+        ({"jti": ""}, {}),
+        ({"jti": 7}, {}),
+        ({"jti": "j" * (MAX_JTI + 1)}, {}),
+        ({"exp": 1_700_000_000 + SIGNED_LIFE + 1}, {}),
+        ({}, {"request": "r", "scope": "openid"}),
+        ({}, {"request": "r", "login_hint": "x"}),
+    ],
+)
+def test_a_signed_request_is_bounded_and_alone(changes: dict[str, object], beside: dict[str, str]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        check_signed_request({**SIGNED, **changes}, beside)
+    assert caught.value.error == "invalid_request"

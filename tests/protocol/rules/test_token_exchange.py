@@ -14,6 +14,7 @@ from idp.protocol.rules.token_exchange import (
     TokenType,
     add_actor,
     choose_app_scope,
+    describe_silent_request,
     may_exchange,
     narrow_exchange,
     read_exchange,
@@ -100,6 +101,12 @@ def test_who_acts_is_written_inside() -> None:
     assert third == {"sub": "c", "act": {"sub": "b", "act": {"sub": "a"}}}
     with pytest.raises(ProtocolError):
         add_actor("d", third)
+
+
+def test_an_app_that_comes_along_asks_nobody() -> None:
+    request = describe_silent_request(make_client(client_id="app"), ("openid", "profile"))
+    assert (request.client_id, request.scope, request.prompts) == ("app", ("openid", "profile"), frozenset({"none"}))
+    assert request.redirect_uri == "", "nobody is sent anywhere"
 
 
 def test_an_id_token_names_one_device_secret() -> None:

@@ -9,15 +9,17 @@ import pytest
 
 from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import Factor, Proved
+from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import CONTENT_ENCRYPTION
 from idp.protocol.rules.authorization_request import PROMPTS, RESPONSE_MODES
 from idp.protocol.rules.claims import ClaimValue, find_allowed, list_amr, list_releases, list_unasked, select_claims
 from idp.protocol.rules.client import Basis, Entitlement, GrantType
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
-from idp.protocol.rules.metadata import PATHS, describe_provider
+from idp.protocol.rules.metadata import PATHS, REGISTRATION_PATH, describe_provider
 from idp.protocol.rules.pkce import is_challenge, proves
 from idp.protocol.rules.response_url import build_response_url
 from idp.protocol.rules.scopes import SCOPES, choose_scope, list_claims
+from idp.protocol.rules.session_state import PATH as CHECK_SESSION_PATH
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce, decide_sign_out
 from idp.protocol.rules.token_request import (
     RedeemCode,
@@ -95,6 +97,7 @@ def test_what_is_released_beside_the_question_is_named_too() -> None:
 def test_amr_names_factors_and_mfa() -> None:
     assert list_amr([Proved(Factor.PASSWORD, NOW)]) == ["pwd"]
     assert list_amr([Proved(Factor.SMS, NOW), Proved(Factor.PASSWORD, NOW)]) == ["pwd", "sms", "mfa"]
+    assert list_amr([Proved(Factor.PASSKEY, NOW)])[1:] == ["user", "mfa"], "a passkey alone is two"
 
 
 def make_grant(**changes: object) -> Grant:
@@ -161,6 +164,15 @@ def test_refresh_rotates_by_generation() -> None:
     assert decide_refresh(make_grant(), 4, True, NOW) == Reused()
 
 
+def test_an_app_session_that_rests_too_long_is_over() -> None:
+    app = {"idle_limit": 60, "lineage": None}
+    assert is_effective(make_grant(**app), NOW + timedelta(seconds=59))
+    assert not is_effective(make_grant(**app), NOW + timedelta(seconds=60)), "never used: counted from its beginning"
+    used = NOW + timedelta(seconds=30)
+    assert is_effective(make_grant(**app, used_at=used), NOW + timedelta(seconds=89))
+    assert not is_effective(make_grant(**app, used_at=used), NOW + timedelta(seconds=90))
+
+
 ADMIN = "https://id.example/admin/v1"
 ALL = make_client(grant_types=frozenset({"authorization_code", "refresh_token", "client_credentials"}), resources=("urn:api",))
 
@@ -172,6 +184,19 @@ def test_token_requests_are_read() -> None:
     assert read_own_credentials({}, ALL, ADMIN) == UseOwnCredentials(None)
     assert read_own_credentials({"resource": "urn:api"}, ALL, ADMIN) == UseOwnCredentials("urn:api")
     assert find_grant_type({"grant_type": "refresh_token"}, ALL) is GrantType.REFRESH_TOKEN
+
+
+def test_the_admin_api_has_scopes_of_its_own() -> None:
+    keeper = make_client(grant_types=frozenset({"client_credentials"}), scopes=ADMIN_SCOPES[:2])
+    assert read_own_credentials({"resource": ADMIN}, keeper, ADMIN) == UseOwnCredentials(ADMIN, ADMIN_SCOPES[:2])
+    one = {"resource": ADMIN, "scope": ADMIN_SCOPES[1]}
+    assert read_own_credentials(one, keeper, ADMIN) == UseOwnCredentials(ADMIN, ADMIN_SCOPES[1:2])
+    with pytest.raises(ProtocolError) as caught:
+        read_own_credentials({"resource": ADMIN, "scope": f"{ADMIN_SCOPES[0]} profile"}, keeper, ADMIN)
+    assert caught.value.error == "invalid_scope"
+    with pytest.raises(ProtocolError) as caught:
+        read_own_credentials({"resource": ADMIN}, ALL, ADMIN)
+    assert caught.value.error == "invalid_target", "without one of its scopes it is no resource of the client's"
 
 
 READERS: dict[GrantType, Callable[[dict[str, str]], object]] = {
@@ -244,3 +269,7 @@ def test_metadata_is_the_tables() -> None:
     assert document["require_request_uri_registration"] is True
     assert document["response_modes_supported"] == list(RESPONSE_MODES)
     assert document["authorization_encryption_enc_values_supported"] == list(CONTENT_ENCRYPTION)
+    assert not {"registration_endpoint", "check_session_iframe"} & document.keys(), "switched off"
+    more = describe_provider("https://id.example", ("ES256",), registration=True, session_management=True)
+    assert more["registration_endpoint"] == f"https://id.example{REGISTRATION_PATH}"
+    assert more["check_session_iframe"] == f"https://id.example{CHECK_SESSION_PATH}"
