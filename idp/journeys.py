@@ -55,7 +55,7 @@ class Journeys:
 def build_codes(platform: Platform) -> Codes:
     """Return what sends and checks codes by SMS, for pages and for registration."""
     chosen = platform.settings.sign_in
-    code_limits = CodeLimits(timedelta(seconds=chosen.code_seconds), chosen.code_tries)
+    code_limits = CodeLimits(timedelta(seconds=chosen.code_seconds), chosen.code_tries, platform.settings.sms.fixed_code)
     sms_limits = SmsLimits(
         phone_gap=timedelta(seconds=chosen.sms_gap_seconds),
         phone_hour=chosen.sms_per_phone_and_hour,

@@ -4,7 +4,7 @@ import msgspec
 
 from idp.settings.sections import Settings
 
-SECRET_WORDS = ("dsn", "secret", "redis_url", "access_key", "metrics_token")
+SECRET_WORDS = ("dsn", "secret", "redis_url", "access_key", "metrics_token", "fixed_code")
 
 
 def describe_settings(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the provider listens and what it is called."""
+    """Where the provider listens and what it is called. ``trial_host``: the name of a demo or sandbox that is not only for this machine."""
 
     issuer: str = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"
@@ -25,6 +25,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trusted_proxy_hops: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
     metrics_token: str = ""
     body_limit: Annotated[int, msgspec.Meta(ge=1024, le=10_485_760)] = 65_536
+    trial_host: str = ""
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +70,7 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The SMS gateway that the worker speaks to."""
+    """The SMS gateway that the worker speaks to. ``fixed_code``: every code is this one, where no message reaches anybody."""
 
     gateway: Literal["none", "aliyun"] = "none"
     endpoint: str = "https://dysmsapi.aliyuncs.com"
@@ -77,6 +78,7 @@ class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     access_key_secret_file: str = ""
     sign_name: str = ""
     templates: dict[str, str] = msgspec.field(default_factory=dict)
+    fixed_code: str = ""
 
 
 class AuthoritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 from idp.http.cookies import CookieNames
 from idp.kernel.checks import CheckKind
 from idp.platform.outside_addresses import read_networks
-from idp.settings.sections import FetchingSettings, MtlsSettings, Settings, SmsSettings, SourceSettings
+from idp.settings.sections import FetchingSettings, MtlsSettings, Server, Settings, SmsSettings, SourceSettings
 from idp.sources.addresses import find_fault
 from idp.sources.signatures import is_app_key
 from keys import ALGORITHMS, PKCS11_ALGORITHMS
@@ -14,6 +14,8 @@ from sms import TEMPLATES
 
 JWKS_LIFE = 300
 """Seconds that clients may keep our keys."""
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 
 
 class SettingsError(Exception):
@@ -30,8 +32,10 @@ def check_sense(settings: Settings) -> None:
     if 0 < len(settings.server.metrics_token) < 32:
         raise SettingsError("server.metrics_token must have at least 32 characters; it is better named by a file.")
     if settings.environment != "production":
-        if not loopback:
-            raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer.")
+        if not loopback and not _is_trial(settings.server):
+            raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer, or on server.trial_host.")
+    elif settings.server.trial_host:
+        raise SettingsError("server.trial_host is for the demo and for a sandbox; in production the issuer alone says the name.")
     elif settings.keys.pending_seconds < 2 * JWKS_LIFE:
         raise SettingsError(f"keys.pending_seconds must be at least {2 * JWKS_LIFE}: clients keep keys for {JWKS_LIFE} seconds.")
     _check_signing(settings)
@@ -43,6 +47,7 @@ def check_sense(settings: Settings) -> None:
         raise SettingsError("A number cannot be at least longer than it is at most; correct registration.*_shortest and *_longest.")
     if settings.sms.gateway == "aliyun":
         _check_aliyun(settings.sms, settings.environment)
+    _check_fixed_code(settings.sms, settings.environment)
     _check_authorities(settings.sources, settings.environment)
     _check_fetching(settings.fetching, settings.environment)
     _check_mtls(settings.mtls, settings.server.issuer)
@@ -95,7 +100,7 @@ def _check_issuer(issuer: str) -> bool:
     parts = _split_address(issuer)
     if parts is None:
         raise SettingsError("server.issuer must name a host, and a port if any: https://id.example.gov.cn.")
-    loopback = parts.hostname in ("127.0.0.1", "localhost")
+    loopback = parts.hostname in LOOPBACK
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
         raise SettingsError("server.issuer must begin with https:// (http:// only on 127.0.0.1 or localhost).")
     if parts.path.strip("/"):
@@ -103,6 +108,12 @@ def _check_issuer(issuer: str) -> bool:
     if issuer != f"{parts.scheme}://{parts.netloc}":
         raise SettingsError("server.issuer must have no trailing slash, query or fragment.")
     return loopback
+
+
+def _is_trial(server: Server) -> bool:
+    """Tell whether the issuer is the host that was named for trying out, and speaks https."""
+    parts = urlsplit(server.issuer)
+    return bool(server.trial_host) and parts.scheme == "https" and parts.hostname == server.trial_host
 
 
 def _split_address(issuer: str) -> SplitResult | None:
@@ -122,6 +133,18 @@ def _check_aliyun(sms: SmsSettings, environment: str) -> None:
     # Outside production nothing is registered with the vendor, so the simulator's own codes serve where none are named.
     if (environment == "production" or sms.templates) and (missing := sorted(set(TEMPLATES) - set(sms.templates))):
         raise SettingsError(f"sms.templates names no template code for {', '.join(missing)}; write the registered ones there.")
+
+
+def _check_fixed_code(sms: SmsSettings, environment: str) -> None:
+    if not sms.fixed_code:
+        return
+    if environment == "production":
+        raise SettingsError("sms.fixed_code is for trying out; in production every code is drawn anew.")
+    if not re.fullmatch(r"[0-9]{6}", sms.fixed_code):
+        raise SettingsError("sms.fixed_code must be six digits.")
+    endpoint = _split_address(sms.endpoint)
+    if sms.gateway != "none" and (endpoint is None or endpoint.hostname not in LOOPBACK):
+        raise SettingsError("sms.fixed_code goes with a simulator on this machine: a code that everybody knows is sent to nobody.")
 
 
 def _check_authorities(sources: SourceSettings, environment: str) -> None:

@@ -62,6 +62,8 @@ def test_settings_are_checked_and_secrets_not_shown(operator: Operator) -> None:
     assert "sign_in.code_tries = 5" in result.output
 
 
+PRODUCTION = {"IDP_ENVIRONMENT": "production", "IDP_SERVER__ISSUER": "https://id.example"}
+
 DEVICE = {
     "IDP_KEYS__PROVIDER": "pkcs11",
     "IDP_KEYS__PKCS11_MODULE": "/nowhere/lib.so",
@@ -79,6 +81,12 @@ DEVICE = {
         ({"IDP_SERVER__ISSUER": "http://id.example"}, ("https://",)),
         ({"IDP_SERVER__ISSUER": "https://id.example/"}, ("slash",)),
         ({"IDP_ENVIRONMENT": "demo", "IDP_SERVER__ISSUER": "https://id.example"}, ("loopback",)),
+        ({"IDP_ENVIRONMENT": "demo", "IDP_SERVER__ISSUER": "https://id.example", "IDP_SERVER__TRIAL_HOST": "x.example"}, ("trial_host",)),
+        ({"IDP_ENVIRONMENT": "demo", "IDP_SERVER__ISSUER": "http://id.example", "IDP_SERVER__TRIAL_HOST": "id.example"}, ("https://",)),
+        ({**PRODUCTION, "IDP_SERVER__TRIAL_HOST": "id.example"}, ("trial_host", "production")),
+        ({**PRODUCTION, "IDP_SMS__FIXED_CODE": "123456"}, ("sms.fixed_code", "production")),
+        ({"IDP_SMS__FIXED_CODE": "12345"}, ("sms.fixed_code", "six digits")),
+        ({"IDP_SMS__FIXED_CODE": "12345\u0661"}, ("sms.fixed_code", "six digits")),
         ({"IDP_DATABASE__DSN_FILE": "/nowhere"}, ("IDP_DATABASE__DSN_FILE", "cannot be read")),
         ({"IDP_SERVER__ISSUER": "https://"}, ("server.issuer", "host")),
         ({"IDP_SERVER__ISSUER": "id.example"}, ("server.issuer", "host")),
@@ -117,6 +125,24 @@ ALIYUN = {
 def test_an_sms_gateway_needs_its_account(operator: Operator, left_out: str) -> None:
     assert operator.type("settings", "check", environ=ALIYUN).exit_code == 0
     assert_one_sentence(operator.type("settings", "check", environ={**ALIYUN, f"IDP_SMS__{left_out}": ""}), 2, f"sms.{left_out.lower()}")
+
+
+def test_a_code_that_everybody_knows_is_never_sent_and_never_shown(operator: Operator) -> None:
+    simulator = {**ALIYUN, "IDP_SMS__ENDPOINT": "http://127.0.0.1:9", "IDP_SMS__FIXED_CODE": "135790"}
+    for environ in (simulator, {"IDP_SMS__FIXED_CODE": "135790"}):
+        shown = operator.type("settings", "check", environ=environ)
+        assert shown.exit_code == 0
+        assert "sms.fixed_code = (set)" in shown.output
+        assert "135790" not in shown.output
+    for endpoint in ("https://dysmsapi.aliyuncs.com", "http://127.0.0.1.example", "nowhere", "http://[::1"):
+        refused = operator.type("settings", "check", environ={**simulator, "IDP_SMS__ENDPOINT": endpoint})
+        assert_one_sentence(refused, 2, "sms.fixed_code", "simulator")
+        assert "135790" not in refused.output
+
+
+def test_a_trial_may_have_a_name_of_its_own(operator: Operator) -> None:
+    named = {"IDP_SERVER__ISSUER": "https://id.example:8443", "IDP_SERVER__TRIAL_HOST": "id.example"}
+    assert operator.type("settings", "check", environ=named).exit_code == 0
 
 
 def test_an_sms_gateway_in_production_needs_every_template(tmp_path: Path) -> None:

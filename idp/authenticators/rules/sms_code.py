@@ -12,10 +12,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class CodeLimits:
-    """``life`` of a code and the number of wrong ``tries`` that kill it."""
+    """``life`` of a code and the number of wrong ``tries`` that kill it. ``fixed``: every code is this one (never in production)."""
 
     life: timedelta = timedelta(minutes=5)
     tries: int = 5
+    fixed: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ class CodeDead:
 CodeVerdict = CodeRight | CodeWrong | CodeGone | CodeDead
 
 
-def make_code(random: Callable[[int], bytes]) -> str:
-    """Return six decimal digits, each value equally likely (rejection of the uneven rest)."""
+def make_code(random: Callable[[int], bytes], fixed: str = "") -> str:
+    """Return six decimal digits: the ``fixed`` ones, else each value equally likely (rejection of the uneven rest)."""
+    if fixed:
+        return fixed
     ceiling = 10**DIGITS
     bound = 2**32 - 2**32 % ceiling
     while True:

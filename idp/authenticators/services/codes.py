@@ -141,7 +141,7 @@ class Codes:
         verdict, sent = await self._admit_phone(taken, request, now)
         if isinstance(verdict, Send):
             verdict = await self._admit_sender(taken, request, now)
-        code = make_code(self._random)
+        code = make_code(self._random, self._code_limits.fixed)
         if isinstance(verdict, Send):
             verdict, _ = await self._write(request, code, now)
         if isinstance(verdict, Wait):
@@ -177,7 +177,7 @@ class Codes:
             verdict = await self._admit_sender(taken, request, now)
         behind: list[Taken] = []
         hidden, sent = await self._admit_phone(behind, request, now)
-        code = make_code(self._random)
+        code = make_code(self._random, self._code_limits.fixed)
         reached = reaches and isinstance(hidden, Send)
         leaves = False
         if isinstance(verdict, Send):
@@ -201,7 +201,7 @@ class Codes:
         verdict, sent = await self._admit_phone(taken, request, now)
         if isinstance(verdict, Send):
             verdict = await self._count(taken, BUDGET_MINUTES, WHOLE, MINUTE, Limit.BUDGET, now)
-        code = make_code(self._random)
+        code = make_code(self._random, self._code_limits.fixed)
         if isinstance(verdict, Send):
             verdict, _ = await self._write(replace(request, device_hash=None), code, now)
         if isinstance(verdict, Wait):

@@ -38,6 +38,10 @@ def test_codes_have_six_digits(first: int, second: int) -> None:
     assert code.isdigit()
 
 
+def test_a_fixed_code_is_the_code() -> None:
+    assert make_code(lambda size: bytes(size), "135790") == "135790"
+
+
 def test_the_uneven_rest_is_rejected() -> None:
     numbers = iter([2**32 - 1, 2**32 - 2**32 % 10**6, 7])
     assert make_code(lambda size: next(numbers).to_bytes(size, "big")) == "000007"
