@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.clock import Clock
+from idp.kernel.errors import ProtocolError
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import Ledger
 from idp.platform.transients import Transients
@@ -102,7 +103,8 @@ class ClientAuthentication:
         """Return the client that the request proves to come from, and the key it proves; raise ProtocolError.
 
         ``invalid_client`` for whoever is not who they say, recorded with the place they asked from; ``invalid_dpop_proof`` and
-        ``use_dpop_nonce`` for a proof that is not good.
+        ``use_dpop_nonce`` for a proof that is not good. A request that is refused spends nothing: whoever is sent away for a nonce
+        comes again with the same assertion.
         """
         presented = read_presented(request.authorization, request.parameters)
         token = _read_token(presented) if presented.assertion else None
@@ -111,19 +113,22 @@ class ClientAuthentication:
         if client is None:
             raise make_invalid_client("unknown client")
         certificate = _read_certificate(request.certificate)
-        fault = await self._find_fault(client, presented, token, certificate, request)
-        if fault is not None:
-            await self._record_refusal(client, fault, request)
-            raise make_invalid_client(fault)
-        if request.dpop is not None:
-            return Caller(client, await self._possession.prove(request.dpop, request.method, request.path, client.profile))
+        shown = await self._examine(client, presented, token, certificate, request)
+        if isinstance(shown, str):
+            raise await self._refuse(client, shown, request)
+        proof = None if request.dpop is None else self._possession.read(request.dpop, request.method, request.path, client.profile)
+        if shown is not None and (fault := await self._spend(client, shown)) is not None:
+            raise await self._refuse(client, fault, request)
+        if proof is not None:
+            return Caller(client, await self._possession.spend(proof))
         if client.tls.tls_client_certificate_bound_access_tokens and certificate is not None:
             return Caller(client, confirm_certificate(certificate))
         return Caller(client)
 
-    async def _find_fault(
+    async def _examine(
         self, client: Client, presented: Presented, token: ForeignToken | None, certificate: Certificate | None, request: ClientRequest
-    ) -> str | None:
+    ) -> Assertion | str | None:
+        """Return why the client is not who it says, for the log; otherwise the assertion that is still to be spent, if it sent one."""
         method = client.auth_method
         if method not in presented.methods:
             shown = " or ".join(sorted(shown.value for shown in presented.methods))
@@ -139,11 +144,11 @@ class ClientAuthentication:
             case AuthMethod.SECRET_BASIC | AuthMethod.SECRET_POST:
                 return None if self._clients.is_secret(client, presented.secret) else "wrong secret"
             case AuthMethod.PRIVATE_KEY_JWT | AuthMethod.SECRET_JWT:
-                return "no assertion" if token is None else await self._find_assertion_fault(client, token)
+                return "no assertion" if token is None else await self._read_assertion(client, token)
             case AuthMethod.TLS | AuthMethod.SELF_SIGNED_TLS:
                 return await self._find_certificate_fault(client, certificate, request.certificate_verified)
 
-    async def _find_assertion_fault(self, client: Client, token: ForeignToken) -> str | None:
+    async def _read_assertion(self, client: Client, token: ForeignToken) -> Assertion | str:
         try:
             if client.auth_method is AuthMethod.SECRET_JWT:
                 self._check_secret_signature(client, token)
@@ -157,7 +162,7 @@ class ClientAuthentication:
         legacy = client.requests.accepts_endpoint_audience and not find_demands(client.profile).issuer_audience_only
         audiences = self._audiences if legacy else frozenset({self._issuer})
         read = read_assertion(token.claims, client.client_id, audiences, lists=legacy, now=self._clock().timestamp())
-        return f"assertion: {read}" if isinstance(read, str) else await self._spend(client, read)
+        return f"assertion: {read}" if isinstance(read, str) else read
 
     def _check_secret_signature(self, client: Client, token: ForeignToken) -> None:
         for secret in self._clients.list_secrets(client):
@@ -190,7 +195,8 @@ class ClientAuthentication:
             return "the certificate's issuer is not known"
         return None if _is_named(client, certificate) else "the certificate has another name"
 
-    async def _record_refusal(self, client: Client, fault: str, request: ClientRequest) -> None:
+    async def _refuse(self, client: Client, fault: str, request: ClientRequest) -> ProtocolError:
+        """Record the refusal and return it."""
         event = AuditEvent(
             Kind.CLIENT_REFUSED,
             Result.REFUSED,
@@ -201,6 +207,7 @@ class ClientAuthentication:
             place=request.place() if request.place is not None else None,
         )
         await self._ledger.record(self._audit.prepare(event))
+        return make_invalid_client(fault)
 
 
 def _read_token(presented: Presented) -> ForeignToken:

@@ -55,6 +55,14 @@ class TokenUse:
     certificate: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReadProof:
+    """A proof that fits its request, and the key that made it; whether it comes for the first time is another question."""
+
+    proof: Proof
+    key: ForeignKey
+
+
 class Possession:
     """Checks proofs of possession. ``origins`` are the names under which our endpoints are asked."""
 
@@ -69,10 +77,8 @@ class Possession:
         """Return the nonce that the next proof should carry."""
         return self._nonces.make()
 
-    async def prove(
-        self, proof: bytes, method: str, path: str, profile: Profile = Profile.STANDARD, access_token: str | None = None
-    ) -> str:
-        """Return the confirmation (``jkt:…``) of a DPoP proof for this request.
+    def read(self, proof: bytes, method: str, path: str, profile: Profile = Profile.STANDARD, access_token: str | None = None) -> ReadProof:
+        """Return a DPoP proof that is good for this request, not yet spent: nothing was remembered of it.
 
         ``access_token`` is the one that the request shows at a protected resource. Raise ProtocolError ``invalid_dpop_proof``, or
         ``use_dpop_nonce`` when the client must repeat with a nonce of ours.
@@ -89,8 +95,16 @@ class Possession:
         if isinstance(read, str):
             raise _refuse(read)
         self._check_nonce(read, profile)
-        await self._spend(read, key)
-        return write_confirmation(Holding.DPOP, key.thumbprint)
+        return ReadProof(read, key)
+
+    async def spend(self, read: ReadProof) -> str:
+        """Return the confirmation (``jkt:…``) of a proof; raise ProtocolError ``invalid_dpop_proof`` when it was used before."""
+        # What the store may have forgotten cannot be told from what it never heard of (decision 10). iat has whole seconds.
+        if read.proof.made_at < int((await self._transients.born_at()).timestamp()):
+            raise _refuse("older than our memory")
+        if not await self._transients.add_once(USED, f"{read.key.thumbprint} {read.proof.jti}", REMEMBERED):
+            raise _refuse("used before")
+        return write_confirmation(Holding.DPOP, read.key.thumbprint)
 
     async def check_use(self, use: TokenUse, bound: str | None, profile: Profile) -> None:
         """Raise ProtocolError unless the request proves the key ``bound`` of its access token, and sends it as such a one is sent.
@@ -109,20 +123,13 @@ class Possession:
             raise _refuse_token("it is bound to a key and sent without a proof")
         if len(use.proofs) != 1:
             raise _refuse("there must be exactly one")
-        if await self.prove(use.proofs[0], use.method, use.path, profile, use.text) != bound:
+        if await self.spend(self.read(use.proofs[0], use.method, use.path, profile, use.text)) != bound:
             raise _refuse_token("it is bound to another key")
 
     def _check_nonce(self, proof: Proof, profile: Profile) -> None:
         demanded = self._demand is NonceDemand.EVERYBODY or (self._demand is NonceDemand.FAPI2 and profile is not Profile.STANDARD)
         if (demanded and proof.nonce is None) or (proof.nonce is not None and not self._nonces.is_good(proof.nonce)):
             raise ProtocolError("use_dpop_nonce", "The DPoP proof needs the nonce of the DPoP-Nonce header.", redirectable=False)
-
-    async def _spend(self, proof: Proof, key: ForeignKey) -> None:
-        # What the store may have forgotten cannot be told from what it never heard of (decision 10). iat has whole seconds.
-        if proof.made_at < int((await self._transients.born_at()).timestamp()):
-            raise _refuse("older than our memory")
-        if not await self._transients.add_once(USED, f"{key.thumbprint} {proof.jti}", REMEMBERED):
-            raise _refuse("used before")
 
 
 def confirm_certificate(certificate: Certificate) -> str:

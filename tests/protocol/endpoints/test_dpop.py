@@ -256,9 +256,26 @@ async def test_fapi2_demands_a_nonce(provider: Provider) -> None:
     second = await ask(provider, prove(provider, nonce=nonce), client, **make_assertion(provider, client))
     assert (second.status_code, second.json()["token_type"]) == (200, "DPoP"), second.text
     none = await ask(provider, [], client, **make_assertion(provider, client))
-    assert (none.status_code, none.json()["error"]) == (400, "invalid_dpop_proof")
+    assert (none.status_code, none.json()["error"]) == (400, "invalid_request")
     weak = prove(provider, RSA, algorithm="RS256", nonce=nonce)
     assert (await ask(provider, weak, client, **make_assertion(provider, client))).json()["error"] == "invalid_dpop_proof"
+
+
+async def test_whoever_is_sent_away_for_a_nonce_comes_again_with_the_same_assertion(provider: Provider) -> None:
+    """A refused request spends nothing; a granted one spends assertion and proof, whatever else is new."""
+    client = await add_fapi2_client(provider)
+    assertion = make_assertion(provider, client)
+    first = await ask(provider, prove(provider), client, **assertion)
+    assert first.json()["error"] == "use_dpop_nonce"
+    nonce = first.headers["dpop-nonce"]
+    wrong = await ask(provider, prove(provider, nonce=nonce, htm="GET"), client, **assertion)
+    assert wrong.json()["error"] == "invalid_dpop_proof"
+    proof = prove(provider, nonce=nonce)
+    assert (await ask(provider, proof, client, **{**assertion, "client_assertion": "e30.e30.e30"})).json()["error"] == "invalid_client"
+    assert (await ask(provider, proof, client, **assertion)).status_code == 200
+    again = await ask(provider, prove(provider, nonce=nonce), client, **assertion)
+    assert (again.status_code, again.json()["error"]) == (401, "invalid_client")
+    assert (await ask(provider, proof, client, **make_assertion(provider, client))).json()["error"] == "invalid_dpop_proof"
 
 
 async def test_fapi2_takes_no_proof_that_only_other_clients_may_sign(provider: Provider) -> None:
@@ -406,7 +423,7 @@ async def test_clients_that_must_prove(provider: Provider) -> None:
     landing = await provider.authorize("bound-app", await provider.open_session(person))
     form = {"code": landing.code, "redirect_uri": REDIRECT_URI, "code_verifier": landing.verifier}
     refused = await ask(provider, [], "bound-app", grant_type="authorization_code", **form)
-    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_dpop_proof")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
     good = await ask(provider, prove(provider), "bound-app", grant_type="authorization_code", **form)
     assert good.status_code == 200, "the refusal did not use up the code"
 
