@@ -48,9 +48,12 @@ def may_continue(bound: str | None, proved: str | None, authenticated: bool) -> 
 
 
 def check_constraint(client: Client, proved: str | None) -> None:
-    """Raise ProtocolError when tokens of this client must be bound to a key and the request proved none of that kind."""
+    """Raise ProtocolError ``invalid_request`` when tokens of this client must be bound to a key and the request proved none of that kind.
+
+    ``invalid_dpop_proof`` is for a proof that is there and wrong (RFC 9449 §5).
+    """
     if client.requests.dpop_bound_access_tokens and (proved is None or read_holding(proved) is not Holding.DPOP):
-        raise ProtocolError("invalid_dpop_proof", "This client's tokens are bound to a DPoP proof; there is none.", redirectable=False)
+        raise ProtocolError("invalid_request", "This client's tokens are bound to a DPoP proof; there is none.", redirectable=False)
     if client.tls.tls_client_certificate_bound_access_tokens and proved is None:
         raise ProtocolError("invalid_request", "This client's tokens are bound to a certificate; there is none.", redirectable=False)
     if find_demands(client.profile).sender_constraint and proved is None:

@@ -55,7 +55,7 @@ class PushedRequests:
         if "request" in parameters:
             parameters = await self._objects.read(parameters, client)
         elif demands_signature(client):
-            raise ProtocolError("invalid_request_object", "This client's requests must be signed: send a request object.")
+            raise ProtocolError("invalid_request", "This client's requests must be signed: send a request object.")
         kept = {name: value for name, value in parameters.items() if name in PARAMETERS}
         kept = _bind(kept, caller)
         try:

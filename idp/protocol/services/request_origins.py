@@ -55,5 +55,5 @@ class RequestOrigins:
         if request_uri is not None or "request" in parameters:
             return await self._objects.read(parameters, client)
         if demands_signature(client):
-            raise ProtocolError("invalid_request_object", "This client's requests must be signed: send a request object.")
+            raise ProtocolError("invalid_request", "This client's requests must be signed: send a request object.")
         return parameters

@@ -268,7 +268,7 @@ async def test_an_authorization_request_without_par(provider: Provider, party: P
 async def test_a_token_request_without_a_proof(party: Party, cookies: dict[str, str]) -> None:
     landed = await party.go(await party.push(party.make_request()), cookies)
     answer = await party.redeem(landed["code"], without_proof=True)
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_dpop_proof")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
 async def test_a_code_of_another_client(provider: Provider, party: Party, cookies: dict[str, str]) -> None:

@@ -295,7 +295,7 @@ async def test_fapi2_takes_only_its_own_methods(provider: Provider) -> None:
     expect_refused(await ask(provider, sign_claims(RSA, make_claims(provider, fapi), "RS256")))
     expect_refused(await ask(provider, sign_claims(EC, make_claims(provider, fapi, aud=f"{ISSUER}/token"))))
     unbound = await ask(provider, sign_claims(EC, make_claims(provider, fapi)))
-    assert (unbound.status_code, unbound.json()["error"]) == (400, "invalid_dpop_proof")
+    assert (unbound.status_code, unbound.json()["error"]) == (400, "invalid_request")
 
 
 async def set_document(provider: Provider, client_id: str, **values: str) -> None:

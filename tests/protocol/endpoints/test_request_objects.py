@@ -109,9 +109,9 @@ async def test_where_signing_is_demanded_times_are_narrow(provider: Provider, nb
 
 async def test_a_request_that_is_not_signed_is_refused_where_it_must_be(provider: Provider) -> None:
     client = await add_signing_client(provider, "signed-strict", require_signed_request_object=True)
-    assert (await provider.authorize(client)).parameters["error"] == "invalid_request_object"
+    assert (await provider.authorize(client)).parameters["error"] == "invalid_request"
     response = await provider.post("/par", make_request(), client)
-    assert response.json()["error"] == "invalid_request_object"
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
 
 
 def forge(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:
