@@ -12,6 +12,7 @@ from idp import __version__
 from idp.commands.application_bans import ban, unban
 from idp.commands.clients import clients
 from idp.commands.data_keys import data, exchange_key_encryption_key
+from idp.commands.demo import demo
 from idp.commands.running import fail, open_quietly, read_chosen, run
 from idp.composition import open_platform
 from idp.kernel.clock import read_system_clock, read_system_random
@@ -71,24 +72,6 @@ def worker(context: click.Context) -> None:
     settings = read_chosen(context)
     configure_logging(settings.log.level)
     run(run_worker(settings, read_system_clock, read_system_random))
-
-
-@main.command()
-@click.option("--port", type=click.IntRange(1024, 65_500), default=8000, show_default=True, help="The departments take the next two ports.")
-@click.option(
-    "--host", type=click.Choice(["127.0.0.1", "localhost"]), default="127.0.0.1", show_default=True, help="localhost: with passkeys."
-)
-@click.option("--reset", is_flag=True, help="Forget everything the demo has stored and begin anew.")
-@click.option("--with-app", is_flag=True, help="Also run the sample app, on the third port after the provider's.")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where the demo keeps its data (default: var/demo).")
-def demo(port: int, host: str, reset: bool, with_app: bool, data: Path | None) -> None:
-    """Run a whole province on this machine: provider, worker, two departments, synthetic people."""
-    from idp.demo.supervisor import DemoFailed, run_demo
-
-    try:
-        run_demo(port=port, host=host, reset=reset, with_app=with_app, data=data, announce=lambda line: click.echo(line))
-    except DemoFailed as error:
-        fail(str(error))
 
 
 @main.command("migrate")
@@ -192,6 +175,7 @@ def revoke_key(context: click.Context, kid: str, reason: str) -> None:
 keys.add_command(data)
 keys.add_command(exchange_key_encryption_key)
 main.add_command(clients)
+main.add_command(demo)
 
 
 @main.group()

@@ -2,9 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from starlette.routing import BaseRoute
 
+from idp.app import Services
 from idp.demo.authorities import Registers
 from idp.demo.site import MACHINE_PREFIX, DemoSite
 from idp.kernel.clock import read_system_clock, read_system_random
@@ -15,13 +18,22 @@ from idp.sources.signatures import PartnerKey
 from idp.sources.simulated import SimulatedAuthorities, SimulatorRefused, run_authorities
 from sms import create_simulator, run_simulator
 
+TLS_CIPHERS = "ECDHE+AESGCM:!SHA1"
+"""Of TLS 1.2, what BCP 195 recommends and FAPI 2.0 (§5.2.2) allows; TLS 1.3 has no others."""
 
-def serve() -> None:
-    """Serve the product with the demo's own pages beside it, by the settings of the environment."""
+
+def serve(certificate: Path | None = None, key: Path | None = None) -> None:
+    """Serve the product with the demo's own pages beside it, by the settings of the environment; with a certificate by https."""
     settings = read_settings()
     configure_logging(settings.log.level)
-    serving = Serving(settings, lambda services: DemoSite(services).routes(), (MACHINE_PREFIX,))
-    uvicorn.run(serving, host=settings.server.host, port=settings.server.port, **SERVER_OPTIONS)
+    serving = Serving(settings, _make_routes, (MACHINE_PREFIX,))
+    tls: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key, "ssl_ciphers": TLS_CIPHERS} if certificate else {}
+    uvicorn.run(serving, host=settings.server.host, port=settings.server.port, **SERVER_OPTIONS, **tls)
+
+
+def _make_routes(services: Services) -> list[BaseRoute]:
+    """Return the demo's own pages; where others than this machine come, there are none."""
+    return [] if services.platform.settings.server.trial_host else DemoSite(services).routes()
 
 
 def simulate_sms(port: int) -> None:
@@ -50,7 +62,9 @@ def main() -> None:
     """Start the chosen process."""
     parser = argparse.ArgumentParser(prog="python -m idp.demo.processes")
     chosen = parser.add_subparsers(dest="process", required=True)
-    chosen.add_parser("serve")
+    serving = chosen.add_parser("serve")
+    serving.add_argument("--certificate", type=Path)
+    serving.add_argument("--key", type=Path)
     simulator = chosen.add_parser("simulator")
     simulator.add_argument("--port", type=int, required=True)
     authorities = chosen.add_parser("authorities")
@@ -58,7 +72,7 @@ def main() -> None:
     authorities.add_argument("--host", default="127.0.0.1")
     given = parser.parse_args()
     if given.process == "serve":
-        serve()
+        serve(given.certificate, given.key)
     elif given.process == "authorities":
         try:
             simulate_authorities(given.host, given.port)

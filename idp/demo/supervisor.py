@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from types import FrameType
 
 import idp
 from idp.composition import StartRefused
+from idp.demo.conformance import ConformanceTarget, SuiteAddress, add_settings
 from idp.demo.seed import APP, APP_PLACE, APP_TITLE, DEPARTMENTS, SampleDepartment, SecretLost, seed
 from idp.demo.site import describe_account
 from idp.kernel.checks import CheckKind
@@ -110,12 +112,24 @@ class _Stopped(Exception):
 
 
 class Demo:
-    """One demo in one folder. ``announce`` prints a line. ``host``: browsers make passkeys for a name, not for an address."""
+    """One demo in one folder. ``announce`` prints a line. ``host``: browsers make passkeys for a name, not for an address.
 
-    def __init__(self, folder: Path, port: int, announce: Callable[[str], None], host: str = "127.0.0.1") -> None:
+    ``target``: it is for a conformance run, with https and without the departments' websites.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        announce: Callable[[str], None],
+        host: str = "127.0.0.1",
+        target: ConformanceTarget | None = None,
+    ) -> None:
         self._folder = folder
-        self._issuer = f"http://{host}:{port}"
+        self._issuer = target.issuer if target else f"http://{host}:{port}"
         self._port = port
+        self._target = target
+        self._websites = () if target else _list_websites()
         self._announce = announce
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._postgres: EmbeddedPostgres | None = None
@@ -128,7 +142,7 @@ class Demo:
         """Start every part in order. Raises DemoFailed."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
-        places = [0, *(d.place for d in _list_websites()), *([APP_PLACE] if with_app else [])]
+        places = [0, *(d.place for d in self._websites), *([APP_PLACE] if with_app else [])]
         for place in places:
             _check_port(self._port + place)
         postgres = EmbeddedPostgres(self._folder / "postgres")
@@ -139,6 +153,8 @@ class Demo:
         postgres.start()
         if postgres.area != postgres.folder:
             self._announce(f"data: {postgres.area}")
+        if self._target:
+            self._target.prepare()
         sms_port, authorities_port = find_free_port(), find_free_port()
         self._write_settings(postgres, sms_port, authorities_port)
         settings = load_settings(self._folder / "idp.toml", {})
@@ -148,12 +164,24 @@ class Demo:
         self._launch("sms", [*python, "idp.demo.processes", "simulator", "--port", str(sms_port)], f"http://127.0.0.1:{sms_port}/messages")
         authorities = [*python, "idp.demo.processes", "authorities", "--port", str(authorities_port)]
         self._launch("authorities", authorities, f"http://127.0.0.1:{authorities_port}/faults")
-        self._launch("serve", [*python, "idp.demo.processes", "serve"], f"http://127.0.0.1:{self._port}/readyz")
+        self._launch_provider([*python, "idp.demo.processes", "serve"])
         self._launch("worker", [*python, "idp", "worker"], None)
-        for department in _list_websites():
+        for department in self._websites:
             self._launch_website(department)
         if with_app:
             self._launch_app()
+
+    @property
+    def issuer(self) -> str:
+        """The provider's address."""
+        return self._issuer
+
+    def announce_websites(self) -> None:
+        """Say where the departments are; for a conformance run, what it needs instead."""
+        for department in self._websites:
+            self._announce(f"department: http://127.0.0.1:{self._port + department.place}")
+        if self._target:
+            self._target.announce(self._announce)
 
     def watch(self) -> None:
         """Return never: raises _Stopped when somebody says so, DemoFailed when a part dies."""
@@ -214,7 +242,14 @@ class Demo:
             sms_port=sms_port,
             authorities=_write_authorities(self._folder, f"http://127.0.0.1:{authorities_port}"),
         )
-        write_private(self._folder / "idp.toml", text)
+        write_private(self._folder / "idp.toml", add_settings(text, self._target.write_settings()) if self._target else text)
+
+    def _launch_provider(self, command: list[str]) -> None:
+        if self._target is None:
+            self._launch("serve", command, f"http://127.0.0.1:{self._port}/readyz")
+        else:
+            command += self._target.list_serve_options()
+            self._launch("serve", command, f"{self._target.near_address}/readyz", self._target.make_context())
 
     def _launch_website(self, department: SampleDepartment) -> None:
         port = self._port + department.place
@@ -233,7 +268,7 @@ class Demo:
             command += ["--target", f"{department.client_id}={department.title}"]
         self._launch(APP, command, f"http://127.0.0.1:{port}/")
 
-    def _launch(self, name: str, command: list[str], health: str | None) -> None:
+    def _launch(self, name: str, command: list[str], health: str | None, trusting: ssl.SSLContext | None = None) -> None:
         """Start a child that dies with us (the signal follows this, the main thread) and wait until it answers."""
         log = self._folder / "logs" / f"{name}.log"
         log.parent.mkdir(mode=0o700, exist_ok=True)
@@ -250,15 +285,15 @@ class Demo:
             )
         self._children.append((name, child))
         if health is not None:
-            self._wait_for(name, child, health)
+            self._wait_for(name, child, health, trusting)
 
-    def _wait_for(self, name: str, child: subprocess.Popen[bytes], address: str) -> None:
+    def _wait_for(self, name: str, child: subprocess.Popen[bytes], address: str, trusting: ssl.SSLContext | None) -> None:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if child.poll() is not None:
                 raise DemoFailed(self._describe_death(name, child))
             try:
-                with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - an address of our own
+                with urllib.request.urlopen(address, timeout=2, context=trusting):  # noqa: S310 - an address of our own
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
@@ -281,21 +316,33 @@ def _write_authorities(folder: Path, address: str) -> str:
 
 
 def run_demo(
-    *, port: int, host: str = "127.0.0.1", reset: bool, with_app: bool, data: Path | None, announce: Callable[[str], None]
+    *,
+    port: int,
+    host: str = "127.0.0.1",
+    reset: bool,
+    with_app: bool = False,
+    data: Path | None,
+    announce: Callable[[str], None],
+    suite: SuiteAddress | None = None,
+    listen: str = "127.0.0.1",
 ) -> None:
-    """Run the demo until SIGINT or SIGTERM. Raises DemoFailed in one sentence, with a part's last lines when one died."""
+    """Run the demo until SIGINT or SIGTERM. Raises DemoFailed in one sentence, with a part's last lines when one died.
+
+    ``suite``: run it for that conformance suite, listening on the address ``listen``.
+    """
     if importlib.util.find_spec("examples.department") is None and not (_find_checkout() / "examples" / "department").is_dir():
         raise DemoFailed("The demo runs from a checkout: the sample departments are not part of the installed package.")
-    demo = Demo((data or _find_checkout() / "var" / "demo").resolve(), port, announce, host)
+    folder = (data or _find_checkout() / "var" / ("conformance" if suite else "demo")).resolve()
+    target = ConformanceTarget(folder / "conformance", host, listen, port, suite) if suite else None
+    demo = Demo(folder, port, announce, host, target)
     before = [(number, signal.signal(number, _raise_stopped)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         demo.start(reset=reset, with_app=with_app)
-        for department in _list_websites():
-            announce(f"department: http://127.0.0.1:{port + department.place}")
+        demo.announce_websites()
         if with_app:
             announce(f"app: http://127.0.0.1:{port + APP_PLACE}")
         announce(f"account: {describe_account()}")
-        announce(f"ready: http://{host}:{port}")
+        announce(f"ready: {demo.issuer}")
         demo.watch()
     except _Stopped:
         pass
