@@ -57,6 +57,7 @@ from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.protocol.services.continuation import AuthorizeContinuation
 from idp.protocol.services.decoupled_approval import KIND as DECOUPLED
 from idp.protocol.services.logout_notices import LogoutNotices
+from idp.protocol.services.parked_requests import ParkedRequests
 from idp.protocol.services.protection import Protection
 from idp.protocol.services.pushed_requests import PushedRequests
 from idp.protocol.services.remote_sign_out import RemoteSignOut
@@ -185,6 +186,7 @@ def build_app(
     issuance = build_issuance(platform, ledger, services.people, services.sessions, build_id_tokens(platform), protection)
     objects = RequestObjects(client_keys, platform.fetcher, issuer, clock)
     pushed = PushedRequests(platform.transients, objects, usable, random, settings.sign_in.flows_per_network_and_minute)
+    parked = ParkedRequests(platform.transients, services.directory, clock, random, settings.sign_in.flows_per_network_and_minute)
     responding = Responding(protection, platform.transients, services.directory, issuer, random)
     authorization = Authorization(
         database,
@@ -251,7 +253,7 @@ def build_app(
     )
 
     hot: dict[str, ASGIApp] = {
-        "/authorize": AuthorizeEndpoint(authorization, pushed, interactions, pages, clock),
+        "/authorize": AuthorizeEndpoint(authorization, pushed, parked, interactions, pages),
         "/par": PushedRequestEndpoint(client_access.authentication, pushed),
         **tokens.endpoints,
         "/jwks.json": JwksEndpoint(platform.ring),
@@ -270,7 +272,7 @@ def build_app(
         *DispatchPage(pages, dispatcher).routes(),
         *RespondPage(responding, pages).routes(),
         *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
-        *SignOutPage(pages, interactions, sign_out).routes(),
+        *SignOutPage(pages, interactions, sign_out, parked).routes(),
         *(CheckSessionFrame(static).routes() if settings.protocol.session_management else ()),
         *account.routes,
         *other_devices.routes,

@@ -160,7 +160,7 @@ async def test_an_authorization_request_that_cannot_be_answered_at_the_client_is
         if method == "GET":
             answer = await send_raw(provider, "GET", "/authorize", raw)
         else:
-            answer = await send_raw(provider, "POST", "/authorize", b"", [FORM], raw)
+            answer = await send_raw(provider, "POST", "/authorize", b"", [FORM, (b"sec-fetch-site", b"same-site")], raw)
     hold_tongue(answer, person)
     assert (answer.status, answer.code) == (400, code)
     assert not answer.header("location")

@@ -1,7 +1,5 @@
 """Decides how ``/authorize`` speaks HTTP: a code or an error goes to the client, a person who must act goes to a page."""
 
-from urllib.parse import urlencode
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,7 +13,6 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.http.responses import NO_STORE, send_redirect
 from idp.kernel.audit_events import Place
-from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
 from idp.protocol.rules.authorization import ProofRequired, SignInRequired
 from idp.protocol.rules.client import find_home
@@ -23,6 +20,7 @@ from idp.protocol.rules.demand import place as place_acr
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
 from idp.protocol.services.authorization import Authorization, Undecided
 from idp.protocol.services.continuation import KIND, write_request
+from idp.protocol.services.parked_requests import PARKED, ParkedRequests
 from idp.protocol.services.pushed_requests import PushedRequests, is_pushed
 from idp.protocol.services.request_origins import RequestUriUsed
 from idp.protocol.services.responding import RESPOND, Answer, Responding
@@ -30,6 +28,7 @@ from idp.sign_in.rules.refusals import InteractionExpired
 from idp.sign_in.rules.session import hash_session_id
 from idp.sign_in.services.interactions import Interactions
 
+PATH = "/authorize"
 MAX_BODY = 65_536
 
 
@@ -51,10 +50,22 @@ class UnreadableParameters(Refusal):
     code = "request_refused"
 
 
-def refuse_parameters(error: BadParameters) -> Refusal:
-    """Return the page that a request with unreadable parameters gets: its redirect URI cannot be trusted either."""
-    kinds = {"repeated": RepeatedParameter, "too_long": ParameterTooLong, "too_many": ParameterTooLong}
-    return kinds.get(error.reason, UnreadableParameters)(parameter=error.name)
+def read_parameters(raw: bytes) -> dict[str, str]:
+    """Return the parameters of a request to a page; one that cannot be read gets a page, its redirect URI cannot be trusted either."""
+    try:
+        return parse_parameters(raw)
+    except BadParameters as error:
+        kinds = {"repeated": RepeatedParameter, "too_long": ParameterTooLong, "too_many": ParameterTooLong}
+        raise kinds.get(error.reason, UnreadableParameters)(parameter=error.name) from None
+
+
+def lacks_cookies(context: RequestContext) -> bool:
+    """Tell whether a POST may be another site's, with which our SameSite=Lax cookies do not come.
+
+    A browser that does not say where it comes from shows it by having no session; without one, the detour changes nothing.
+    """
+    site = context.header(b"sec-fetch-site")
+    return context.session_cookie is None if site is None else site == b"cross-site"
 
 
 def post_answer(pages: Pages, context: RequestContext, answer: Answer) -> Response:
@@ -68,13 +79,13 @@ class AuthorizeEndpoint:
     """``GET`` and ``POST /authorize`` (OpenID Connect Core §3.1.2.1)."""
 
     def __init__(
-        self, authorization: Authorization, pushed: PushedRequests, interactions: Interactions, pages: Pages, clock: Clock
+        self, authorization: Authorization, pushed: PushedRequests, parked: ParkedRequests, interactions: Interactions, pages: Pages
     ) -> None:
         self._authorization = authorization
         self._pushed = pushed
+        self._parked = parked
         self._interactions = interactions
         self._pages = pages
-        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,14 +93,15 @@ class AuthorizeEndpoint:
         if context.method not in ("GET", "POST"):
             raise MethodNotAllowed
         raw = context.query if context.method == "GET" else await read_body(receive, MAX_BODY)
-        try:
-            parameters = parse_parameters(raw)
-        except BadParameters as error:
-            raise refuse_parameters(error) from None
-        if context.method == "POST" and context.header(b"sec-fetch-site") == b"cross-site":
-            # A SameSite=Lax cookie does not come with a cross-site POST: the same request is asked again by our own GET.
-            await send_redirect(send, "/authorize?" + urlencode(parameters))
+        parameters = read_parameters(raw)
+        if context.method == "POST" and lacks_cookies(context):
+            await send_redirect(send, await self._parked.park(PATH, raw, parameters, context.address))
             return
+        if PARKED in parameters:
+            posted = await self._parked.find(PATH, parameters[PARKED])
+            if posted is None:
+                raise await self._parked.explain_end(parameters.get("client_id"))
+            parameters = read_parameters(posted)
         cookie = context.session_cookie
         try:
             outcome = await self._authorization.answer(

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,15 +16,16 @@ from idp.http.request_context import RequestContext, read_context
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import decode_base64url, encode_base64url
-from idp.protocol.endpoints.authorize import refuse_parameters
+from idp.protocol.endpoints.authorize import read_parameters
 from idp.protocol.rules.logout import Channel, find_origin
-from idp.protocol.rules.parameters import BadParameters, parse_parameters
-from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce
+from idp.protocol.rules.sign_out_request import PARAMETERS, AskFirst, EndAtOnce
+from idp.protocol.services.parked_requests import PARKED, ParkedRequests
 from idp.protocol.services.sign_out import SignOut, SignOutPlan
 from idp.sign_in.rules.interaction import Interaction
 from idp.sign_in.services.interactions import SIGN_OUT, Interactions
 
 KIND = SIGN_OUT
+PATH = "/sign-out"
 MAX_BODY = 32_768
 ENDED = "ended"
 """What a kept sign-out that is over holds: the lineage that ended. A question has the parameters of its request there."""
@@ -35,7 +36,8 @@ NOTHING_KNOWN: dict[str, Any] = {"departments": [], "frames": [], "onward": Fals
 class SignOutPage:
     """``GET`` and ``POST /sign-out`` (OpenID Connect RP-Initiated Logout §2) ``GET /signed-out`` and ``GET /stayed``."""
 
-    def __init__(self, pages: Pages, interactions: Interactions, sign_out: SignOut) -> None:
+    def __init__(self, pages: Pages, interactions: Interactions, sign_out: SignOut, parked: ParkedRequests) -> None:
+        self._parked = parked
         self._pages = pages
         self._interactions = interactions
         self._sign_out = sign_out
@@ -43,8 +45,8 @@ class SignOutPage:
     def routes(self) -> list[Route]:
         """Return the routes of these pages."""
         return [
-            Route("/sign-out", self.show, methods=["GET"]),
-            Route("/sign-out", self.submit, methods=["POST"]),
+            Route(PATH, self.show, methods=["GET"]),
+            Route(PATH, self.submit, methods=["POST"]),
             Route("/signed-out", self.show_done, methods=["GET"]),
             Route("/stayed", self.show_stayed, methods=["GET"]),
         ]
@@ -52,27 +54,25 @@ class SignOutPage:
     async def show(self, request: Request) -> Response:
         """End the session at once for a client that proved to mean it; otherwise ask."""
         context = read_context(request)
-        try:
-            parameters = parse_parameters(context.query)
-        except BadParameters as error:
-            raise refuse_parameters(error) from None
+        parameters = read_parameters(context.query)
+        if PARKED in parameters:
+            # What is gone asks for nothing: the person is asked as if nobody had sent the browser.
+            parameters = read_parameters(await self._parked.find(PATH, parameters[PARKED]) or b"")
         plan = await self._sign_out.plan(parameters, context.session_cookie)
         if isinstance(plan.decision, AskFirst):
-            return await self._ask(context, parameters)
+            return await self._ask(context, parameters, plan)
         page = await self._end(context, plan)
         return RedirectResponse(page or _find_return(plan) or "/signed-out", status_code=303)
 
     async def submit(self, request: Request) -> Response:
-        """Take the person's answer; a department's own POST is asked again by our GET, which has the cookies."""
+        """Take the person's answer; a department's own POST waits for our GET, which has the cookies."""
         context = read_context(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
             raise BadForm
-        try:
-            parameters = parse_parameters(await read_body(request.receive, MAX_BODY))
-        except BadParameters as error:
-            raise refuse_parameters(error) from None
+        raw = await read_body(request.receive, MAX_BODY)
+        parameters = read_parameters(raw)
         if "csrf" not in parameters:
-            return RedirectResponse("/sign-out?" + urlencode(parameters), status_code=303)
+            return RedirectResponse(await self._parked.park(PATH, raw, parameters, context.address), status_code=303)
         form = Form(parameters)
         asking = await self._read(form.get("i", 64), context)
         require_csrf(context, form, asking.csrf)
@@ -95,6 +95,8 @@ class SignOutPage:
             kept = json.loads(ended.request)
             lineage, back_url = decode_base64url(kept[ENDED]), kept["return_url"]
         except (Refusal, KeyError):
+            if (await self._sign_out.plan({}, context.session_cookie)).lineage is not None:
+                return RedirectResponse("/", status_code=303)  # the address alone is no sign-out
             return self._pages.render(context, "signed_out.html", signed_out=True, back_url="", back_name="", **NOTHING_KNOWN)
         tellings = await self._sign_out.look(lineage, context.request_id)
         frames = [telling.front_address for telling in tellings if telling.front_address]
@@ -143,11 +145,14 @@ class SignOutPage:
     async def _read(self, interaction_id: str, context: RequestContext) -> Interaction:
         return (await self._interactions.read(interaction_id, context.browser_cookie, KIND)).interaction
 
-    async def _ask(self, context: RequestContext, parameters: dict[str, str]) -> Response:
+    async def _ask(self, context: RequestContext, parameters: dict[str, str], plan: SignOutPlan) -> Response:
+        kept = {name: value for name, value in parameters.items() if name in PARAMETERS}
         interaction = await self._interactions.begin(
-            KIND, self._bind(context), request=json.dumps(parameters), language=context.language, address=context.address
+            KIND, self._bind(context), request=json.dumps(kept, ensure_ascii=False), language=context.language, address=context.address
         )
-        return self._pages.render(context, "sign_out.html", i=interaction.id, csrf=interaction.csrf)
+        return self._pages.render(
+            context, "sign_out.html", i=interaction.id, csrf=interaction.csrf, department=_name(plan, context) if _find_return(plan) else ""
+        )
 
     def _bind(self, context: RequestContext) -> str:
         return bind_browser(context, self._interactions.make_browser_cookie)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.response_url import build_response_url
 
+PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state"})
+"""The parameters that are read; all others are ignored and not kept."""
+
 
 @dataclass(frozen=True)
 class EndAtOnce:

@@ -4,7 +4,6 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from idp.authenticators.rules.throttling import name_origin
 from idp.kernel.clock import Clock, Random
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import encode_base64url, make_outward_id
@@ -12,7 +11,8 @@ from idp.kernel.levels import Acr
 from idp.platform.transients import Transients
 from idp.sign_in.rules.interaction import Ending, Interaction, hash_browser, is_bound_to
 from idp.sign_in.rules.interaction_format import read_ending, read_interaction, write_ending, write_interaction
-from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated, TooManyFlows
+from idp.sign_in.rules.refusals import ForeignBrowser, InteractionExpired, InteractionFinished, StepRepeated
+from idp.sign_in.services.network_room import require_room
 
 KIND = "interaction"
 ENDING = "finished_interaction"
@@ -21,7 +21,6 @@ REMEMBERED = 2
 MAX_ID = 64
 
 BEGINNINGS = "flows_of_network"
-MINUTE = 60.0
 
 SIGN_OUT = "sign_out"
 """The one kind of flow that signs nobody in: only the page that began it may read it."""
@@ -82,7 +81,7 @@ class Interactions:
         ``address``: whose request begins it, so that nobody fills the store by asking. Raises TooManyFlows.
         """
         if address is not None:
-            await self._require_room(address)
+            await require_room(self._transients, self._clock, BEGINNINGS, address, self._per_network)
         interaction = Interaction(
             id=make_outward_id(self._random),
             kind=kind,
@@ -107,12 +106,6 @@ class Interactions:
         ttl = self._life.total_seconds() * REMEMBERED
         await self._transients.put(KIND, interaction.id, write_interaction(interaction), ttl)
         return interaction
-
-    async def _require_room(self, address: str) -> None:
-        counted = await self._transients.count(BEGINNINGS, name_origin(address), MINUTE)
-        if counted.number > self._per_network:
-            seconds = -int((self._clock() - counted.expires_at).total_seconds() // 1)
-            raise TooManyFlows(seconds=min(max(1, seconds), int(MINUTE)))
 
     async def read(self, interaction_id: str, browser_cookie: str | None, kind: str | None = None) -> Held:
         """Return the flow, of this ``kind``; without one, of any that signs people in. Another kind counts as gone.

@@ -44,6 +44,22 @@ async def test_who_begins_too_many_flows_waits_and_is_told_how_long(provider: Pr
     assert (await greedy.get(ask("bounded"))).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/authorize", "/sign-out"])
+async def test_one_network_has_only_so_much_kept_for_it(provider: Provider, path: str) -> None:
+    provider.clock.advance(60)
+    greedy, neighbour = Web(provider, "192.0.2.80"), Web(provider, "192.0.2.81")
+    small, large = {"client_id": "x"}, {"client_id": "x", **{f"further_{number}": "x" * 2_000 for number in range(9)}}
+    for form in (small, large):  # the second one counts as three
+        assert (await greedy.client.post(path, data=form)).status_code == 303
+    for form in (small, large):
+        page = await greedy.client.post(path, data=form)
+        assert (page.status_code, find_code(page)) == (429, "too_many_flows")
+        assert page.headers["retry-after"] == "60"
+    assert (await neighbour.client.post(path, data=large)).status_code == 303
+    provider.clock.advance(60)
+    assert (await greedy.client.post(path, data=small)).status_code == 303
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/consent", "/continue", "/stayed"])
 @pytest.mark.parametrize("begun", ["/", "/sign-out", "authorize"])
 async def test_a_flow_of_another_kind_is_none(provider: Provider, begun: str, path: str) -> None:
