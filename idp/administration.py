@@ -37,7 +37,12 @@ def build_registration(platform: Platform, clients: Clients) -> Sequence[BaseRou
         statements = SoftwareStatements(read_issuers(chosen.statement_issuers), audiences, platform.clock)
     except UnusableIssuer as error:
         raise SettingRefused(f"client_registration.statement_issuers: {error}") from None
-    rules = RegistrationRules(RegistrationMode(chosen.mode), chosen.requires_pkce, chosen.attempts_per_network_and_hour)
+    rules = RegistrationRules(
+        RegistrationMode(chosen.mode),
+        chosen.requires_pkce,
+        chosen.attempts_per_network_and_hour,
+        accepts_endpoint_audience=chosen.accepts_endpoint_audience,
+    )
     registration = DynamicRegistration(
         platform.database, clients, platform.transients, platform.fetcher, statements, rules, platform.clock, platform.random
     )

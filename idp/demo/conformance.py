@@ -65,7 +65,7 @@ class ConformanceTarget:
             "sms": f'fixed_code = "{FIXED_CODE}"\n',
             "sign_in": "proof_bits = 0\n",
             "protocol": "session_management = true\n",
-            "client_registration": 'mode = "open"\nrequires_pkce = false\nattempts_per_network_and_hour = 60000\n',
+            "client_registration": 'mode = "open"\nrequires_pkce = false\naccepts_endpoint_audience = true\nattempts_per_network_and_hour = 60000\n',
             "fetching": f'ca_file = "{self.folder}/trusted.pem"\nallowed_networks = [{networks}]\n',
         }
 

@@ -168,11 +168,12 @@ class ClientRegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fie
     """Clients that register themselves: not at all, with an initial token or a software statement, or whoever asks.
 
     ``statement_issuers``: issuer of software statements → the file with its public keys, a JWK set. ``requires_pkce`` is for those that
-    could do without.
+    could do without; ``accepts_endpoint_audience`` for assertions made out to the token endpoint (OpenID Connect Core §9).
     """
 
     mode: Literal["off", "token", "open"] = "off"
     requires_pkce: bool = True
+    accepts_endpoint_audience: bool = False
     attempts_per_network_and_hour: Positive = 60
     statement_issuers: dict[str, str] = msgspec.field(default_factory=dict)
 

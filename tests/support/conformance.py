@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
 
+from idp.protocol.rules.client_credentials import ASSERTION_TYPE
 from tests.support.provider import BACK, ISSUER, REDIRECT_URI, Landing, Provider
 
 ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "Ed25519"]
@@ -22,6 +24,8 @@ class RelyingParty:
 
     provider: Provider
     metadata: dict[str, Any]
+    key: Any = None
+    """What it signs assertions with, where it has no secret."""
 
     @property
     def client_id(self) -> str:
@@ -44,10 +48,19 @@ class RelyingParty:
 
     async def ask(self, form: dict[str, str]) -> httpx2.Response:
         """Ask the token endpoint."""
+        if self.key is not None:
+            return await self.provider.browser.post("/token", data={**form, **self.assert_key()})
         secret = self.metadata["client_secret"]
         if self.metadata["token_endpoint_auth_method"] == "client_secret_post":
             return await self.provider.browser.post("/token", data={**form, "client_id": self.client_id, "client_secret": secret})
         return await self.provider.browser.post("/token", data=form, auth=(quote(self.client_id), quote(secret)))
+
+    def assert_key(self, audience: str = f"{ISSUER}/token") -> dict[str, str]:
+        """Return the assertion that the modules make: RS256, its key unnamed, out to the token endpoint (OpenID Connect Core §9)."""
+        now = int(self.provider.now().timestamp())
+        claims = {"iss": self.client_id, "sub": self.client_id, "aud": audience, "jti": token_hex(10), "iat": now, "exp": now + 60}
+        header = {"alg": "RS256"} if self.key.kid is None else {"alg": "RS256", "kid": self.key.kid}
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": jwt.encode(header, claims, self.key)}
 
     async def get_tokens(self, cookies: dict[str, str], **changes: str | None) -> dict[str, Any]:
         """Ask and redeem."""
@@ -82,6 +95,16 @@ async def register(provider: Provider, **metadata: Any) -> RelyingParty:
     answer = await provider.browser.post(announced["registration_endpoint"].removeprefix(ISSUER), json=document)
     assert answer.status_code == 201, answer.text
     return RelyingParty(provider, answer.json())
+
+
+async def register_with_key(provider: Provider, key: Any = None, **metadata: Any) -> RelyingParty:
+    """Register a client that authenticates by ``private_key_jwt`` with a key that has no name, as the modules of the dynamic profile do."""
+    key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}) if key is None else key
+    document = {"token_endpoint_auth_method": "private_key_jwt", **metadata}
+    if "jwks_uri" not in document:
+        document["jwks"] = {"keys": [key.as_dict(private=False)]}
+    party = await register(provider, **document)
+    return RelyingParty(provider, party.metadata, key)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from idp.protocol.rules.client import ApplicationType, AuthMethod, BadRegistrati
 from idp.protocol.rules.client_checks import CLIENT_SECTOR, HOST_SECTOR
 from idp.protocol.rules.client_metadata import Profile
 from idp.protocol.rules.device_secret import SCOPE as DEVICE_SSO
+from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.registration_metadata import METADATA, OWN, REQUIRED, change_client, list_metadata
 from idp.protocol.rules.scopes import SCOPES
 
@@ -34,11 +35,12 @@ class RegistrationMode(StrEnum):
     OPEN = "open"
 
 
-def read_registration(document: Mapping[str, Json], base: Client, requires_pkce: bool) -> Client:
+def read_registration(document: Mapping[str, Json], base: Client, requires_pkce: bool, accepts_endpoint_audience: bool = False) -> Client:
     """Return ``base`` with the metadata of a registration; what the document leaves out has the specification's default.
 
     Metadata that we do not know, or that are the operator's, are ignored (RFC 7591 §2). ``requires_pkce`` is for those that could do
-    without. Raises BadRegistration.
+    without; ``accepts_endpoint_audience`` for those whose assertions name the token endpoint (OpenID Connect Core §9) and whose profile
+    lets them. Raises BadRegistration.
     """
     said = {name: value for name, value in document.items() if value is not None}
     _check_types(said)
@@ -51,6 +53,8 @@ def read_registration(document: Mapping[str, Json], base: Client, requires_pkce:
     client = change_client(base, wanted, OWN)
     could = client.auth_method is not AuthMethod.NONE and client.application_type is ApplicationType.WEB
     client = replace(client, name_en=client.name_en or client.name, requires_pkce=requires_pkce or not could)
+    if accepts_endpoint_audience and not find_demands(client.profile).issuer_audience_only:
+        client = replace(client, requests=replace(client.requests, accepts_endpoint_audience=True))
     sector = find_sector(client)
     return client if sector == client.sector else change_client(client, {"sector": sector})
 

@@ -32,12 +32,13 @@ LONGEST_TOKEN_LIFE = timedelta(days=366)
 
 @dataclass(frozen=True)
 class RegistrationRules:
-    """What the operator set: who may register, whether clients may go without PKCE, the requests of a network and of a token an hour."""
+    """What the operator set: who may register, what clients may do that others may not, the requests of a network and of a token an hour."""
 
     mode: RegistrationMode
     requires_pkce: bool
     per_network: int
     per_token: int = 120
+    accepts_endpoint_audience: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class DynamicRegistration:
 
     async def _read(self, document: Mapping[str, Json], base: Client) -> Client:
         try:
-            client = read_registration(document, base, self._rules.requires_pkce)
+            client = read_registration(document, base, self._rules.requires_pkce, self._rules.accepts_endpoint_audience)
             check_client(client)
             if client.sector_identifier_uri is not None:
                 check_sector_document(client, await self._fetch(client.sector_identifier_uri))

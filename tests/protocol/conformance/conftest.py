@@ -1,4 +1,4 @@
-"""The provider as an outside run of the conformance modules meets it: clients register themselves, and none of them does PKCE."""
+"""The provider as an outside run of the modules meets it: clients register themselves, without PKCE, and assert to the token endpoint."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +18,7 @@ async def provider(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -
         folder,
         IDP_CLIENT_REGISTRATION__MODE="open",
         IDP_CLIENT_REGISTRATION__REQUIRES_PKCE="false",
+        IDP_CLIENT_REGISTRATION__ACCEPTS_ENDPOINT_AUDIENCE="true",
         IDP_CLIENT_REGISTRATION__ATTEMPTS_PER_NETWORK_AND_HOUR="1000",
         IDP_FETCHING__LOOPBACK="true",
     ) as running:

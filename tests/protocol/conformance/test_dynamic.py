@@ -1,6 +1,7 @@
 """What the modules of the Config, Dynamic and Form Post OP profiles ask, beside those they share with Basic; named after the modules."""
 
 import html
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.platform.key_rotation import KeyRotation
-from tests.support.conformance import register, serve_document
+from tests.support.conformance import RelyingParty, register, register_with_key, serve_document
 from tests.support.provider import ISSUER, REDIRECT_URI, Provider
 from tests.support.web import find_code
 
@@ -48,6 +49,70 @@ async def test_oidcc_discovery_endpoint_verification(provider: Provider) -> None
     assert len({key["kid"] for key in keys}) == len(keys)
     assert all(key["kty"] in ("RSA", "EC", "OKP") and not {"d", "p", "q", "k"} & key.keys() for key in keys)
     assert all(len(key["n"]) >= 342 for key in keys if key["kty"] == "RSA"), "at least 2048 bits"
+
+
+async def test_oidcc_discovery_endpoint_verification_of_a_dynamic_provider(provider: Provider) -> None:
+    # The module asks a dynamic provider for response types and the grant of the implicit flow. There is none here, and none is announced.
+    metadata = (await provider.browser.get("/.well-known/openid-configuration")).json()
+    assert metadata["response_types_supported"] == ["code"]
+    assert "implicit" not in metadata["grant_types_supported"]
+    assert await refuse(provider, response_types=["id_token"], grant_types=["implicit"]) == "invalid_client_metadata"
+    party = await register(provider)
+    told = (await party.authorize(response_type="id_token")).parameters
+    assert (told["error"], told["state"]) == ("unsupported_response_type", "state-1")
+
+
+def make_key(kid: str | None = None) -> Any:
+    return RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", **({"kid": kid} if kid else {})})
+
+
+def publish(key: Any) -> bytes:
+    return json.dumps({"keys": [key.as_dict(private=False)]}).encode()
+
+
+async def remove(party: RelyingParty) -> int:
+    """Unregister as every module does at its end; return the status."""
+    address = party.metadata["registration_client_uri"].removeprefix(ISSUER)
+    bearer = {"authorization": f"Bearer {party.metadata['registration_access_token']}", "accept": "application/json;charset=UTF-8"}
+    return (await party.provider.browser.delete(address, headers=bearer)).status_code
+
+
+async def test_oidcc_server(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register_with_key(provider, contacts=["certification@department.example"])
+    assert "client_secret" not in party.metadata
+    tokens = await party.get_tokens(cookies)
+    assert (await provider.read_userinfo(tokens["access_token"])).json()["sub"] == (await party.read_id_token(tokens["id_token"]))["sub"]
+    assert await remove(party) == 204
+
+
+async def test_oidcc_ensure_client_assertion_with_iss_aud_succeeds(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register_with_key(provider)
+    landing = await party.authorize(cookies)
+    form = {"grant_type": "authorization_code", "code": landing.code, "redirect_uri": REDIRECT_URI}
+    assert (await provider.browser.post("/token", data={**form, **party.assert_key("https://other.example/token")})).status_code == 401
+    assert (await provider.browser.post("/token", data={**form, **party.assert_key(ISSUER)})).status_code == 200
+
+
+async def test_oidcc_registration_jwks_uri(provider: Provider, cookies: dict[str, str]) -> None:
+    key = make_key("first")
+    async with serve_document("application/json") as document:
+        document.body = publish(key)
+        party = await register_with_key(provider, key, jwks_uri=document.address)
+        assert (await party.get_tokens(cookies))["id_token"]
+
+
+async def test_oidcc_refresh_token_rp_key_rotation(provider: Provider, cookies: dict[str, str]) -> None:
+    before, after = make_key("before"), make_key("after")
+    async with serve_document("application/json") as document:
+        document.body = publish(before)
+        grants = ["authorization_code", "refresh_token"]
+        party = await register_with_key(provider, before, jwks_uri=document.address, grant_types=grants)
+        tokens = await party.get_tokens(cookies, scope="openid offline_access", prompt="consent")
+        document.body, party.key = publish(after), after
+        provider.clock.advance(60)
+        answer = await party.refresh(tokens["refresh_token"], scope="openid offline_access")
+    assert answer.status_code == 200, answer.text
+    assert (await provider.read_userinfo(answer.json()["access_token"])).status_code == 200
 
 
 async def test_oidcc_idtoken_rs256(provider: Provider, cookies: dict[str, str]) -> None:
@@ -136,10 +201,11 @@ async def test_oidcc_request_uri_signed_rs256(provider: Provider, cookies: dict[
     key = RSAKey.generate_key(2048, {"use": "sig", "kid": "requests"}, private=True)
     async with serve_document() as document:
         public = {"keys": [key.as_dict(private=False)]}
-        party = await register(provider, request_uris=[document.address], jwks=public, request_object_signing_alg="RS256")
+        address = f"{document.address}#hash-of-what-is-there"
+        party = await register(provider, request_uris=[address], jwks=public, request_object_signing_alg="RS256")
         claims = {"iss": party.client_id, "aud": ISSUER, "client_id": party.client_id, "response_type": "code", "nonce": "inside"}
         document.body = jwt.encode({"alg": "RS256", "kid": "requests"}, claims, key, algorithms=["RS256"]).encode()
-        tokens = await party.get_tokens(cookies, request_uri=document.address)
+        tokens = await party.get_tokens(cookies, request_uri=address)
         assert (await party.read_id_token(tokens["id_token"]))["nonce"] == "inside", "the object comes first"
         assert document.asked == 1
         other = (await party.authorize(cookies, request_uri=document.address + "/other")).parameters
@@ -160,3 +226,16 @@ async def test_oidcc_formpost_prompt_none_not_logged_in(provider: Provider) -> N
     party = await register(provider)
     page = (await party.authorize(response_mode="form_post", prompt="none")).response
     assert 'name="error" value="login_required"' in page.text
+
+
+async def test_oidcc_3rd_party_init_login(provider: Provider) -> None:
+    uri = "https://department.example/initiate_login"
+    party = await register(provider, initiate_login_uri=uri)
+    assert party.metadata["initiate_login_uri"] == uri
+    bearer = {"authorization": f"Bearer {party.metadata['registration_access_token']}"}
+    told = await provider.browser.get(party.metadata["registration_client_uri"].removeprefix(ISSUER), headers=bearer)
+    assert (told.status_code, told.headers["content-type"], told.json()["initiate_login_uri"]) == (200, "application/json", uri)
+
+
+async def test_oidcc_3rd_party_init_login_nohttps(provider: Provider) -> None:
+    assert await refuse(provider, initiate_login_uri="http://department.example/initiate_login") == "invalid_client_metadata"

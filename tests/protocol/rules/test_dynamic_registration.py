@@ -55,6 +55,18 @@ def test_pkce_is_the_settings_where_a_client_could_do_without(setting: bool, sai
     assert read(setting, **said).requires_pkce is required
 
 
+@pytest.mark.parametrize("setting", [True, False])
+@pytest.mark.parametrize(("profile", "may"), [(None, True), ("standard", True), ("fapi2", False), ("fapi2_message_signing", False)])
+def test_the_token_endpoint_is_an_audience_where_the_setting_and_the_profile_say_so(setting: bool, profile: str | None, may: bool) -> None:
+    client = read_registration({"redirect_uris": [URI], "profile": profile}, BASE, True, setting)
+    assert client.requests.accepts_endpoint_audience is (setting and may)
+
+
+def test_what_the_operator_flagged_stays_when_the_client_updates_itself() -> None:
+    flagged = replace(BASE, requests=replace(BASE.requests, accepts_endpoint_audience=True))
+    assert read_registration({"redirect_uris": [URI]}, flagged, True, False).requests.accepts_endpoint_audience
+
+
 def test_a_client_without_codes_has_no_response_type() -> None:
     client = read(grant_types=["client_credentials"], redirect_uris=[], response_types=[])
     assert describe_registration(client)["response_types"] == []
