@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
@@ -22,8 +22,10 @@ from idp.kernel.clock import read_system_random
 from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Factor, Proved
 from idp.people.rules.documents import find_check_character
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
+from idp.people.rules.postal_address import PostalAddress
 from idp.people.services.directory import NewPerson
 from idp.protocol.rules.client import AuthMethod, Client, GrantType
 from idp.protocol.rules.client_credentials import ASSERTION_TYPE
@@ -86,8 +88,10 @@ class Provider:
         self.secrets[client_id] = secret or ""
         return client_id
 
-    async def add_person(self, *, ial: int = 3, status: Status = Status.ACTIVE, matched_days_ago: float = 1) -> Somebody:
-        """Add a synthetic person with document, phone and password."""
+    async def add_person(
+        self, *, ial: int = 3, status: Status = Status.ACTIVE, matched_days_ago: float = 1, **more: EmailAddress | PostalAddress
+    ) -> Somebody:
+        """Add a synthetic person with document, phone and password; ``more`` is what they say of themselves: ``email``, ``address``."""
         self.made += 1
         seventeen = f"35010219900307{self.made:03d}"
         document = parse_id_number(seventeen + find_check_character(seventeen), self.clock().date())
@@ -97,7 +101,8 @@ class Provider:
         matched_at = self.clock() - timedelta(days=matched_days_ago)
         verifier = await self.services.passwords.hash(PASSWORD)
         name = f"测试{self.made}"
-        person_id = await self.services.people.add_person(NewPerson(name, document, phone, ial, verifier, matched_at, status))
+        new: Any = replace(NewPerson(name, document, phone, ial, verifier, matched_at, status), **cast(Any, more))
+        person_id = await self.services.people.add_person(new)
         return Somebody(person_id, document.value, phone.value, name)
 
     async def open_session(self, person: Somebody, *factors: Factor) -> dict[str, str]:

@@ -36,6 +36,17 @@ def mask_phone(number: str) -> str:
     return "*" * max(len(local) - 4, 4) + local[-4:] if len(local) > 8 else "*" * len(local)
 
 
+def mask_email(address: str) -> str:
+    """Return ``z***@example.com``: the first character before the @, none of a part of one character, and the domain."""
+    local, _, domain = address.partition("@")
+    return f"{local[:1] if len(local) > 1 else ''}***@{domain}"
+
+
+def mask_address(area: str) -> str:
+    """Return province, city and district as they are; street and house are hidden, and how long their names are."""
+    return f"{area}****"
+
+
 def mask_name(name: str) -> str:
     """Return the name with the surname hidden (``*三``).
 

@@ -1,13 +1,15 @@
 """Decides what is known of a person and how it is written before it is sealed."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from idp.kernel.clock import SHANGHAI
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import Gender, IdentifierKind, IdNumber, Phone
 from idp.people.rules.masking import mask_name
+from idp.people.rules.postal_address import PostalAddress
 
 FORMAT = 1
 
@@ -18,7 +20,10 @@ class UnreadableProfile(Exception):
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """A person's own data. It prints masked; ``birthdate`` and ``gender`` come from the document when it carries them."""
+    """A person's own data. It prints masked; ``birthdate`` and ``gender`` come from the document when it carries them.
+
+    ``email`` and ``address`` are what the person says; nobody verified them.
+    """
 
     name: str
     document: IdNumber | None
@@ -27,6 +32,8 @@ class Profile:
     birthdate: date | None
     locale: str
     updated_at: datetime
+    email: EmailAddress | None = None
+    address: PostalAddress | None = None
 
     def __repr__(self) -> str:
         return f"Profile({mask_name(self.name)}, {self.document}, {self.phone})"
@@ -42,7 +49,10 @@ def make_profile(name: str, document: IdNumber | None, phone: Phone | None, upda
 
 
 def write_profile(profile: Profile) -> bytes:
-    """Return the stored form: UTF-8 JSON with its format number, ready to be sealed."""
+    """Return the stored form: UTF-8 JSON with its format number, ready to be sealed.
+
+    What came later than the format's first release is one more member, which that release does not see.
+    """
     return json.dumps(
         {
             "v": FORMAT,
@@ -53,6 +63,8 @@ def write_profile(profile: Profile) -> bytes:
             "birthdate": profile.birthdate.isoformat() if profile.birthdate else None,
             "locale": profile.locale,
             "updated_at": int(profile.updated_at.timestamp()),
+            "email": profile.email.value if profile.email else None,
+            "address": astuple(profile.address) if profile.address else None,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -72,4 +84,6 @@ def read_profile(stored: bytes) -> Profile:
         birthdate=date.fromisoformat(raw["birthdate"]) if raw["birthdate"] else None,
         locale=raw["locale"],
         updated_at=datetime.fromtimestamp(raw["updated_at"], UTC),
+        email=EmailAddress(raw["email"]) if raw.get("email") else None,
+        address=PostalAddress(*raw["address"]) if raw.get("address") else None,
     )

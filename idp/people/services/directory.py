@@ -1,7 +1,7 @@
 """Decides who an identifier belongs to, and what is read of a person; sealed values are opened here and nowhere else."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,9 +12,11 @@ from idp.kernel.clock import SHANGHAI, Clock, Random
 from idp.kernel.ids import PersonId, make_uuid7
 from idp.kernel.levels import RECOVERY_HOLD
 from idp.people.rules import profile as profiles
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import Identifier, IdentifierKind, IdNumber, Phone, list_readings, recognize
 from idp.people.rules.masking import mask_name
 from idp.people.rules.person import PERSON_TRANSITIONS, STANDING_LOST, Standing, Status, StatusEvent
+from idp.people.rules.postal_address import PostalAddress
 from idp.people.rules.profile import Profile, make_profile
 from idp.people.stores import identifiers, people
 from idp.people.stores.people import FoundPerson, HeldPerson
@@ -68,6 +70,8 @@ class NewPerson:
     matched_at: datetime | None = None
     status: Status = Status.ACTIVE
     locale: str = "zh-CN"
+    email: EmailAddress | None = None
+    address: PostalAddress | None = None
 
 
 class People:
@@ -119,7 +123,20 @@ class People:
         sealed = await people.find_profile(self._database, person_id)
         if sealed is None:
             raise UnknownPerson
-        return profiles.read_profile(self._sealer.open(sealed, row_aad("people", "profile", person_id.bytes)))
+        return self.open_profile(person_id, sealed)
+
+    async def change_profile(self, tx: Transaction, person_id: UUID, change: Callable[[Profile], Profile]) -> Profile:
+        """Replace the person's data by what ``change`` makes of them, in the caller's transaction, which holds the person alone.
+
+        Returns what they were. Raises UnknownPerson.
+        """
+        sealed = await people.find_held_profile(tx, person_id)
+        if sealed is None:
+            raise UnknownPerson
+        before, now = self.open_profile(person_id, sealed), self._clock()
+        after = replace(change(before), updated_at=now)
+        await people.replace_profile(tx, person_id, self._seal_profile(person_id, after), now)
+        return before
 
     async def find_document(self, person_id: UUID) -> str:
         """Return the person's document number, "" for an unknown id or without one: one read either way."""
@@ -136,6 +153,9 @@ class People:
         """Return the person's name, masked; a star for an unknown id: one read either way."""
         return mask_name(await self.find_name(person_id))
 
+    def _seal_profile(self, person_id: UUID, profile: Profile) -> bytes:
+        return self._sealer.seal(profiles.write_profile(profile), row_aad("people", "profile", person_id.bytes), self._random)
+
     def open_profile(self, person_id: UUID, sealed: bytes) -> Profile:
         """Return the profile of a row that somebody else's statement read (``people.profile``)."""
         return profiles.read_profile(self._sealer.open(sealed, row_aad("people", "profile", person_id.bytes)))
@@ -145,8 +165,7 @@ class People:
         now = self._clock()
         person_id = PersonId(make_uuid7(self._clock, self._random))
         profile = make_profile(person.name, person.document, person.phone, now, person.locale)
-        aad = row_aad("people", "profile", person_id.bytes)
-        sealed = self._sealer.seal(profiles.write_profile(profile), aad, self._random)
+        sealed = self._seal_profile(person_id, replace(profile, email=person.email, address=person.address))
         async with self._database.transaction() as tx:
             await people.add(tx, person_id, person.status, person.ial, sealed, now)
             if person.document is not None:

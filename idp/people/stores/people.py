@@ -12,6 +12,8 @@ ADD_PERSON = "INSERT INTO people (id, status, ial, profile, created_at, updated_
 
 READ_PROFILE = "SELECT profile FROM people WHERE id = $1"
 
+REPLACE_PROFILE = "UPDATE people SET profile = $2, updated_at = $3 WHERE id = $1"
+
 SET_STATUS = "UPDATE people SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2 RETURNING id"
 
 HOLD_STANDING = "SELECT status, recovered_at FROM people WHERE id = $1 FOR SHARE"
@@ -121,6 +123,17 @@ async def find_profile(database: Database, person_id: UUID) -> bytes | None:
     """Return the sealed profile, None for an unknown person."""
     rows = await database.fetch(READ_PROFILE, person_id)
     return rows[0]["profile"] if rows else None
+
+
+async def find_held_profile(tx: Transaction, person_id: UUID) -> bytes | None:
+    """Return the sealed profile as it is now, to a transaction that holds the person; None for an unknown person."""
+    sealed: bytes | None = await tx.fetchval(READ_PROFILE, person_id)
+    return sealed
+
+
+async def replace_profile(tx: Transaction, person_id: UUID, sealed: bytes, now: datetime) -> None:
+    """Replace the sealed profile."""
+    await tx.execute(REPLACE_PROFILE, person_id, sealed, now)
 
 
 async def find_by_identifier(database: Database, kind: str, index_values: Sequence[bytes]) -> FoundPerson | None:

@@ -20,6 +20,8 @@ SCOPES = {
         Scope("openid", ("sub",)),
         Scope("profile", ("name", "gender", "birthdate", "locale", "updated_at"), ("name", "gender", "birthdate")),
         Scope("phone", ("phone_number", "phone_number_verified"), ("phone_number", "phone_number_verified")),
+        Scope("email", ("email", "email_verified"), ("email", "email_verified")),
+        Scope("address", ("address",), ("address",)),
         Scope("real_name", ("real_name_verified", "ial")),
         Scope("identity", ("id_document", "name"), ("id_document", "name")),
         Scope("offline_access", ()),

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from idp.people.rules.masking import mask_document, mask_item, mask_name, mask_phone
+from idp.people.rules.masking import mask_address, mask_document, mask_email, mask_item, mask_name, mask_phone
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,12 @@ from idp.people.rules.masking import mask_document, mask_item, mask_name, mask_p
 )
 def test_documents(number: str, masked: str) -> None:
     assert mask_document(number) == masked
+
+
+def test_what_people_say_of_themselves() -> None:
+    assert mask_email("zhao.an@example.com") == "z***@example.com"
+    assert mask_email("z@example.com") == "***@example.com"
+    assert mask_address("福建省福州市鼓楼区") == "福建省福州市鼓楼区****"
 
 
 @pytest.mark.parametrize("number, masked", [("+8613800138000", "138****8000"), ("13800138000", "138****8000"), ("12345", "*****")])

@@ -1,13 +1,16 @@
 """A profile survives being written and read, and prints masked."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import Gender, IdentifierKind, IdNumber, Phone
+from idp.people.rules.postal_address import PostalAddress
 from idp.people.rules.profile import UnreadableProfile, make_profile, read_profile, write_profile
 
 AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -49,6 +52,17 @@ def test_foreign_documents_say_no_gender_and_the_likeliest_birth_date(kind: Iden
 def test_a_profile_prints_masked() -> None:
     written = f"{make_profile('王小明', DOCUMENT, Phone('+8613800138000'), AT)!r}"
     assert written == "Profile(*小明, 310***********1246, 138****8000)"
+
+
+def test_what_a_person_says_of_themselves_is_kept_and_is_absent_from_what_an_earlier_release_wrote() -> None:
+    plain = make_profile("王小明", DOCUMENT, None, AT)
+    address = PostalAddress("福建省", "福州市", "鼓楼区", "样例路1号", "350001")
+    profile = replace(plain, email=EmailAddress("zhao@example.com"), address=address)
+    stored = write_profile(profile)
+    assert read_profile(stored) == profile
+    earlier = {name: value for name, value in json.loads(stored).items() if name not in ("email", "address")}
+    assert read_profile(json.dumps(earlier).encode()) == plain
+    assert "zhao" not in f"{profile!r}"
 
 
 def test_a_later_format_is_refused() -> None:

@@ -1,13 +1,19 @@
 """The directory of people on a real database: found by blind index, sealed at rest, one identifier for one person."""
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from idp.kernel.transitions import IllegalTransition
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import IdentifierKind, IdNumber, Phone
 from idp.people.rules.person import Status, StatusEvent
+from idp.people.rules.postal_address import PostalAddress
+from idp.people.rules.profile import Profile
 from idp.people.services.directory import IdentifierTaken, NewPerson, UnknownPerson
 from idp.platform.database import Database
 from keys import Unsealable
@@ -63,6 +69,38 @@ async def test_the_profile_reads_back_whole(house: House) -> None:
     assert profile.updated_at == house.clock.now
     with pytest.raises(UnknownPerson):
         await house.people.read_profile(NOBODY)
+
+
+async def test_what_a_person_says_is_sealed_and_moves_the_instant_of_the_profile(house: House) -> None:
+    made = await house.add_person()
+    before = await house.people.read_profile(made.person_id)
+    house.clock.advance(90)
+    email = EmailAddress("zhao@example.com")
+    async with house.database.transaction() as tx:
+        await house.people.hold(tx, made.person_id, alone=True)
+        was = await house.people.change_profile(tx, made.person_id, lambda profile: replace(profile, email=email))
+    assert was == before
+    assert await house.people.read_profile(made.person_id) == replace(before, email=email, updated_at=house.clock.now)
+    (row,) = await house.database.fetch("SELECT profile, updated_at FROM people WHERE id = $1", made.person_id)
+    assert b"zhao" not in row["profile"]
+    assert row["updated_at"] == house.clock.now
+    async with house.database.transaction() as tx:
+        with pytest.raises(UnknownPerson):
+            await house.people.change_profile(tx, NOBODY, lambda profile: profile)
+
+
+async def test_changes_at_once_lose_nothing(house: House) -> None:
+    made = await house.add_person()
+    email, address = EmailAddress("zhao@example.com"), PostalAddress("福建省", "福州市", "", "样例路1号")
+
+    async def change(how: Callable[[Profile], Profile]) -> None:
+        async with house.database.transaction() as tx:
+            await house.people.hold(tx, made.person_id, alone=True)
+            await house.people.change_profile(tx, made.person_id, how)
+
+    await asyncio.gather(change(lambda p: replace(p, email=email)), change(lambda p: replace(p, address=address)))
+    profile = await house.people.read_profile(made.person_id)
+    assert (profile.email, profile.address) == (email, address)
 
 
 @pytest.mark.parametrize("shared", ["document", "phone"])
