@@ -1,5 +1,6 @@
 """Decides how endpoints for clients speak HTTP: a form in, JSON out, never stored (RFC 6749 §5, RFC 7662 §2, RFC 7009 §2)."""
 
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from idp.http.errors import find_protocol_status, write_protocol_error, write_protocol_headers
@@ -21,9 +22,12 @@ _FORM = FORM_TYPE.encode()
 
 
 async def read_client_form(context: RequestContext, receive: Receive) -> dict[str, str]:
-    """Return the parameters a client posted; raise ProtocolError ``invalid_request`` for anything but one clean form."""
+    """Return the parameters a client posted; raise ProtocolError ``invalid_request`` for anything but one clean form.
+
+    HTTPException 405 for anything but a POST (RFC 9126 §2.3).
+    """
     if context.method != "POST":
-        raise ProtocolError("invalid_request", "This endpoint is asked by POST.", redirectable=False)
+        raise HTTPException(405, headers={"Allow": "POST"})
     kind = context.header(b"content-type") or b""
     if not kind.startswith(_FORM) and kind.partition(b";")[0].strip().lower() != _FORM:
         raise ProtocolError("invalid_request", "The body must be application/x-www-form-urlencoded.", redirectable=False)

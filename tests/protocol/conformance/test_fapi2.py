@@ -296,8 +296,11 @@ async def test_a_verifier_that_is_missing_or_wrong(party: Party, cookies: dict[s
 
 
 async def test_par_is_posted(provider: Provider, party: Party) -> None:
-    answer = await provider.browser.get("/par?" + urlencode({**party.make_request(), **party.assert_identity()}))
-    assert answer.status_code in (400, 405)
+    for method in ("GET", "PUT"):
+        given = {**party.make_request(), **party.assert_identity()}
+        answer = await provider.browser.request(method, "/par?" + urlencode(given) if method == "GET" else "/par", data=given)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        assert answer.json()["error"] == "invalid_request"
 
 
 async def test_message_signing_happy_flow(provider: Provider, cookies: dict[str, str]) -> None:
