@@ -48,7 +48,7 @@ def build_client_access(
         possession,
         transients,
         issuer,
-        frozenset(origin + PATHS["token_endpoint"] for origin in origins),
+        frozenset(origin + PATHS[name] for origin in origins for name in ("token_endpoint", "backchannel_authentication_endpoint")),
         clock,
     )
     return ClientAccess(authentication, possession)

@@ -76,7 +76,18 @@ def build_other_devices(
     approval = DecoupledApproval(database, interactions, requests, directory, standings, links, audit, usable, clock, random)
     notices = AccountNotices(platform.outbox, clock)
     backchannel = BackchannelAuthentication(
-        database, transients, requests, objects, people, id_tokens, notices, platform.outbox, audit, afterwards, clock
+        database,
+        transients,
+        requests,
+        objects,
+        people,
+        id_tokens,
+        notices,
+        platform.outbox,
+        audit,
+        afterwards,
+        clock,
+        limited=settings.protocol.backchannel_limits,
     )
     device = DeviceAuthorization(requests, ledger, audit, settings.server.issuer)
     codes = DeviceCodes(transients, requests, settings.sign_in.failures_per_network)

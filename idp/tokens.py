@@ -159,7 +159,7 @@ def build_token_doors(
     return TokenDoors(
         endpoints={
             "/token": TokenEndpoint(authentication, Tokens(grants, clock)),
-            "/userinfo": UserInfoEndpoint(resources),
+            "/userinfo": UserInfoEndpoint(resources, platform.random),
             "/introspect": IntrospectionEndpoint(authentication, resources),
             "/revoke": RevocationEndpoint(authentication, revocation),
         },

@@ -160,6 +160,7 @@ class ProtocolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     offline_seconds: Positive = 2_592_000
     interaction_seconds: Positive = 3_600
     dpop_nonces: Literal["nobody", "fapi2", "everybody"] = "fapi2"
+    backchannel_limits: bool = True
     logout_retry_seconds: Positive = 43_200
     session_management: bool = False
 

@@ -48,6 +48,10 @@ def check_sense(settings: Settings) -> None:
     if settings.sms.gateway == "aliyun":
         _check_aliyun(settings.sms, settings.environment)
     _check_fixed_code(settings.sms, settings.environment)
+    if settings.environment == "production" and not settings.protocol.backchannel_limits:
+        raise SettingsError(
+            "protocol.backchannel_limits is false for conformance runs alone; in production nobody may be asked without end."
+        )
     _check_authorities(settings.sources, settings.environment)
     _check_fetching(settings.fetching, settings.environment)
     _check_mtls(settings.mtls, settings.server.issuer)

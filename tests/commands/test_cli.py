@@ -85,6 +85,7 @@ DEVICE = {
         ({"IDP_ENVIRONMENT": "demo", "IDP_SERVER__ISSUER": "http://id.example", "IDP_SERVER__TRIAL_HOST": "id.example"}, ("https://",)),
         ({**PRODUCTION, "IDP_SERVER__TRIAL_HOST": "id.example"}, ("trial_host", "production")),
         ({**PRODUCTION, "IDP_SMS__FIXED_CODE": "123456"}, ("sms.fixed_code", "production")),
+        ({**PRODUCTION, "IDP_PROTOCOL__BACKCHANNEL_LIMITS": "false"}, ("protocol.backchannel_limits", "production")),
         ({"IDP_SMS__FIXED_CODE": "12345"}, ("sms.fixed_code", "six digits")),
         ({"IDP_SMS__FIXED_CODE": "12345\u0661"}, ("sms.fixed_code", "six digits")),
         ({"IDP_DATABASE__DSN_FILE": "/nowhere"}, ("IDP_DATABASE__DSN_FILE", "cannot be read")),

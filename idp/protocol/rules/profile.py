@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from idp.protocol.rules.client import AuthMethod, Client
+from idp.protocol.rules.client import AuthMethod, Client, GrantType
 from idp.protocol.rules.client_metadata import Profile
 
 
@@ -56,6 +56,16 @@ def find_demands(profile: Profile) -> Demands:
     return DEMANDS[profile]
 
 
+def may_name_endpoints(client: Client) -> bool:
+    """Tell whether assertions of this client may be made out to an endpoint instead of the issuer, where that is registered.
+
+    A profile whose only audience is the issuer allows it to nobody but those who do nothing but back-channel authentication: CIBA §7.1
+    has the issuer, the token endpoint and the endpoint that is asked accepted.
+    """
+    decoupled = GrantType.CIBA in client.grant_types and GrantType.AUTHORIZATION_CODE not in client.grant_types
+    return decoupled or not find_demands(client.profile).issuer_audience_only
+
+
 def find_profile_fault(client: Client) -> tuple[str, str] | None:
     """Return (metadata name, reason) of the first registered value that the client's profile does not allow, None when all do.
 
@@ -71,7 +81,7 @@ def find_profile_fault(client: Client) -> tuple[str, str] | None:
         return "dpop_bound_access_tokens", f"the profile {client.profile.value} wants tokens bound to DPoP or to a certificate"
     if demands.pkce and not client.requires_pkce:
         return "requires_pkce", f"the profile {client.profile.value} wants PKCE"
-    if demands.issuer_audience_only and client.requests.accepts_endpoint_audience:
+    if client.requests.accepts_endpoint_audience and not may_name_endpoints(client):
         return "accepts_endpoint_audience", f"the profile {client.profile.value} takes the issuer as the only audience"
     if demands.signing_algorithms is not None:
         for name, algorithm in list_signing_algorithms(client).items():

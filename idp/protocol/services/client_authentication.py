@@ -13,7 +13,7 @@ from idp.protocol.rules.algorithms import CLIENT_SIGNING
 from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.client_assertion import Assertion, read_assertion
 from idp.protocol.rules.client_credentials import Presented, make_invalid_client, read_presented
-from idp.protocol.rules.profile import choose_algorithms, find_demands
+from idp.protocol.rules.profile import choose_algorithms, find_demands, may_name_endpoints
 from idp.protocol.services.client_keys import ClientKeySets, KeysUnreadable
 from idp.protocol.services.clients import ClientDirectory, Clients
 from idp.protocol.services.possession import Possession, confirm_certificate
@@ -66,7 +66,8 @@ class Caller:
 class ClientAuthentication:
     """Authenticates the client of a request at the endpoints for clients.
 
-    ``audiences`` are the names of the token endpoint, which assertions of legacy clients may be made out to.
+    ``audiences`` are the names of the token endpoint and of the one for back-channel authentication, which assertions of clients that are
+    registered for it may be made out to.
     """
 
     def __init__(
@@ -159,9 +160,10 @@ class ClientAuthentication:
             return f"assertion: {invalid}"
         except KeysUnreadable as unreadable:
             return f"the client's keys cannot be read: {unreadable.reason}"
-        legacy = client.requests.accepts_endpoint_audience and not find_demands(client.profile).issuer_audience_only
-        audiences = self._audiences if legacy else frozenset({self._issuer})
-        read = read_assertion(token.claims, client.client_id, audiences, lists=legacy, now=self._clock().timestamp())
+        named = client.requests.accepts_endpoint_audience and may_name_endpoints(client)
+        audiences = self._audiences if named else frozenset({self._issuer})
+        lists = named and not find_demands(client.profile).issuer_audience_only
+        read = read_assertion(token.claims, client.client_id, audiences, lists=lists, now=self._clock().timestamp())
         return f"assertion: {read}" if isinstance(read, str) else read
 
     def _check_secret_signature(self, client: Client, token: ForeignToken) -> None:

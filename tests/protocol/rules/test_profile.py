@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from idp.protocol.rules.client import AuthMethod, Client
+from idp.protocol.rules.client import AuthMethod, Client, GrantType
 from idp.protocol.rules.client_metadata import BackchannelAuthentication, Profile, RequestDemands, ResponseProtection, TlsIdentity
-from idp.protocol.rules.profile import Demands, choose_algorithms, find_demands, find_profile_fault, list_signing_algorithms
+from idp.protocol.rules.profile import (
+    Demands,
+    choose_algorithms,
+    find_demands,
+    find_profile_fault,
+    list_signing_algorithms,
+    may_name_endpoints,
+)
 
 OFFERED = ("ES256", "PS256", "RS256", "EdDSA", "Ed25519")
 FAPI2 = Client(
@@ -35,6 +42,18 @@ def test_every_profile_has_a_row() -> None:
         True,
     )
     assert replace(signing, signed_request=False, signed_response=False, signed_introspection=False) == strict
+
+
+def test_whose_assertions_may_name_an_endpoint() -> None:
+    named = RequestDemands(dpop_bound_access_tokens=True, accepts_endpoint_audience=True)
+    counter = frozenset({GrantType.CIBA, GrantType.REFRESH_TOKEN})
+    both = counter | {GrantType.AUTHORIZATION_CODE}
+    assert find_profile_fault(replace(FAPI2, requests=named, grant_types=counter)) is None
+    for grants in (both, frozenset({GrantType.AUTHORIZATION_CODE}), frozenset({GrantType.CLIENT_CREDENTIALS})):
+        client = replace(FAPI2, requests=named, grant_types=grants)
+        assert not may_name_endpoints(client)
+        assert (find_profile_fault(client) or ("",))[0] == "accepts_endpoint_audience"
+        assert may_name_endpoints(replace(client, profile=Profile.STANDARD))
 
 
 def test_what_fapi2_takes() -> None:
