@@ -54,6 +54,8 @@ def _run(context: click.Context, client_id: str, reference: str, words: str | No
                 platform.database,
                 services.directory,
                 services.people,
+                services.sessions,
+                services.logout_notices,
                 notices,
                 platform.audit_log,
                 platform.clock,

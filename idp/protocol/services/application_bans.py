@@ -9,9 +9,11 @@ from idp.people.services.directory import People
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.protocol.services.clients import ClientDirectory
+from idp.protocol.services.logout_notices import LogoutNotices
 from idp.protocol.stores import application_bans, grants
 from idp.protocol.stores.application_bans import ApplicationBan
 from idp.sign_in.services.account_notices import AccountNotices
+from idp.sign_in.services.sessions import Sessions
 
 BARRED = "application_barred"
 UNBARRED = "application_unbarred"
@@ -40,6 +42,8 @@ class ApplicationBans:
         database: Database,
         directory: ClientDirectory,
         people: People,
+        sessions: Sessions,
+        logout_notices: LogoutNotices,
         notices: AccountNotices,
         audit: AuditLog,
         clock: Clock,
@@ -48,6 +52,8 @@ class ApplicationBans:
         self._database = database
         self._directory = directory
         self._people = people
+        self._sessions = sessions
+        self._logout_notices = logout_notices
         self._notices = notices
         self._audit = audit
         self._clock = clock
@@ -56,7 +62,8 @@ class ApplicationBans:
     async def ban(self, identifier: str, client_id: str, reference: str, reason: str, *, actor: str) -> int:
         """Bar the person from the client; return how many grants ended with it.
 
-        ``reason`` is told to the person; the audit keeps the ``reference`` alone. Raises NobodyThere, NoSuchClient, AlreadySo.
+        The department is told that the person's sign-ins ended there; everywhere else they go on. ``reason`` is told to the person;
+        the audit keeps the ``reference`` alone. Raises NobodyThere, NoSuchClient, AlreadySo.
         """
         now = self._clock()
         person_id, department = await self._find(identifier, client_id)
@@ -69,6 +76,7 @@ class ApplicationBans:
             ended = await grants.end_at_client(tx, person_id, client_id, now, GRANTS_END)
             details: dict[str, Detail] = {"event": "banned", "reference": reference, "grants": ended}
             await self._record(tx, person_id, client_id, details, actor)
+            await self._logout_notices.add(tx, person_id, await self._sessions.list_lineages(person_id), client_id=client_id)
             await self._tell(tx, person_id, BARRED, {"department": department, "reason": reason[:MAX_VALUE]})
         return ended
 

@@ -35,19 +35,22 @@ class LogoutNotices:
         self._clock = clock
         self._retry_for = retry_for
 
-    async def add(self, tx: Transaction, person_id: UUID, lineages: Sequence[bytes], request_id: str = "") -> None:
+    async def add(
+        self, tx: Transaction, person_id: UUID, lineages: Sequence[bytes], request_id: str = "", *, client_id: str | None = None
+    ) -> None:
         """Write down, in the caller's transaction, which departments are to be told that these sign-ins ended.
 
-        Of one sign-in each department is told once, however often it is ended.
+        ``client_id``: they ended for this one alone. Of one sign-in each department is told once, however often it is ended; again only
+        when the person signed on there again meanwhile.
         """
         now = self._clock()
         until = now + self._retry_for
-        for known in await store.find_involved(tx, lineages):
+        for known in await store.find_involved(tx, lineages, client_id):
             channel = choose_channel(known.client.logout)
             reason = UNTOLD.get(channel)
             state = State.WAITING if reason is None else State.UNTOLD
             delivery = store.Delivery(known.lineage, known.client.client_id, person_id, known.subject, now)
-            if not await store.add(tx, delivery, channel, state, reason, until):
+            if not await store.add(tx, delivery, channel, state, reason, until, known.signed_on_at):
                 continue
             if channel is Channel.BACK:
                 payload = {"lineage": encode_base64url(known.lineage), "client_id": delivery.client_id}

@@ -13,16 +13,19 @@ from idp.protocol.rules.logout import Channel, State
 
 # Whoever has a grant was issued an ID Token, unless a token was exchanged for it; also an ended grant leaves a sign-in at the department.
 FIND_INVOLVED = """
-    SELECT DISTINCT ON (g.lineage, g.client_id) g.lineage, g.subject, c.client_id, c.document
+    SELECT DISTINCT ON (g.lineage, g.client_id) g.lineage, g.subject, g.created_at, c.client_id, c.document
     FROM grants g JOIN clients c ON c.client_id = g.client_id
-    WHERE g.lineage = ANY($1::bytea[]) AND g.subject IS NOT NULL AND g.parent_id IS NULL
+    WHERE g.lineage = ANY($1::bytea[]) AND g.subject IS NOT NULL AND g.parent_id IS NULL AND ($2::text IS NULL OR g.client_id = $2)
     ORDER BY g.lineage, g.client_id, g.created_at DESC
 """
 
+# What was told before a later sign-on says nothing of it: somebody was barred from one department, let in again, and signed on anew.
 ADD_DELIVERY = """
     INSERT INTO logout_deliveries (lineage, client_id, person_id, subject, channel, state, reason, created_at, expires_at, finished_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    ON CONFLICT (lineage, client_id) DO NOTHING
+    ON CONFLICT (lineage, client_id) DO UPDATE SET channel = excluded.channel, state = excluded.state, reason = excluded.reason,
+        created_at = excluded.created_at, expires_at = excluded.expires_at, finished_at = excluded.finished_at
+        WHERE logout_deliveries.created_at < $11
     RETURNING client_id
 """
 
@@ -82,10 +85,11 @@ class Told:
 
 @dataclass(frozen=True)
 class Involved:
-    """A client that knows a sign-in, under which subject."""
+    """A client that knows a sign-in, under which subject, and since when by its latest sign-on."""
 
     lineage: bytes
     subject: str
+    signed_on_at: datetime
     client: Told
 
 
@@ -119,14 +123,22 @@ class Kept:
     expires_at: datetime
 
 
-async def find_involved(tx: Transaction, lineages: Sequence[bytes]) -> list[Involved]:
-    """Return the departments that know these sign-ins, each once per lineage."""
-    rows = await tx.fetch(FIND_INVOLVED, list(lineages))
-    return [Involved(row["lineage"], row["subject"], _read_told(row)) for row in rows]
+async def find_involved(tx: Transaction, lineages: Sequence[bytes], client_id: str | None) -> list[Involved]:
+    """Return the departments that know these sign-ins, each once per lineage; of them ``client_id`` alone when it is named."""
+    rows = await tx.fetch(FIND_INVOLVED, list(lineages), client_id)
+    return [Involved(row["lineage"], row["subject"], row["created_at"], _read_told(row)) for row in rows]
 
 
-async def add(tx: Transaction, delivery: Delivery, channel: Channel, state: State, reason: str | None, expires_at: datetime) -> bool:
-    """Note that a department is to be told; False when it was noted before: of one end nobody is told twice."""
+async def add(
+    tx: Transaction,
+    delivery: Delivery,
+    channel: Channel,
+    state: State,
+    reason: str | None,
+    expires_at: datetime,
+    signed_on_at: datetime,
+) -> bool:
+    """Note that a department is to be told; False when it was noted after ``signed_on_at``: of one end nobody is told twice."""
     finished_at = None if state is State.WAITING else delivery.created_at
     row = await tx.fetchrow(
         ADD_DELIVERY,
@@ -140,6 +152,7 @@ async def add(tx: Transaction, delivery: Delivery, channel: Channel, state: Stat
         delivery.created_at,
         expires_at,
         finished_at,
+        signed_on_at,
     )
     return row is not None
 

@@ -1,22 +1,51 @@
 """S10: a person who is barred from one department signs in everywhere else; there nothing goes on, at once."""
 
-import pytest
+from collections.abc import AsyncIterator
 
+import pytest
+import pytest_asyncio
+
+from idp.platform.outbox import Outcome
+from idp.protocol.rules.client_metadata import LogoutAddresses
 from idp.protocol.services.application_bans import AlreadySo, ApplicationBans, NobodyThere, NoSuchClient
 from idp.sign_in.services.account_notices import AccountNotices
 from sms.templates import find_template
+from tests.protocol.endpoints.test_code_flow import verify_id_token
 from tests.support.account import read_notices, read_own_events
-from tests.support.provider import Provider
+from tests.support.logout import LogoutAddress, deliver_logouts, listen_for_logouts, read_logout_token
+from tests.support.provider import SESSION, Provider, Somebody, run_provider
 
 REASON = "违反政务服务诚信管理规定"
 KEEPS = ("authorization_code", "refresh_token")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def provider(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provider]:
+    """A provider that may ask this machine."""
+    async with run_provider(service_dsn, tmp_path_factory.mktemp("provider"), IDP_FETCHING__LOOPBACK="true") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def told() -> AsyncIterator[LogoutAddress]:
+    """The logout address of two departments."""
+    async with listen_for_logouts() as address:
+        yield address
 
 
 def make_bans(provider: Provider) -> ApplicationBans:
     services, platform = provider.services, provider.services.platform
     notices = AccountNotices(platform.outbox, platform.clock)
     return ApplicationBans(
-        platform.database, services.directory, services.people, notices, platform.audit_log, platform.clock, platform.random
+        platform.database,
+        services.directory,
+        services.people,
+        services.sessions,
+        services.logout_notices,
+        notices,
+        platform.audit_log,
+        platform.clock,
+        platform.random,
     )
 
 
@@ -111,3 +140,77 @@ async def test_s10_a_grant_that_a_race_left_behind_counts_for_nothing(provider: 
     assert (await provider.post("/introspect", {"token": tokens["access_token"]}, here)).json() == {"active": False}
     refreshing = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     assert (await provider.post("/token", refreshing, here)).json()["error"] == "invalid_grant"
+
+
+async def sign_on_twice(provider: Provider, told: LogoutAddress, name: str) -> tuple[Somebody, dict[str, str], list[str]]:
+    """Return a person with one sign-in that two departments know, and these."""
+    uris = LogoutAddresses(backchannel_logout_uri=told.address)
+    clients = [await provider.add_client(f"s10-{name}-{place}", logout=uris) for place in ("here", "there")]
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    for client in clients:
+        await provider.get_tokens(client, cookies)
+    return person, cookies, clients
+
+
+async def end_sign_in(provider: Provider, cookies: dict[str, str]) -> None:
+    """End a sign-in as its person does."""
+    session = await provider.services.sessions.read(cookies[SESSION])
+    assert session is not None
+    async with provider.services.platform.database.transaction() as tx:
+        await provider.services.sessions.end_lineage(tx, session.lineage, "signed out")
+
+
+async def list_audiences(provider: Provider, told: LogoutAddress) -> list[str]:
+    """Deliver what waits; return the departments that were told."""
+    told.requests.clear()
+    await deliver_logouts(provider)
+    return sorted([(await read_logout_token(provider, token))[1]["aud"] for token in told.tokens])
+
+
+async def test_s10_the_department_is_told_that_the_sign_in_ended_there_and_no_other_is(provider: Provider, told: LogoutAddress) -> None:
+    person, cookies, (here, there) = await sign_on_twice(provider, told, "told-here")
+    issued = await verify_id_token(provider, (await provider.get_tokens(here, cookies))["id_token"])
+    elsewhere = await provider.open_session(person)
+    await provider.get_tokens(there, elsewhere)
+    await make_bans(provider).ban(person.document, here, "case 2026-25", REASON, actor="officer")
+    assert told.requests == [], "it waits in the outbox until the ban holds"
+    assert [attempt.outcome for attempt in await deliver_logouts(provider)] == [Outcome.DELIVERED]
+    _, claims = await read_logout_token(provider, told.tokens[0])
+    assert (claims["aud"], claims["sub"], claims["sid"]) == (here, issued["sub"], issued["sid"])
+    events = [event for event in await provider.read_events("logout_told") if event["person_id"] == person.person_id]
+    assert [event["client_id"] for event in events] == [here], "the outcome stays"
+    assert (await provider.authorize(there, cookies)).code, "the sign-in itself goes on"
+
+
+async def test_s10_a_department_that_cannot_be_told_stands_in_the_audit(provider: Provider) -> None:
+    here = await provider.add_client("s10-deaf")
+    person = await provider.add_person()
+    await provider.get_tokens(here, await provider.open_session(person))
+    await make_bans(provider).ban(person.document, here, "case 2026-26", REASON, actor="officer")
+    ((_, details),) = await read_own_events(provider, person, "logout_untold")
+    assert details == {"channel": "none", "reason": "no_address"}
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["signed-on-again", "never-again"])
+async def test_s10_at_the_end_of_the_sign_in_whoever_knows_of_it_by_then_is_told(
+    provider: Provider, told: LogoutAddress, again: bool
+) -> None:
+    person, cookies, (here, there) = await sign_on_twice(provider, told, "again" if again else "never")
+    bans = make_bans(provider)
+    await bans.ban(person.document, here, "case 2026-27", REASON, actor="officer")
+    assert await list_audiences(provider, told) == [here]
+    provider.clock.advance(1)
+    await bans.unban(person.document, here, "case 2026-28", actor="officer")
+    if again:
+        await provider.get_tokens(here, cookies)
+    await end_sign_in(provider, cookies)
+    assert await list_audiences(provider, told) == ([here, there] if again else [there])
+    await end_sign_in_again(provider, person)
+    assert await list_audiences(provider, told) == []
+
+
+async def end_sign_in_again(provider: Provider, person: Somebody) -> None:
+    """End what has ended."""
+    async with provider.services.platform.database.transaction() as tx:
+        await provider.services.sessions.end_all(tx, person.person_id, "again")
