@@ -19,6 +19,7 @@ from idp.client_access import build_client_access, make_listener
 from idp.composition import Platform
 from idp.enrolment import Enrolment, build_enrolment
 from idp.http.cookies import CookieNames
+from idp.http.cross_origin import open_to_scripts
 from idp.http.exposition import Exposition
 from idp.http.health import Health
 from idp.http.hot import Dispatch
@@ -78,6 +79,10 @@ from idp.tokens import build_issuance, build_token_doors
 LOG = "idp.http"
 CLIENT_CHANGES = "clients"
 RETRY_SECONDS = 1.0
+
+DOCUMENTS = frozenset({"/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"})
+ASKED_BY_SCRIPTS = frozenset({"/token", "/userinfo", "/revoke", "/par"})
+"""What a public client that lives in a browser asks from its own origin."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +297,7 @@ def build_app(
     ]
     return Shell(
         # A redirect would carry a posted password to an address made of what the request says about itself.
-        Dispatch(hot, Router(routes=routes, redirect_slashes=False)),
+        Dispatch(open_to_scripts(hot, ASKED_BY_SCRIPTS, DOCUMENTS), Router(routes=routes, redirect_slashes=False)),
         issuer=issuer,
         pages=pages,
         rules=ContextRules(

@@ -2,11 +2,12 @@
 
 import json
 
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from idp.http.cross_origin import ANYBODY
 from idp.http.request_context import read_context
 from idp.http.responses import send_json
-from idp.kernel.errors import ProtocolError
 from idp.platform.current_ring import CurrentRing
 from idp.protocol.rules.metadata import describe_provider
 
@@ -16,7 +17,7 @@ MAX_AGE = 300
 SM2_JWKS_PATH = "/jwks-sm2.json"
 """Where an installation that offers SM2 publishes those keys; announced as ``x_sm2_jwks_uri``."""
 
-HEADERS = ((b"cache-control", b"public, max-age=%d" % MAX_AGE), (b"access-control-allow-origin", b"*"))
+HEADERS = ((b"cache-control", b"public, max-age=%d" % MAX_AGE), ANYBODY)
 
 
 class DiscoveryEndpoint:
@@ -65,6 +66,6 @@ class JwksEndpoint:
 
 
 def refuse_other_methods(scope: Scope) -> None:
-    """Raise ProtocolError for anything but GET and HEAD."""
+    """Raise HTTPException 405 for anything but GET and HEAD."""
     if read_context(scope).method not in ("GET", "HEAD"):
-        raise ProtocolError("invalid_request", "This document is read by GET.", redirectable=False)
+        raise HTTPException(405, headers={"Allow": "GET, HEAD"})
