@@ -117,6 +117,12 @@ def test_in_chromium(demo: RunningDemo, chromium: Browser, scripts: bool) -> Non
     page = context.new_page()
     page.goto(demo.departments[0] + "/")
     page.locator("#sign-in").click()
+    if scripts:
+        page.locator("#identifier").fill(person["phone"])
+        page.locator("#password").fill("never sent to be kept")
+        switch_to_and_fro(page)
+        expect(page.locator("#identifier")).to_have_value(person["phone"])
+        expect(page.locator("#password")).to_have_value("")
     page.locator("#register").click()
     arrive_at = re.compile(re.escape(demo.issuer) + r"/register/(\w+)\?.*")
     page.wait_for_url(arrive_at)

@@ -82,7 +82,10 @@ class SignInPage:
         return self._answer(context, answer, way)
 
     async def submit(self, request: Request) -> Response:
-        """Take one step: an identifier, a password, a code, a passkey, another password, or the wish for another code."""
+        """Take one step: an identifier, a password, a code, a passkey, another password, or the wish for another code.
+
+        ``redraw`` takes none.
+        """
         context = read_context(request)
         held: Held | None = None
         try:
@@ -90,6 +93,8 @@ class SignInPage:
             held = await self._interactions.read(form.get("i", MAX_HIDDEN), context.browser_cookie)
             require_csrf(context, form, held.interaction.csrf)
             require_step(held, form.get("step", MAX_HIDDEN))
+            if "redraw" in form:
+                return self._redraw(context, held, form)
             visit = replace(read_visit(context), proof=_read_proof(form))
             if "resend" in form:
                 return self._answer(context, await self._sign_in.resend(held, visit))
@@ -110,6 +115,12 @@ class SignInPage:
                     return await self._submit_password(context, held, form, visit)
         except Refusal as refusal:
             return self._refuse(context, held, refusal)
+
+    def _redraw(self, context: RequestContext, held: Held, form: Form) -> Response:
+        identifier = form.get("identifier")[:MAX_IDENTIFIER]
+        if form.get("ask", MAX_HIDDEN) == CODE_WAY:
+            return self._forms.show_identifier(context, held, identifier, [])
+        return self._forms.show_password(context, held, identifier, [])
 
     async def _ask_code(self, context: RequestContext, held: Held, form: Form) -> Response:
         identifier = form.get("identifier")

@@ -3,6 +3,7 @@
 from idp.kernel.checks import CheckKind
 from tests.support.provider import Provider
 from tests.support.registering import Registering
+from tests.support.web import Web
 
 TYPED = {"name": "李", "document_kind": "passport", "id_number": "E 123", "phone": "138"}
 
@@ -49,3 +50,19 @@ async def test_so_are_the_items_of_who_raises_the_level(provider: Provider) -> N
     assert page.status_code == 200
     assert '<html lang="en"' in page.text
     assert provider.authorities.count_calls(CheckKind.PHONE.value) == before
+
+
+async def test_so_is_the_identifier_of_who_signs_in_and_never_a_secret(provider: Provider) -> None:
+    web = Web(provider)
+    await web.get("/")
+    form = {**web.fields(), "identifier": "13800138", "password": "a secret that is not kept", "redraw": "1"}
+    for ask in ("", "code"):
+        page = await web.client.post("/sign-in?lang=en", data={**form, "ask": ask})
+        assert page.status_code == 200
+        assert '<html lang="en"' in page.text
+        assert 'value="13800138"' in page.text
+        assert ('name="password"' in page.text) == (not ask)
+        assert "a secret" not in page.text
+        assert 'role="alert"' not in page.text
+    page = await web.client.post("/sign-in", data={**form, "csrf": "x"})
+    assert page.status_code == 403
