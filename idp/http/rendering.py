@@ -28,6 +28,14 @@ WAYS_ON: Mapping[str, str] = {
     "interaction_finished": "go_on",
 }
 """Refusals of a flow → what the way on is called: ``<name>_at`` a department, ``<name>`` without one."""
+LINKS_ON: Mapping[str, tuple[str, str, str]] = {
+    "passkey_missing": ("add-passkey", "/account/passkeys", "passkey_none_add"),
+    **dict.fromkeys(("level_unreachable", "request_of_another"), ("again", "/sign-out", "level_unreachable_other_account")),
+    "another_person_here": ("again", "/sign-out", "sign_out_submit"),
+    "device_tries_limited": ("device", "/device", "device_again"),
+    **dict.fromkeys(("not_found", "method_not_allowed"), ("home", FRONT_PAGE, "front_page")),
+}
+"""Refusals whose next step is a page of ours → the button's id, its address, and what it says; it stands beside the way back."""
 OTHER_LANGUAGE: Mapping[Language, Language] = {"zh-CN": "en", "en": "zh-CN"}
 
 
@@ -46,10 +54,11 @@ class Service:
 
 @dataclass(frozen=True)
 class Way:
-    """The button of an error page: where it leads, and what it says."""
+    """A button of an error page: where it leads, what it says, and its id."""
 
     url: str
     label: str
+    id: str = "back"
 
 
 @dataclass(frozen=True)
@@ -157,8 +166,16 @@ class Pages:
             text=self._messages.refusal(context.language, code, known),
             code=code,
             department=department,
-            way=self._find_way(context.language, code, department, known),
+            ways=self._list_ways(context.language, code, department, known),
         )
+
+    def _list_ways(self, language: Language, code: str, department: str, known: Mapping[str, Fact]) -> list[Way]:
+        way = self._find_way(language, code, department, known)
+        ways = [way] if way is not None else []
+        if code in LINKS_ON:
+            button, url, text = LINKS_ON[code]
+            ways.append(Way(url, self._messages.text(language, text), button))
+        return ways
 
     def _find_way(self, language: Language, code: str, department: str, known: Mapping[str, Fact]) -> Way | None:
         back, home = str(known.get("back_url", "")), str(known.get("home_url", ""))

@@ -8,7 +8,7 @@ import idp
 from idp.http.errors import REFUSAL_STATUS
 from idp.http.languages import LANGUAGES
 from idp.http.messages import load_messages
-from idp.http.rendering import WAYS_ON
+from idp.http.rendering import LINKS_ON, WAYS_ON
 from idp.kernel.errors import Refusal
 
 MESSAGES = load_messages()
@@ -41,6 +41,13 @@ def test_every_refusal_has_a_status_and_its_words() -> None:
         for language in LANGUAGES:
             for key in (f"{code}_title", code, f"{code}_next"):
                 assert MESSAGES.has(language, key), f"{language}: {key}"
+
+
+def test_every_link_of_a_refusal_has_words() -> None:
+    for code, (_, url, text) in LINKS_ON.items():
+        assert code in REFUSAL_STATUS
+        assert url.startswith("/")
+        assert all(MESSAGES.has(language, text) for language in LANGUAGES)
 
 
 def test_every_way_on_has_words_with_and_without_a_department() -> None:

@@ -7,7 +7,7 @@ from idp.http.cookies import CookieNames
 from idp.http.forms import FieldError
 from idp.http.languages import Language
 from idp.http.messages import Messages
-from idp.http.rendering import WAYS_ON, Way
+from idp.http.rendering import LINKS_ON, WAYS_ON, Way
 from idp.http.request_context import ContextRules, RequestContext
 from tests.support.account_samples import list_account_samples
 from tests.support.other_device_samples import list_other_device_samples
@@ -152,7 +152,8 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 ],
             },
         ),
-        "sign-out": ("sign_out.html", {"i": "", "csrf": "sample-token"}),
+        "sign-out": ("sign_out.html", {"i": "", "csrf": "sample-token", "department": ""}),
+        "sign-out-from": ("sign_out.html", {"i": "", "csrf": "sample-token", "department": LONG_DEPARTMENT}),
         "signed-out": (
             "signed_out.html",
             {"signed_out": True, "back_url": "https://one.example.invalid/", "back_name": SHORT_DEPARTMENT, **UNKNOWN_DEPARTMENTS},
@@ -199,14 +200,17 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
     samples |= list_account_samples(SHORT_DEPARTMENT, LONG_DEPARTMENT, LONG_NAME)
     codes = sorted(key.removesuffix("_next") for key in messages.keys("zh-CN") if key.endswith("_next"))
     for code in codes:
-        way = Way("/", "重新开始 · Start again") if code in WAYS_ON else None
-        samples[f"error-{code}"] = ("error.html", {"code": code, "department": "", "way": way})
+        ways = [Way("/", "重新开始 · Start again")] if code in WAYS_ON else []
+        if code in LINKS_ON:
+            button, url, text = LINKS_ON[code]
+            ways.append(Way(url, f"{messages.text('zh-CN', text)} · {messages.text('en', text)}", button))
+        samples[f"error-{code}"] = ("error.html", {"code": code, "department": "", "ways": ways})
     samples["error-with-way-back"] = (
         "error.html",
         {
             "code": "interaction_expired",
             "department": LONG_DEPARTMENT,
-            "way": Way("https://one.example.invalid/", f"到{LONG_DEPARTMENT}重新登录"),
+            "ways": [Way("https://one.example.invalid/", f"到{LONG_DEPARTMENT}重新登录")],
         },
     )
     return samples

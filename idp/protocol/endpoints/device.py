@@ -67,7 +67,10 @@ class DevicePage:
         return self._show(read_context(request))
 
     async def submit(self, request: Request) -> Response:
-        """Begin the flow of the terminal whose code this is, when it was typed here: a stranger's site may not do it for the person."""
+        """Begin the flow of the terminal whose code this is, when it was typed here: a stranger's site may not do it for the person.
+
+        ``redraw`` looks nothing up.
+        """
         context = read_context(request)
         form = await read_form(request)
         try:
@@ -76,6 +79,8 @@ class DevicePage:
             # Nothing is set here: a browser that another site sent did not show the cookie that it may have.
             return self._pages.refuse(context, DeviceFormForged(), back_url=PAGE)
         typed = form.get("user_code", MAX_CODE)
+        if "redraw" in form:
+            return self._show(context, 200, typed)
         code = read_user_code(typed)
         if code is None:
             return self._show_error(context, typed, "device_code_malformed" if typed.strip() else "device_code_empty")

@@ -8,7 +8,7 @@ from idp.kernel.errors import ProtocolError, Refusal
 from idp.kernel.levels import Acr
 from idp.protocol.rules.authorization_details import read_authorization_details
 from idp.protocol.rules.claims_request import ClaimsRequest, read_claims_request
-from idp.protocol.rules.client import Client, GrantType, matches_redirect_uri
+from idp.protocol.rules.client import Client, GrantType, find_home, matches_redirect_uri
 from idp.protocol.rules.pkce import METHODS, is_challenge
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.resources import choose_resources
@@ -117,9 +117,9 @@ def find_return_address(parameters: Mapping[str, str], client: Client | None, us
         raise UnknownClient
     uri = parameters.get("redirect_uri")
     if uri is None or not matches_redirect_uri(client, uri):
-        raise BadRedirectUri(department=client.name, department_en=client.name_en)
+        raise BadRedirectUri(department=client.name, department_en=client.name_en, home_url=find_home(client))
     if client.status not in usable:
-        raise ClientSuspended(department=client.name, department_en=client.name_en)
+        raise ClientSuspended(department=client.name, department_en=client.name_en, home_url=find_home(client))
     return uri
 
 

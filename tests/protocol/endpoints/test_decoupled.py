@@ -138,6 +138,17 @@ async def test_a_wrong_code_finds_nothing_and_many_find_nothing_for_a_while(prov
         await web.client.post("/device", data={**web.fields(), "user_code": "BCDF-GHJK"})
     page = await web.client.post("/device", data={**web.fields(), "user_code": "BCDF-GHJK"})
     assert (page.status_code, find_code(page)) == (429, "device_tries_limited")
+    assert 'id="device" href="/device"' in page.text
+
+
+async def test_another_language_keeps_the_code_and_looks_nothing_up(provider: Provider) -> None:
+    web = Web(provider, address="198.51.100.79")
+    await web.get("/device")
+    for _ in range(provider.services.platform.settings.sign_in.failures_per_network + 1):
+        page = await web.client.post("/device?lang=en", data={**web.fields(), "user_code": "bcdf ghjk", "redraw": "1"})
+    assert page.status_code == 200
+    assert 'lang="en"' in page.text
+    assert 'value="bcdf ghjk"' in page.text
 
 
 async def test_a_strangers_page_types_no_code(provider: Provider) -> None:
@@ -392,6 +403,7 @@ async def test_a_request_is_answered_by_whom_it_is_for(provider: Provider) -> No
     web.client.cookies.set(SESSION, (await provider.open_session(other))[SESSION])
     page = await web.get(flow)
     assert find_code(page) == "request_of_another"
+    assert 'id="again" href="/sign-out"' in page.text
 
 
 async def test_an_id_token_hint_names_the_person(provider: Provider) -> None:

@@ -33,7 +33,8 @@ def read_frames(page: Any) -> list[str]:
 
 
 def read_states(page: Any) -> dict[str, str]:
-    return {unescape(name): unescape(state) for name, state in re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.text)}
+    rows = re.findall(r'<dt>([^<]+)</dt><dd class="state">.*?</svg></span><span>([^<]+)</span></dd>', page.text, re.S)
+    return {unescape(name): unescape(state) for name, state in rows}
 
 
 async def enter(provider: Provider, web: Web, *clients: str) -> dict[str, str]:

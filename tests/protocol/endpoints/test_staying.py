@@ -15,7 +15,8 @@ async def test_staying_leads_to_a_page_of_its_own_that_speaks_both_languages(pro
     hint = (await provider.get_tokens("kept", theirs))["id_token"]
     web = Web(provider)
     web.client.cookies.update(mine)
-    await web.get("/sign-out?" + urlencode({"id_token_hint": hint, "post_logout_redirect_uri": BACK}))
+    page = await web.get("/sign-out?" + urlencode({"id_token_hint": hint, "post_logout_redirect_uri": BACK}))
+    assert "来自：留下部门（样例）" in page.text
     answer = await web.client.post("/sign-out", data={**web.fields(), "decision": "stay"})
     assert answer.status_code == 303
     page = await web.get(answer.headers["location"])
@@ -43,3 +44,18 @@ async def test_a_flow_of_another_kind_is_no_question_about_signing_out(provider:
         await web.client.get(f"/stayed?i={fields['i']}"),
     ):
         assert (page.status_code, find_code(page)) == (410, "interaction_expired")
+
+
+async def test_without_a_department_there_is_a_way_on_too(provider: Provider) -> None:
+    web = Web(provider)
+    web.client.cookies.update(await provider.open_session(await provider.add_person()))
+    page = await web.get("/sign-out")
+    assert "来自：" not in page.text
+    page = await web.submit("/sign-out", decision="stay")
+    assert 'id="account" href="/account"' in page.text
+    page = await web.get("/signed-out")
+    assert page.url.path == "/", "the address alone says nothing that is not so"
+    await web.get("/sign-out")
+    page = await web.submit("/sign-out", decision="sign_out")
+    assert page.url.path == "/signed-out"
+    assert 'id="sign-in" href="/"' in page.text

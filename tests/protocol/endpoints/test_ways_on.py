@@ -22,6 +22,8 @@ async def test_error_pages_name_the_department_in_the_language_of_the_page(provi
         page = await Web(provider, language=language).get(ask("named", redirect_uri="https://evil.example/"))
         assert name in page.text
         assert other not in page.text
+        assert 'id="back" href="https://department.example/"' in page.text, "never to the address that was sent"
+        assert "evil.example" not in page.text.replace("evil.example%2F", "")
 
 
 async def test_who_goes_back_after_signing_in_is_led_on_to_the_department(provider: Provider) -> None:
