@@ -104,9 +104,10 @@ class Counter:
         form = {"grant_type": CIBA, "auth_req_id": auth_req_id, **self.assert_identity(audience)}
         return await self.proxy.post("/token", data=form, headers=self.tell() if certified else {})
 
-    async def read_userinfo(self, token: str, certificate: Certified | None = None, **headers: str) -> httpx2.Response:
+    async def read_userinfo(self, token: str, certificate: Certified | None = None, interaction: str | None = None) -> httpx2.Response:
         """Use an access token over the certificate's address."""
-        return await self.proxy.get("/userinfo", headers={"authorization": f"Bearer {token}", **self.tell(certificate), **headers})
+        named = {"x-fapi-interaction-id": interaction} if interaction is not None else {}
+        return await self.proxy.get("/userinfo", headers={"authorization": f"Bearer {token}", **self.tell(certificate), **named})
 
 
 async def add_counter(provider: Provider, proxy: httpx2.AsyncClient, method: AuthMethod) -> Counter:
@@ -168,12 +169,12 @@ async def test_two_clients(provider: Provider, proxy: httpx2.AsyncClient, person
         assert (claims["iss"], claims["aud"]) == (ISSUER, counter.client_id)
         assert {"c_hash", "s_hash"}.isdisjoint(claims)
         told = "c770aef3-6784-41f7-8e0e-ff5f97bddb3a"
-        used = await counter.read_userinfo(tokens[counter.client_id], **{"x-fapi-interaction-id": told})
+        used = await counter.read_userinfo(tokens[counter.client_id], interaction=told)
         assert (used.status_code, used.headers["x-fapi-interaction-id"]) == (200, told)
     token = tokens[second.client_id]
     named = (await second.read_userinfo(token)).headers["x-fapi-interaction-id"]
     assert UUID(named).version == 4
-    assert (await second.read_userinfo(token, **{"x-fapi-interaction-id": "no name"})).headers["x-fapi-interaction-id"] not in (
+    assert (await second.read_userinfo(token, interaction="no name")).headers["x-fapi-interaction-id"] not in (
         named,
         "no name",
     )
@@ -221,10 +222,9 @@ async def test_an_assertion_may_name_the_issuer_or_one_of_the_two_endpoints(
 def list_bad_requests(counter: Counter, person: Somebody) -> dict[str, str]:
     """Return what is wrong → a signed request that is refused for it."""
     now = int(counter.provider.now().timestamp())
-    rsa: Any = RSAKey.generate_key(2048, {"kid": counter.key.kid})
-    public = OctKey.import_key(
-        {"kty": "oct", "k": encode_part(json.dumps(counter.key.as_dict(private=False)).encode()), "kid": counter.key.kid}
-    )
+    kid = str(counter.key.kid)
+    rsa: Any = RSAKey.generate_key(2048, {"kid": kid})
+    public = OctKey.import_key({"kty": "oct", "k": encode_part(json.dumps(counter.key.as_dict(private=False)).encode()), "kid": kid})
     hint = {"login_hint": person.document}
     good = counter.sign(**hint)
     return {
@@ -243,7 +243,7 @@ def list_bad_requests(counter: Counter, person: Somebody) -> dict[str, str]:
         "signature-algorithm-is-none": sign_claims(counter.key, {"iss": counter.client_id}, alg="none").rpartition(".")[0] + ".",
         "signature-algorithm-is-bad": good[:-8] + ("A" * 8 if good[-8:] != "A" * 8 else "B" * 8),
         "signature-algorithm-is-RS256": counter.sign(rsa, "RS256", **hint),
-        "signed-by-other-client": counter.sign(ECKey.generate_key("P-256", {"kid": counter.key.kid}), **hint),
+        "signed-by-other-client": counter.sign(ECKey.generate_key("P-256", {"kid": kid}), **hint),
         "signed by the public key": counter.sign(public, "HS256", **hint),
         "multiple-hints": counter.sign(id_token_hint="e30.e30.e30", **hint),
         "no hint": counter.sign(),
@@ -302,7 +302,7 @@ async def test_assertions_that_are_refused(provider: Provider, proxy: httpx2.Asy
     request = counter.sign(login_hint=person.document)
     none = await provider.browser.post("/bc-authorize", data={"request": request, "client_id": counter.client_id})
     assert (none.status_code, none.json()["error"]) == (401, "invalid_client")
-    rsa: Any = RSAKey.generate_key(2048, {"kid": counter.key.kid})
+    rsa: Any = RSAKey.generate_key(2048, {"kid": str(counter.key.kid)})
     now = int(provider.now().timestamp())
     claims = {"iss": counter.client_id, "sub": counter.client_id, "aud": ISSUER, "jti": "rs", "iat": now, "exp": now + 60}
     form = {"request": request, "client_assertion_type": ASSERTION_TYPE, "client_assertion": sign_claims(rsa, claims, "RS256")}
