@@ -1,14 +1,31 @@
 """Decides what a conformance run changes in the demo: https with an authority of its own, open registration, a code that is known."""
 
+import os
 import ssl
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 from idp.demo.certificates import CertificateFolder
+from idp.demo.conformance_seed import seed_conformance
+from idp.demo.mtls_door import find_nginx, write_door
+from idp.settings import Settings
 
 FIXED_CODE = "123456"
+DOOR_PLACE = 1
+"""The port for clients with certificates, after the provider's own."""
+
+TLS_CIPHERS = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384"
+"""Of TLS 1.2, what FAPI 2.0 (§5.2.2) allows and every suite knows; TLS 1.3 has no others."""
+
+REGISTRATION = """mode = "open"
+requires_pkce = false
+accepts_endpoint_audience = true
+attempts_per_network_and_hour = 60000
+"""
+
 LOOPBACK = ("localhost", "127.0.0.1")
 SUITE = "https://localhost.emobix.co.uk:8443"
 """Where the suite says of itself that it runs on its own developers' machines; the name leads to 127.0.0.1."""
@@ -33,6 +50,9 @@ class ConformanceTarget:
         self._listen = listen
         self._port = port
         self._suite = suite
+        self._socket = Path(tempfile.gettempdir()) / f"yizheng-{os.getpid()}-{port}.sock"
+        self.nginx = find_nginx()
+        self.door = f"https://{host}:{port + DOOR_PLACE}" if self.nginx else ""
 
     @property
     def is_loopback(self) -> bool:
@@ -46,7 +66,7 @@ class ConformanceTarget:
 
     def prepare(self) -> None:
         """Make the certificates. Raises OSError when the suite's cannot be read."""
-        certificates = CertificateFolder(self.folder)
+        self._certificates = certificates = CertificateFolder(self.folder)
         hosts = [self._host, *LOOPBACK] if ip_address(self._listen).is_unspecified else [self._host, *LOOPBACK, self._listen]
         self._server = certificates.make_server("server", hosts)
         self.authority = certificates.authority
@@ -57,6 +77,7 @@ class ConformanceTarget:
 
     def write_settings(self) -> Mapping[str, str]:
         """Return what is added to the demo's settings, by section."""
+        mtls = f'origin = "{self.door}"\nsocket = "{self._socket}"\ncertificate_format = "escaped_pem"\n'
         trial = "" if self.is_loopback else f'trial_host = "{self._host}"\n'
         networks = ", ".join(f'"{network}"' for network in self._suite.networks)
         return {
@@ -64,8 +85,9 @@ class ConformanceTarget:
             "keys": 'algorithms = ["ES256", "RS256", "PS256", "EdDSA"]\n',
             "sms": f'fixed_code = "{FIXED_CODE}"\n',
             "sign_in": "proof_bits = 0\n",
-            "protocol": "session_management = true\n",
-            "client_registration": 'mode = "open"\nrequires_pkce = false\naccepts_endpoint_audience = true\nattempts_per_network_and_hour = 60000\n',
+            "protocol": "session_management = true\nbackchannel_limits = false\n",
+            **({"mtls": mtls} if self.door else {}),
+            "client_registration": REGISTRATION,
             "fetching": f'ca_file = "{self.folder}/trusted.pem"\nallowed_networks = [{networks}]\n',
         }
 
@@ -74,10 +96,40 @@ class ConformanceTarget:
         certificate, key = self._server
         return ["--certificate", str(certificate), "--key", str(key)]
 
+    async def seed(self, settings: Settings) -> None:
+        """Register the suite's clients and write its configurations."""
+        self._written = await seed_conformance(settings, self.folder, self._certificates, self._suite.origin)
+
+    def list_door_command(self) -> list[str]:
+        """Return what starts nginx before the socket; only where it is installed."""
+        certificate, key = self._server
+        given = write_door(
+            self.folder / "nginx",
+            address=self._listen,
+            port=self._port + DOOR_PLACE,
+            host=self._host,
+            certificate=certificate,
+            key=key,
+            authority=self.authority,
+            socket=self._socket,
+            ciphers=TLS_CIPHERS,
+        )
+        return [str(self.nginx), *given]
+
+    def clean_up(self) -> None:
+        """Remove the socket."""
+        self._socket.unlink(missing_ok=True)
+
     def announce(self, say: Callable[[str], None]) -> None:
         """Say what whoever runs the suite needs to know."""
         say(f"code: {FIXED_CODE}")
         say(f"authority: {self.authority}")
+        if self.door:
+            say(f"certificates: {self.door}")
+        else:
+            say("nginx is not installed: no client authenticates by certificate, and the plans with mutual TLS cannot run.")
+        for path in self._written:
+            say(f"configuration: {path}")
 
     def make_context(self) -> ssl.SSLContext:
         """Return a context that trusts our own authority and nobody else."""

@@ -1,6 +1,7 @@
 """Decides how the demo's child processes are started: ``python -m idp.demo.processes serve | simulator | authorities``."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,16 @@ from starlette.routing import BaseRoute
 
 from idp.app import Services
 from idp.demo.authorities import Registers
+from idp.demo.conformance import TLS_CIPHERS
+from idp.demo.decisions import Decisions
 from idp.demo.site import MACHINE_PREFIX, DemoSite
 from idp.kernel.clock import read_system_clock, read_system_random
 from idp.platform.logging import configure_logging
-from idp.serving import SERVER_OPTIONS, Serving
+from idp.serving import SERVER_OPTIONS, Serving, bind_certificate_socket
 from idp.settings import read_settings
 from idp.sources.signatures import PartnerKey
 from idp.sources.simulated import SimulatedAuthorities, SimulatorRefused, run_authorities
 from sms import create_simulator, run_simulator
-
-TLS_CIPHERS = "ECDHE+AESGCM:!SHA1"
-"""Of TLS 1.2, what BCP 195 recommends and FAPI 2.0 (§5.2.2) allows; TLS 1.3 has no others."""
 
 
 def serve(certificate: Path | None = None, key: Path | None = None) -> None:
@@ -28,12 +28,17 @@ def serve(certificate: Path | None = None, key: Path | None = None) -> None:
     configure_logging(settings.log.level)
     serving = Serving(settings, _make_routes, (MACHINE_PREFIX,))
     tls: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key, "ssl_ciphers": TLS_CIPHERS} if certificate else {}
-    uvicorn.run(serving, host=settings.server.host, port=settings.server.port, **SERVER_OPTIONS, **tls)
+    config = uvicorn.Config(serving, host=settings.server.host, port=settings.server.port, **SERVER_OPTIONS, **tls)
+    door = [bind_certificate_socket(settings.mtls.socket)] if settings.mtls.socket else []
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run([config.bind_socket(), *door])
 
 
 def _make_routes(services: Services) -> list[BaseRoute]:
-    """Return the demo's own pages; where others than this machine come, there are none."""
-    return [] if services.platform.settings.server.trial_host else DemoSite(services).routes()
+    """Return the demo's own pages, and what a conformance run needs; where others than this machine come, nothing else."""
+    settings = services.platform.settings
+    routes = Decisions(services).routes() if settings.sms.fixed_code else []
+    return routes if settings.server.trial_host else [*DemoSite(services).routes(), *routes]
 
 
 def simulate_sms(port: int) -> None:

@@ -9,8 +9,10 @@ from idp.composition import open_platform
 from idp.demo.population import PASSWORD, REGISTERED, SyntheticPerson, make_person
 from idp.kernel.clock import SHANGHAI, read_system_clock, read_system_random
 from idp.kernel.levels import Acr
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
+from idp.people.rules.postal_address import PostalAddress
 from idp.people.services.directory import NewPerson
 from idp.platform.child_processes import write_private
 from idp.protocol.rules.client import Basis, Client, Entitlement, GrantType
@@ -167,7 +169,17 @@ async def _seed_person(services: Services, number: int) -> None:
         return
     verifier = await services.passwords.hash(PASSWORD)
     document = parse_id_number(person.id_number, now.astimezone(SHANGHAI).date())
-    new = NewPerson(person.name, document, parse_phone(person.phone), LEVELS[number], verifier, now, STATUSES[number])
+    new = NewPerson(
+        person.name,
+        document,
+        parse_phone(person.phone),
+        LEVELS[number],
+        verifier,
+        now,
+        STATUSES[number],
+        email=EmailAddress(f"synthetic-{number}@example.com"),
+        address=PostalAddress("福建省", "福州市", "鼓楼区", f"合成路{number + 1}号", "350001"),
+    )
     await services.people.add_person(new)
 
 

@@ -19,7 +19,7 @@ from types import FrameType
 
 import idp
 from idp.composition import StartRefused
-from idp.demo.conformance import ConformanceTarget, SuiteAddress, add_settings
+from idp.demo.conformance import DOOR_PLACE, ConformanceTarget, SuiteAddress, add_settings
 from idp.demo.seed import APP, APP_PLACE, APP_TITLE, DEPARTMENTS, SampleDepartment, SecretLost, seed
 from idp.demo.site import describe_account
 from idp.kernel.checks import CheckKind
@@ -142,7 +142,12 @@ class Demo:
         """Start every part in order. Raises DemoFailed."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
-        places = [0, *(d.place for d in self._websites), *([APP_PLACE] if with_app else [])]
+        places = [
+            0,
+            *(d.place for d in self._websites),
+            *([APP_PLACE] if with_app else []),
+            *([DOOR_PLACE] if self._target and self._target.door else []),
+        ]
         for place in places:
             _check_port(self._port + place)
         postgres = EmbeddedPostgres(self._folder / "postgres")
@@ -160,6 +165,8 @@ class Demo:
         settings = load_settings(self._folder / "idp.toml", {})
         asyncio.run(migrate(settings.database.owner_dsn, settings.environment))
         asyncio.run(seed(settings, self._folder / "secrets"))
+        if self._target:
+            asyncio.run(self._target.seed(settings))
         python = [sys.executable, "-m"]
         self._launch("sms", [*python, "idp.demo.processes", "simulator", "--port", str(sms_port)], f"http://127.0.0.1:{sms_port}/messages")
         authorities = [*python, "idp.demo.processes", "authorities", "--port", str(authorities_port)]
@@ -204,6 +211,8 @@ class Demo:
                     child.kill()
                     child.wait()
         self._children.clear()
+        if self._target:
+            self._target.clean_up()
         if self._postgres is not None:
             self._postgres.stop()
         if self._lock is not None:
@@ -250,6 +259,8 @@ class Demo:
         else:
             command += self._target.list_serve_options()
             self._launch("serve", command, f"{self._target.near_address}/readyz", self._target.make_context())
+            if self._target.door:
+                self._launch("nginx", self._target.list_door_command(), None)
 
     def _launch_website(self, department: SampleDepartment) -> None:
         port = self._port + department.place
