@@ -115,6 +115,7 @@ def make_registration(plan: Plan, place: int, credentials: Credentials, suite: s
             dpop_bound_access_tokens=plan.bound == "dpop",
             require_pushed_authorization_requests=not loose and not ciba,
             require_signed_request_object=plan.signed and not ciba,
+            accepts_endpoint_audience=ciba,
         ),
         responses=ResponseProtection(authorization_signed_response_alg="PS256" if plan.signed and not ciba else None),
         logout=LogoutAddresses(
