@@ -24,7 +24,6 @@ from idp.platform.outbox import Outbox
 from idp.platform.outside_addresses import OutsideRules, read_networks
 from idp.platform.transients import Transients
 from idp.platform.transients.postgres import PostgresTransients
-from idp.platform.transients.redis import RedisTransients, connect_redis
 from idp.settings import FetchingSettings, KeySettings, Settings, SourceSettings
 from idp.sources.breaker import BreakerLimits
 from idp.sources.directory import Sources, open_sources
@@ -89,8 +88,7 @@ class Platform:
         """Close the connections to the authorities, to Redis and to the database."""
         await self.sources.close()
         await self.fetcher.close()
-        if isinstance(self.transients, RedisTransients):
-            await self.transients.close()
+        await self.transients.close()
         await self.database.close()
         self.ring.close()
         for device in self.devices:
@@ -298,6 +296,9 @@ async def _check_connections(settings: Settings, database: Database) -> None:
 def _choose_transients(settings: Settings, database: Database, data_keys: DataKeys, clock: Clock, random: Random) -> Transients:
     sealer, names = data_keys.sealer("transients"), data_keys.mac("transient_names")
     if settings.transients.store == "redis":
+        # Why here: the client library is 6 MiB of every process, and most installations have no Redis.
+        from idp.platform.transients.redis import RedisTransients, connect_redis
+
         try:
             redis = connect_redis(settings.transients.redis_url)
         except ValueError:

@@ -5,24 +5,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import webauthn
-from webauthn.helpers import options_to_json, parse_attestation_object, parse_client_data_json
-from webauthn.helpers.structs import (
-    AttestationConveyancePreference,
-    AttestationFormat,
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    CredentialDeviceType,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
-
 from idp.authenticators.rules.passkey import (
-    ASKED_MILLISECONDS,
     CHALLENGE_LIFE,
     MAX_RESPONSE,
     MOST,
@@ -38,6 +24,9 @@ from idp.kernel.ids import decode_base64url, make_uuid7
 from idp.platform.database import Database, Transaction
 from idp.platform.transients import Transients
 from keys import Mac, Sealer, Unsealable, row_aad
+
+if TYPE_CHECKING:
+    from idp.authenticators.services.ceremonies import Ceremonies
 
 USED = "passkey_challenge"
 """The kind of mark that a challenge leaves when an answer to it was looked at."""
@@ -99,69 +88,44 @@ class Passkeys:
         self._sealer = sealer
         self._clock = clock
         self._random = random
-        self._party = party
-        self._service_name = service_name
+        self._ceremonies: Ceremonies | None = None
+        if party is not None:
+            # Why here: the parsers of WebAuthn are 5 MiB of every process, and where browsers make no passkeys nobody needs them.
+            from idp.authenticators.services import ceremonies
+
+            self._ceremonies = ceremonies.Ceremonies(party, service_name)
 
     @property
     def is_offered(self) -> bool:
         """Tell whether passkeys can be made for this issuer."""
-        return self._party is not None
+        return self._ceremonies is not None
 
     def ask(self, binding: str, allowed: Sequence[Passkey] = ()) -> str:
         """Return what the browser is asked, as JSON (WebAuthn §5.5), "" where there are no passkeys.
 
         ``binding`` names the flow that the answer is good for; without ``allowed`` the person chooses among all of theirs.
         """
-        if self._party is None:
-            return ""
-        options = webauthn.generate_authentication_options(
-            rp_id=self._party.id,
-            challenge=self._make_challenge(USE, binding),
-            timeout=ASKED_MILLISECONDS,
-            allow_credentials=[_describe(passkey) for passkey in allowed],
-            user_verification=UserVerificationRequirement.REQUIRED,
-        )
-        return options_to_json(options)
+        return "" if self._ceremonies is None else self._ceremonies.ask(self._make_challenge(USE, binding), allowed)
 
     async def ask_for_new(self, binding: str, person_id: UUID, masked_name: str) -> str:
         """Return what a browser is asked that shall make a passkey, as JSON (WebAuthn §5.4); "" where there are none.
 
         ``masked_name`` is what the person's device shows, and perhaps copies elsewhere: nothing more goes there.
         """
-        if self._party is None:
+        if self._ceremonies is None:
             return ""
         known = [stored.passkey for stored in await passkeys.list_of_person(self._database, person_id)]
-        options = webauthn.generate_registration_options(
-            rp_id=self._party.id,
-            rp_name=self._service_name,
-            user_name=masked_name,
-            user_display_name=masked_name,
-            # The same person has one handle, so that a device replaces and does not pile up.
-            user_id=known[0].user_handle if known else self._make_handle(person_id),
-            challenge=self._make_challenge(REGISTRATION, binding),
-            timeout=ASKED_MILLISECONDS,
-            attestation=AttestationConveyancePreference.NONE,
-            authenticator_selection=AuthenticatorSelectionCriteria(
-                resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
-            ),
-            exclude_credentials=[_describe(passkey) for passkey in known],
-        )
-        return options_to_json(options)
+        # The same person has one handle, so that a device replaces and does not pile up.
+        handle = known[0].user_handle if known else self._make_handle(person_id)
+        return self._ceremonies.ask_for_new(self._make_challenge(REGISTRATION, binding), handle, masked_name, known)
 
     async def read_new(self, binding: str, person_id: UUID, response: str) -> Passkey:
         """Return the passkey that a browser made, not stored yet and without a name. Raises PasskeyRefused."""
-        party = self._require_party()
+        ceremonies = self._require_ceremonies()
         answer = _read_json(response)
-        challenge = await self._take_challenge(REGISTRATION, binding, answer)
+        challenge = await self._take_challenge(ceremonies, REGISTRATION, binding, answer)
         try:
-            _require_plain_attestation(answer)
-            verified = webauthn.verify_registration_response(
-                credential=answer,
-                expected_challenge=challenge,
-                expected_rp_id=party.id,
-                expected_origin=party.origin,
-                require_user_verification=True,
-            )
+            made = ceremonies.read_new(answer, challenge)
         except Exception:  # whatever the parsers raise on what a browser sent: it proves nothing
             raise PasskeyRefused from None
         now = self._clock()
@@ -169,21 +133,21 @@ class Passkeys:
         return Passkey(
             id=make_uuid7(self._clock, self._random),
             person_id=person_id,
-            credential_id=verified.credential_id,
+            credential_id=made.credential_id,
             user_handle=known[0].user_handle if known else self._make_handle(person_id),
-            public_key=verified.credential_public_key,
-            sign_count=verified.sign_count,
+            public_key=made.public_key,
+            sign_count=made.sign_count,
             transports=keep_transports(answer["response"].get("transports")),
-            backup_eligible=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
-            backed_up=verified.credential_backed_up,
+            backup_eligible=made.backup_eligible,
+            backed_up=made.backed_up,
             created_at=now,
         )
 
     async def read_use(self, binding: str, response: str) -> Used:
         """Return whose passkey signed what was asked. Raises PasskeyRefused, ForgedPasskey and CopiedPasskey among it."""
-        party = self._require_party()
+        ceremonies = self._require_ceremonies()
         answer = _read_json(response)
-        challenge = await self._take_challenge(USE, binding, answer)
+        challenge = await self._take_challenge(ceremonies, USE, binding, answer)
         try:
             passkey = await passkeys.find(self._database, decode_base64url(answer["id"]))
             handle = answer["response"].get("userHandle")
@@ -195,20 +159,12 @@ class Passkeys:
         if handle is not None and not hmac.compare_digest(handle, passkey.user_handle):
             raise ForgedPasskey(passkey)
         try:
-            verified = webauthn.verify_authentication_response(
-                credential=answer,
-                expected_challenge=challenge,
-                expected_rp_id=party.id,
-                expected_origin=party.origin,
-                credential_public_key=passkey.public_key,
-                credential_current_sign_count=0,  # is_copied below says more of it than that it is wrong
-                require_user_verification=True,
-            )
+            sign_count, backed_up = ceremonies.read_use(answer, challenge, passkey.public_key)
         except Exception:  # as above
             raise ForgedPasskey(passkey) from None
-        if is_copied(passkey.sign_count, verified.new_sign_count):
+        if is_copied(passkey.sign_count, sign_count):
             raise CopiedPasskey(passkey)
-        return Used(passkey, verified.new_sign_count, verified.credential_backed_up)
+        return Used(passkey, sign_count, backed_up)
 
     async def note_use(self, used: Used) -> None:
         """Count a use. Raises CopiedPasskey when another answer with the same counter was quicker, or the passkey is gone."""
@@ -240,10 +196,10 @@ class Passkeys:
         """Keep a passkey from being removed until the caller's transaction ends; False when it is gone."""
         return await passkeys.keep(tx, person_id, passkey_id)
 
-    def _require_party(self) -> RelyingParty:
-        if self._party is None:
+    def _require_ceremonies(self) -> "Ceremonies":
+        if self._ceremonies is None:
             raise PasskeyRefused
-        return self._party
+        return self._ceremonies
 
     def _make_challenge(self, purpose: bytes, binding: str) -> bytes:
         said = self._random(_NONCE) + int(self._clock().timestamp() * 1000).to_bytes(_INSTANT, "big")
@@ -252,18 +208,17 @@ class Passkeys:
     def _mark(self, said: bytes, purpose: bytes, binding: str) -> bytes:
         return self._mac.compute(b"passkey\0" + purpose + b"\0" + said + binding.encode())[:_MAC]
 
-    async def _take_challenge(self, purpose: bytes, binding: str, answer: dict[str, Any]) -> bytes:
+    async def _take_challenge(self, ceremonies: "Ceremonies", purpose: bytes, binding: str, answer: dict[str, Any]) -> bytes:
         """Return the challenge that was signed, when we made it for this and nobody answered it before. Raises PasskeyRefused."""
         try:
             response = answer["response"]
             assert isinstance(response, dict)  # noqa: S101 - the except below says what follows
-            client_data = parse_client_data_json(decode_base64url(response["clientDataJSON"]))
-            challenge = client_data.challenge
+            challenge, is_framed = ceremonies.read_client_data(decode_base64url(response["clientDataJSON"]))
         except Exception:  # as above
             raise PasskeyRefused from None
         said, mark = challenge[: _NONCE + _INSTANT], challenge[_NONCE + _INSTANT :]
         # A page of another origin that shows ours in a frame is nobody's sign-in (WebAuthn §7.2 step 14).
-        if client_data.cross_origin or not hmac.compare_digest(mark, self._mark(said, purpose, binding)):
+        if is_framed or not hmac.compare_digest(mark, self._mark(said, purpose, binding)):
             raise PasskeyRefused
         made_at = datetime.fromtimestamp(int.from_bytes(said[_NONCE:], "big") / 1000, UTC)
         age = self._clock() - made_at
@@ -288,12 +243,6 @@ def _aad(passkey_id: UUID) -> bytes:
     return row_aad("passkeys", "sealed_name", passkey_id.bytes)
 
 
-def _describe(passkey: Passkey) -> PublicKeyCredentialDescriptor:
-    return PublicKeyCredentialDescriptor(
-        id=passkey.credential_id, transports=[AuthenticatorTransport(t) for t in passkey.transports] or None
-    )
-
-
 def _read_json(response: str) -> dict[str, Any]:
     try:
         answer = json.loads(response) if len(response) <= MAX_RESPONSE else None
@@ -302,14 +251,3 @@ def _read_json(response: str) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise PasskeyRefused
     return answer
-
-
-def _require_plain_attestation(answer: dict[str, Any]) -> None:
-    """Raise ValueError for a statement about the maker of the authenticator: nobody asked for one, and none would be believed."""
-    response = answer["response"]
-    assert isinstance(response, dict)  # noqa: S101 - whoever asked for the challenge looked
-    attested = parse_attestation_object(decode_base64url(response["attestationObject"]))
-    if attested.fmt == AttestationFormat.NONE:
-        return
-    if attested.fmt != AttestationFormat.PACKED or attested.att_stmt.x5c:
-        raise ValueError("an attestation that nobody asked for")

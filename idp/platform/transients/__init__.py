@@ -79,6 +79,10 @@ class Transients(Protocol):
         """Return since when this store remembers everything: a proof that is older may have been used already, so it is stale."""
         ...
 
+    async def close(self) -> None:
+        """Close the connections that are its own."""
+        ...
+
 
 def check_key(kind: str, key: str) -> bytes:
     """Return the bytes that name an entry, to be stored as a MAC only. Raises TransientTooLarge, ValueError for a NUL in the kind."""

@@ -132,6 +132,9 @@ class PostgresTransients:
             rows = await self._database.fetch(READ_BIRTH, self._birth_name)
         return _EPOCH + timedelta(microseconds=rows[0]["version"])
 
+    async def close(self) -> None:
+        """See ``Transients.close``: the connections are the database's."""
+
     def _open(self, kind: str, name: bytes, sealed: bytes) -> bytes | None:
         try:
             return self._sealer.open(sealed, row_aad("transients", kind, name))
