@@ -1,12 +1,12 @@
 """Decides how ``/authorize`` speaks HTTP: a code or an error goes to the client, a person who must act goes to a page."""
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from idp.http.browser_binding import bind_browser
-from idp.http.errors import MethodNotAllowed
 from idp.http.forms import read_body
 from idp.http.posting import post_on
 from idp.http.rendering import Pages
@@ -91,7 +91,7 @@ class AuthorizeEndpoint:
         """Answer one request."""
         context = read_context(scope)
         if context.method not in ("GET", "POST"):
-            raise MethodNotAllowed
+            raise HTTPException(405, headers={"Allow": "GET, POST"})
         raw = context.query if context.method == "GET" else await read_body(receive, MAX_BODY)
         parameters = read_parameters(raw)
         if context.method == "POST" and lacks_cookies(context):

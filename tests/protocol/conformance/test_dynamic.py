@@ -85,6 +85,14 @@ async def test_oidcc_server(provider: Provider, cookies: dict[str, str]) -> None
     assert await remove(party) == 204
 
 
+async def test_a_key_may_say_more_than_we_know(provider: Provider, cookies: dict[str, str]) -> None:
+    key = make_key("named")
+    said = {**key.as_dict(private=False), "iat": 1_795_340_000, "key_ops": ["verify"], "owner": {"unit": "land"}}  # RFC 7517 §4: ignored
+    metadata = (await register(provider, token_endpoint_auth_method="private_key_jwt", jwks={"keys": [said]})).metadata
+    assert metadata["jwks"]["keys"] == [said]
+    assert (await RelyingParty(provider, metadata, key).get_tokens(cookies))["id_token"]
+
+
 async def test_oidcc_ensure_client_assertion_with_iss_aud_succeeds(provider: Provider, cookies: dict[str, str]) -> None:
     party = await register_with_key(provider)
     landing = await party.authorize(cookies)

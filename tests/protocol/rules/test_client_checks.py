@@ -34,6 +34,7 @@ def keys(*found: dict[str, Any]) -> ClientKeys:
 ACCEPTED: list[dict[str, Any]] = [
     {},
     {"keys": ClientKeys(jwks=JWKS)},
+    {"keys": keys({"kty": "EC", "iat": 1_795_340_000, "owner": {"unit": "land"}, "key_ops": ["verify"]})},
     {"keys": keys({"kty": "RSA"}, {"kty": "EC", "kid": "b"})},
     KEYED,
     {**KEYED, "requests": RequestDemands(token_endpoint_auth_signing_alg="PS256")},
@@ -85,8 +86,6 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("jwks", {"keys": ClientKeys(jwks='{"keys": {}}')}),
     ("jwks", {"keys": keys({"kty": "oct", "k": "AAAA"})}),
     ("jwks", {"keys": keys({"kty": "EC", "d": "AAAA"})}),
-    ("jwks", {"keys": keys({"kty": "EC", "x": 1.5})}),
-    ("jwks", {"keys": keys({"kty": "EC", "x5c": [1]})}),
     ("jwks", {"keys": keys({"kty": "EC", "kid": "a"}, {"kty": "EC", "kid": "a"})}),
     ("jwks_uri", {"keys": ClientKeys(jwks_uri="http://land.example/keys")}),
     ("token_endpoint_auth_method", {"auth_method": AuthMethod.PRIVATE_KEY_JWT}),
