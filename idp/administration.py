@@ -42,6 +42,7 @@ def build_registration(platform: Platform, clients: Clients) -> Sequence[BaseRou
         chosen.requires_pkce,
         chosen.attempts_per_network_and_hour,
         accepts_endpoint_audience=chosen.accepts_endpoint_audience,
+        trial_claims=tuple(chosen.trial_claims),
     )
     registration = DynamicRegistration(
         platform.database, clients, platform.transients, platform.fetcher, statements, rules, platform.clock, platform.random

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from idp.demo.certificates import CertificateFolder
+from idp.demo.conformance_clients import CLAIMS
 from idp.demo.conformance_seed import seed_conformance
 from idp.demo.mtls_door import find_nginx, write_door
 from idp.settings import Settings
@@ -25,6 +26,7 @@ requires_pkce = false
 accepts_endpoint_audience = true
 attempts_per_network_and_hour = 60000
 """
+"""Whoever registers itself may ask for consent to everything, because everybody here is synthetic."""
 
 LOOPBACK = ("localhost", "127.0.0.1")
 SUITE = "https://localhost.emobix.co.uk:8443"
@@ -79,6 +81,7 @@ class ConformanceTarget:
         """Return what is added to the demo's settings, by section."""
         mtls = f'origin = "{self.door}"\nsocket = "{self._socket}"\ncertificate_format = "escaped_pem"\n'
         trial = "" if self.is_loopback else f'trial_host = "{self._host}"\n'
+        claims = ", ".join(f'"{claim}"' for claim in CLAIMS)
         networks = ", ".join(f'"{network}"' for network in self._suite.networks)
         return {
             "server": f'host = "{self._listen}"\n{trial}',
@@ -87,7 +90,7 @@ class ConformanceTarget:
             "sign_in": "proof_bits = 0\n",
             "protocol": "session_management = true\nbackchannel_limits = false\n",
             **({"mtls": mtls} if self.door else {}),
-            "client_registration": REGISTRATION,
+            "client_registration": f"{REGISTRATION}trial_claims = [{claims}]\n",
             "fetching": f'ca_file = "{self.folder}/trusted.pem"\nallowed_networks = [{networks}]\n',
         }
 

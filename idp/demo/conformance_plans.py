@@ -9,6 +9,7 @@ from idp.demo.population import PASSWORD, make_person
 PATIENCE = 10
 """Seconds that the suite waits for a page."""
 
+PRESS = ["click", "id", "submit"]
 COMPLETE = ["wait", "id", "submission_complete", PATIENCE]
 SHOWN = ["wait", "css", "h1", PATIENCE, ".+", "update-image-placeholder-optional"]
 ERROR_SHOWN = ["wait", "css", "article[data-code]", PATIENCE, ".+", "update-image-placeholder"]
@@ -19,7 +20,6 @@ ERROR_PAGES = (
     "oidcc-redirect-uri-query-mismatch",
     "oidcc-redirect-uri-regfrag",
     "fapi2-security-profile-final-ensure-unsigned-authorization-request-without-using-par-fails",
-    "fapi2-security-profile-final-par-attempt-reuse-request_uri",
     "fapi2-security-profile-final-par-attempt-to-use-expired-request_uri",
     "fapi2-security-profile-final-par-attempt-to-use-request_uri-for-different-client",
 )
@@ -40,6 +40,8 @@ LEAVING_HERE = (
 )
 """Modules of the RP-initiated plan that end on a page of ours and nowhere else."""
 
+REUSES = "fapi2-security-profile-final-par-attempt-reuse-request_uri"
+LOOKS_FIRST = "fapi2-security-profile-final-par-ensure-reused-request-uri-prior-to-auth-completion-succeeds"
 REJECTS = "fapi2-security-profile-final-user-rejects-authentication"
 REFUSER = 1
 """The person who never agrees, so that there is always something to refuse."""
@@ -48,7 +50,10 @@ REFUSER = 1
 def write_configuration(
     plan: Plan, issuer: str, door: str, clients: Mapping[int, Credentials], secrets: Mapping[int, str], code: str
 ) -> dict[str, Any]:
-    """Return the suite's configuration of a plan. ``door``: the address for certificates, "" without; ``secrets`` of clients with one."""
+    """Return the suite's configuration of a plan for its clients by place.
+
+    ``door``: the address for certificates, "" without; ``secrets``: of the clients that have one.
+    """
     near = door if plan.mtls else issuer
     configuration: dict[str, Any] = {
         "alias": ALIAS,
@@ -107,14 +112,16 @@ def write_overrides(issuer: str, code: str) -> dict[str, Any]:
         **{module: {"browser": [error]} for module in ERROR_PAGES},
         **{module: {"browser": [{**asked, "tasks": shown}, leaving]} for module in SIGNED_IN_ANEW},
         **{f"oidcc-rp-initiated-logout-{module}": {"browser": [asked, here]} for module in LEAVING_HERE},
+        REUSES: {"browser": [{**asked, "match-limit": 1}, error]},
+        LOOKS_FIRST: {"browser": [{"match": asked["match"], "match-limit": 1, "tasks": []}, asked]},
         REJECTS: {"browser": [{**asked, "tasks": refusing}]},
     }
 
 
 def _sign_in(issuer: str, code: str, before: list[list[Any]] | None = None, number: int = 0) -> list[dict[str, Any]]:
     person = make_person(number)
-    typed = [["text", "id", "identifier", person.id_number], ["text", "id", "password", PASSWORD], ["click", "id", "submit"]]
-    typed_code = [["text", "id", "code", code, "optional"], ["click", "id", "submit"]]
+    typed = [["text", "id", "identifier", person.id_number, "optional"], ["text", "id", "password", PASSWORD, "optional"], PRESS]
+    typed_code = [["text", "id", "code", code, "optional"], PRESS]
     return [
         {"task": "Sign in", "match": f"{issuer}/sign-in*", "optional": True, "commands": [*(before or []), *typed]},
         {"task": "Type the code", "match": f"{issuer}/sign-in*", "optional": True, "commands": typed_code},

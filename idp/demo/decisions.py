@@ -1,5 +1,6 @@
 """Decides how the person of a conformance run answers a counter's request: an address says yes or no for them, in this demo alone."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -16,8 +17,8 @@ from idp.protocol.rules.client import Client
 from idp.protocol.rules.decoupled_request import Answer, Approval, DecoupledRequest
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.services.backchannel_authentication import PING
-from idp.protocol.services.decoupled_requests import DecoupledRequests
-from idp.protocol.stores import subjects
+from idp.protocol.services.decoupled_requests import DecoupledRequests, HeldRequest
+from idp.protocol.stores import consents, subjects
 from idp.sign_in.rules.session import write_factors
 
 PATH = "/demo/ciba"
@@ -25,6 +26,7 @@ ANSWERS = {"allow": Answer.APPROVE, "deny": Answer.DENY}
 """The suite's words for ``action``."""
 
 ACTOR = "demo"
+TRIES, PAUSE = 30, 0.1
 
 
 class NotForConformance(Exception):
@@ -54,9 +56,9 @@ class Decisions:
         answer = ANSWERS.get(request.query_params.get("action", ""))
         if answer is None:
             return _say({"error": "action is allow or deny"}, 400)
-        held = await self._requests.find(request.query_params.get("auth_req_id", ""))
+        held = await self._await_person(request.query_params.get("auth_req_id", ""))
         client = await self._directory.find(held.request.client_id) if held else None
-        if held is None or client is None or held.request.kind is not RequestKind.CIBA or held.request.person_id is None:
+        if held is None or client is None:
             return _say({"error": "nothing waits for a person under this id"}, 404)
         async with self._platform.database.transaction() as tx:
             approval = await self._approve(tx, held.request, client) if answer is Answer.APPROVE else None
@@ -65,10 +67,23 @@ class Decisions:
             await self._note(tx, held.request, client, answer)
         return _say({"answer": answer.value}, 200)
 
+    async def _await_person(self, request_id: str) -> HeldRequest | None:
+        """Return a request once it reached its person, which happens after it was answered; None when it does not."""
+        for _ in range(TRIES):
+            held = await self._requests.find(request_id)
+            if held is None or held.request.kind is not RequestKind.CIBA:
+                return None
+            if held.request.person_id is not None:
+                return held
+            await asyncio.sleep(PAUSE)
+        return None
+
     async def _approve(self, tx: Transaction, request: DecoupledRequest, client: Client) -> Approval | None:
         now = self._platform.clock()
         if request.person_id is None:
             return None
+        for each in client.entitlements:
+            await consents.give(tx, request.person_id, client.client_id, each.purpose, each.version, each.claims, now)
         subject = await subjects.find_or_add(tx, request.person_id, client.sector_id, make_outward_id(self._platform.random), now)
         proved = (Proved(Factor.PASSWORD, now), Proved(Factor.SMS, now))
         return Approval(request.person_id, subject, write_factors(proved), Acr.SUBSTANTIAL.value, int(now.timestamp()))

@@ -170,6 +170,7 @@ class ClientRegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fie
 
     ``statement_issuers``: issuer of software statements → the file with its public keys, a JWK set. ``requires_pkce`` is for those that
     could do without; ``accepts_endpoint_audience`` for assertions made out to the token endpoint (OpenID Connect Core §9).
+    ``trial_claims``: what such a client may ask a person's consent for, where all people are synthetic.
     """
 
     mode: Literal["off", "token", "open"] = "off"
@@ -177,6 +178,7 @@ class ClientRegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fie
     accepts_endpoint_audience: bool = False
     attempts_per_network_and_hour: Positive = 60
     statement_issuers: dict[str, str] = msgspec.field(default_factory=dict)
+    trial_claims: list[str] = msgspec.field(default_factory=list)
 
 
 class FetchingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,7 +6,8 @@ from urllib.parse import SplitResult, urlsplit
 from idp.http.cookies import CookieNames
 from idp.kernel.checks import CheckKind
 from idp.platform.outside_addresses import read_networks
-from idp.settings.sections import FetchingSettings, MtlsSettings, Server, Settings, SmsSettings, SourceSettings
+from idp.protocol.rules.scopes import SCOPES, list_claims
+from idp.settings.sections import ClientRegistrationSettings, FetchingSettings, MtlsSettings, Server, Settings, SmsSettings, SourceSettings
 from idp.sources.addresses import find_fault
 from idp.sources.signatures import is_app_key
 from keys import ALGORITHMS, PKCS11_ALGORITHMS
@@ -54,6 +55,7 @@ def check_sense(settings: Settings) -> None:
         )
     _check_authorities(settings.sources, settings.environment)
     _check_fetching(settings.fetching, settings.environment)
+    _check_trial_claims(settings.client_registration, settings.environment)
     _check_mtls(settings.mtls, settings.server.issuer)
 
 
@@ -68,6 +70,13 @@ def _check_mtls(mtls: MtlsSettings, issuer: str) -> None:
             raise SettingsError("mtls.origin must be https://HOST or https://HOST:PORT, with nothing after it.")
         if mtls.origin == issuer:
             raise SettingsError("mtls.origin must be another name or port than server.issuer: only there are certificates asked for.")
+
+
+def _check_trial_claims(registration: ClientRegistrationSettings, environment: str) -> None:
+    if registration.trial_claims and environment == "production":
+        raise SettingsError("client_registration.trial_claims is for trying out; in production the operator alone gives entitlements.")
+    if unknown := sorted(set(registration.trial_claims) - set(list_claims(SCOPES))):
+        raise SettingsError(f"client_registration.trial_claims has {unknown[0]}, which is no claim of ours.")
 
 
 def _check_fetching(fetching: FetchingSettings, environment: str) -> None:

@@ -86,6 +86,8 @@ DEVICE = {
         ({**PRODUCTION, "IDP_SERVER__TRIAL_HOST": "id.example"}, ("trial_host", "production")),
         ({**PRODUCTION, "IDP_SMS__FIXED_CODE": "123456"}, ("sms.fixed_code", "production")),
         ({**PRODUCTION, "IDP_PROTOCOL__BACKCHANNEL_LIMITS": "false"}, ("protocol.backchannel_limits", "production")),
+        ({**PRODUCTION, "IDP_CLIENT_REGISTRATION__TRIAL_CLAIMS": "name"}, ("client_registration.trial_claims", "production")),
+        ({"IDP_CLIENT_REGISTRATION__TRIAL_CLAIMS": "name,shoe_size"}, ("client_registration.trial_claims", "shoe_size")),
         ({"IDP_SMS__FIXED_CODE": "12345"}, ("sms.fixed_code", "six digits")),
         ({"IDP_SMS__FIXED_CODE": "12345\u0661"}, ("sms.fixed_code", "six digits")),
         ({"IDP_DATABASE__DSN_FILE": "/nowhere"}, ("IDP_DATABASE__DSN_FILE", "cannot be read")),

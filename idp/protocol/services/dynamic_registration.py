@@ -16,7 +16,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.fetching import Fetcher, FetchFailed
 from idp.platform.transients import Transients
-from idp.protocol.rules.client import BadRegistration, Client
+from idp.protocol.rules.client import BadRegistration, Basis, Client, Entitlement
 from idp.protocol.rules.client_checks import check_client
 from idp.protocol.rules.client_status import ClientEvent, ClientStatus
 from idp.protocol.rules.dynamic_registration import RegistrationMode, check_sector_document, check_update, read_registration
@@ -32,13 +32,20 @@ LONGEST_TOKEN_LIFE = timedelta(days=366)
 
 @dataclass(frozen=True)
 class RegistrationRules:
-    """What the operator set: who may register, what clients may do that others may not, the requests of a network and of a token an hour."""
+    """What the operator set: who may register, what clients may do that others may not, requests of a network and of a token an hour."""
 
     mode: RegistrationMode
     requires_pkce: bool
     per_network: int
     per_token: int = 120
     accepts_endpoint_audience: bool = False
+    trial_claims: tuple[str, ...] = ()
+    """What every client that registers itself may ask a person's consent for; real people are never told without an operator's word."""
+
+    @property
+    def entitlements(self) -> tuple[Entitlement, ...]:
+        """Return what such a client is entitled to before an operator looks at it."""
+        return (Entitlement("试用", Basis.CONSENT, self.trial_claims, purpose_en="Trying out"),) if self.trial_claims else ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class DynamicRegistration:
             actor = actor if token is not None else f"statement:{issuer}"[:100]
         if token is None and statement is None and self._rules.mode is not RegistrationMode.OPEN:
             raise _refuse_token("no initial access token")
-        client = await self._read(said, Client(make_outward_id(self._random), ""))
+        client = await self._read(said, Client(make_outward_id(self._random), "", entitlements=self._rules.entitlements))
         management = make_outward_id(self._random, 32)
         async with self._database.transaction() as tx:
             if token is not None:
