@@ -118,7 +118,7 @@ class Department:
             return SignInNeeded()
         proved = [p for p in session.proved if interaction.fresh_after is None or p.at >= interaction.fresh_after]
         reached = find_acr(standing.ial, find_aal(proved, standing.phone_matched_at, self.clock(), standing.recovered_at))
-        if not meets(reached, interaction.wanted) and not interaction.unreachable:
+        if not meets(reached, interaction.wanted) and interaction.unreachable_by != session.person_id:
             return SignInNeeded()
         return Leave(f"https://department.example/callback?acr={reached.value if reached else 'none'}")
 

@@ -153,7 +153,7 @@ class RaisingPage:
             error = FieldError(str(refusal.facts.get("field", "")), RAISE_WORDS.get(refusal.code, refusal.code), refusal.facts)
             return await self._render(asked, form, [error], refusal)
         # What could not be reached before may be reached now: the sign-in may ask again.
-        await self._interactions.replace(asked.held, replace(asked.flow, unreachable=False))
+        await self._interactions.replace(asked.held, replace(asked.flow, unreachable_by=None))
         return RedirectResponse(asked.name_page("/continue"), 303)
 
     async def _render(

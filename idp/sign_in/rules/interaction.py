@@ -26,8 +26,8 @@ class Interaction:
     """One flow in one tab. ``request`` belongs to its kind (the protocol's own JSON) and is opaque here.
 
     ``proved`` are factors shown in this flow, not yet a session; ``fresh_after`` asks for factors proved at or after that
-    instant (``prompt=login``, ``max_age``). ``unreachable`` says that the person proved all that can be proved and ``wanted``
-    was not reached: the continuation lowers the class or refuses, but does not ask for sign-in again. ``declined``: the person does
+    instant (``prompt=login``, ``max_age``). ``unreachable_by`` names who proved all that can be proved without reaching ``wanted``:
+    for that person the continuation lowers the class or refuses, but does not ask for sign-in again. ``declined``: the person does
     not want to, or cannot, prove more of the identity now. ``claimed`` is the identifier, as typed, that a code was asked for before
     anything was proved; "" when the flow does not wait for such a code. ``password_of`` names the password among ``proved``: when it was
     set, as read before it was compared; ``passkey_of`` the passkey, by its id.
@@ -56,7 +56,7 @@ class Interaction:
     person_id: UUID | None = None
     proved: tuple[Proved, ...] = ()
     sends: int = 0
-    unreachable: bool = False
+    unreachable_by: UUID | None = None
     department_en: str = ""
     home_url: str = ""
     declined: bool = False
@@ -169,4 +169,4 @@ def asks_more(interaction: Interaction, needed: SignInNeeded) -> bool:
 def ask_more(interaction: Interaction, needed: SignInNeeded) -> Interaction:
     """Return the flow that asks for it."""
     wanted = max(needed.wanted or interaction.wanted, interaction.wanted, key=ACR_ORDER.index)
-    return replace(interaction, wanted=wanted, resistant=needed.resistant, essential=needed.essential, unreachable=False)
+    return replace(interaction, wanted=wanted, resistant=needed.resistant, essential=needed.essential, unreachable_by=None)

@@ -80,7 +80,8 @@ class Arrival:
         if known is None or check_standing(known.standing.status) is not None:
             raise DraftExpired
         replaced = await self._sessions.read(visit.session_cookie) or await self._sessions.find_replaced(visit.session_cookie)
-        held = await self._interactions.replace(held, replace(held.interaction, person_id=person_id, proved=(), sends=0, unreachable=False))
+        moved = replace(held.interaction, person_id=person_id, proved=(), sends=0, unreachable_by=None)
+        held = await self._interactions.replace(held, moved)
         shown = (Proved(Factor.SMS, draft.phone_proved_at), Proved(Factor.PASSWORD, draft.password_at))
         proved = drop_stale(shown, self._clock())
         if not proved:

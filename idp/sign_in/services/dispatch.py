@@ -25,8 +25,8 @@ class Continuation(Protocol):
         """Return what comes next. ``session`` is live and its person may sign in; ``standing`` is that person's.
 
         It is not asked while the sign-in is in the middle of its questions. ``SignInNeeded`` brings the person back here with
-        more proved, or with ``interaction.unreachable`` set: then lower the class or leave. A flow that leaves has ended before
-        its address is used.
+        more proved, or named by ``interaction.unreachable_by``: then lower the class or leave. A flow that leaves has ended before its
+        address is used.
         """
         ...
 
@@ -71,7 +71,7 @@ class Dispatcher:
         step = await continuation.decide(interaction, session, standing, visit.request_id, visit.place)
         if isinstance(step, SignInNeeded) and asks_more(interaction, step):
             interaction = (await self._interactions.replace(held, ask_more(interaction, step))).interaction
-        if isinstance(step, SignInNeeded) and interaction.unreachable and session is not None:
+        if isinstance(step, SignInNeeded) and session is not None and interaction.unreachable_by == session.person_id:
             return Routed(interaction, Refused("level_unreachable"))
         if isinstance(step, Leave | Refused):
             done = isinstance(step, Leave) and session is not None

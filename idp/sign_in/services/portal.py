@@ -79,7 +79,9 @@ class Portal:
             return SignInNeeded()
         proved = count_fresh(session.proved, interaction.fresh_after)
         if interaction.aal > 1 and find_aal(proved, standing.phone_matched_at, self._clock(), standing.recovered_at) < interaction.aal:
-            return Refused(SecondFactorMissing.code, find_own_page(interaction.request)) if interaction.unreachable else SignInNeeded()
+            if interaction.unreachable_by == session.person_id:
+                return Refused(SecondFactorMissing.code, find_own_page(interaction.request))
+            return SignInNeeded()
         return Leave(find_own_page(interaction.request))
 
 

@@ -107,7 +107,7 @@ class RecoveryEnd:
         replaced = await self._sessions.read(visit.session_cookie)
         if not await self._recoveries.end(interaction):
             raise StepRepeated
-        moved = replace(forget_proofs(interaction), person_id=person_id, unreachable=False)
+        moved = replace(forget_proofs(interaction), person_id=person_id, unreachable_by=None)
         flow = await self._interactions.replace(flow, moved)
         now = self._clock()
         proved = (Proved(Factor.SMS, recovery.code_at or now), Proved(Factor.PASSWORD, now))

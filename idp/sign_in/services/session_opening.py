@@ -63,11 +63,11 @@ class SessionOpening:
             await self._interactions.replace(held, forget_proofs(interaction))
             await self._records.refuse(Kind.SIGN_IN_FAILED, person_id, interaction, visit, {"reason": refusal.code})
             raise refusal
-        unreachable = isinstance(state.step, steps.CannotReach)
+        unreachable_by = person_id if isinstance(state.step, steps.CannotReach) else None
         # A cookie whose session was replaced meanwhile, in another tab, names its successor: never are two left behind.
         replaced = state.session or await self._sessions.find_replaced(visit.session_cookie)
         # The flow moves first: a form that was sent twice opens one session.
-        moved = replace(forget_proofs(interaction), person_id=person_id, unreachable=unreachable)
+        moved = replace(forget_proofs(interaction), person_id=person_id, unreachable_by=unreachable_by)
         held = await self._interactions.replace(held, moved)
         same = state.same_session
         in_flow = {p.factor for p in state.in_flow}

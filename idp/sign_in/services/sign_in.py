@@ -115,7 +115,8 @@ class SignIn:
                 if state.in_flow or state.same_session is None:
                     return await self._opening.finish(held, state, visit)
                 if isinstance(state.step, steps.CannotReach):
-                    held = await self._interactions.replace(held, replace(held.interaction, unreachable=True))
+                    whose = state.same_session.person_id
+                    held = await self._interactions.replace(held, replace(held.interaction, unreachable_by=whose))
                 return Continue(held)
         assert_never(state.step)
 
@@ -224,7 +225,7 @@ class SignIn:
         What a live session proved before does not count in this flow any more; the session itself ends when somebody else signs in.
         """
         now = self._clock()
-        forgotten = replace(forget_proofs(held.interaction), unreachable=False, login_hint=None, fresh_after=now)
+        forgotten = replace(forget_proofs(held.interaction), unreachable_by=None, login_hint=None, fresh_after=now)
         return await self._interactions.replace(held, forgotten)
 
     async def change_way(self, held: Held) -> Held:

@@ -8,7 +8,7 @@ import pytest
 from idp.kernel.levels import Acr
 from idp.platform.database import Database
 from idp.sign_in.rules.interaction import SignInNeeded
-from tests.sign_in.house import DEPARTMENT, HOME, PASSWORD, House, find_left, find_way
+from tests.sign_in.house import DEPARTMENT, HOME, PASSWORD, House, find_code, find_left, find_way
 from tests.support.clocks import ManualClock
 
 
@@ -59,3 +59,25 @@ async def test_a_level_that_cannot_be_reached_offers_another_account(house: Hous
     page = await browser.sign_in(person, Acr.SUBSTANTIAL)
     assert find_again(page.text) == "/sign-out"
     assert find_way(page) == (HOME, f"返回{DEPARTMENT}")
+
+
+async def test_what_one_person_cannot_reach_is_not_refused_to_another(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    unable, able, browser = await house.add_person(ial=2), await house.add_person(), house.browser()
+
+    async def insist(*_: object) -> SignInNeeded:
+        return SignInNeeded()
+
+    page = await browser.sign_in(unable, Acr.SUBSTANTIAL)
+    first = await browser.begin(Acr.SUBSTANTIAL)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.department, "decide", insist)
+        for _ in range(2):
+            page = await browser.open(first)
+            assert find_code(page) == "level_unreachable"
+    house.clock.advance(1)
+    await browser.follow(await browser.get(f"/sign-in?i={await browser.begin()}&again=1"))
+    await browser.submit(identifier=able.document, password=PASSWORD)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.department, "decide", insist)
+        page = await browser.open(first)
+    assert 'name="code"' in page.text, "whoever signed in by another tab is asked for what is missing"

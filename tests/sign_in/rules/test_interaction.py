@@ -13,9 +13,9 @@ FIRST, SECOND = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
 
-def make_flow(wanted: Acr = Acr.LOW, *, resistant: bool = False, essential: bool = False, unreachable: bool = True) -> Interaction:
+def make_flow(wanted: Acr = Acr.LOW, *, resistant: bool = False, essential: bool = False) -> Interaction:
     return Interaction(
-        "i", "authorize", b"", "csrf", NOW, "{}", "land", "部门", wanted, resistant=resistant, essential=essential, unreachable=unreachable
+        "i", "authorize", b"", "csrf", NOW, "{}", "land", "部门", wanted, resistant=resistant, essential=essential, unreachable_by=FIRST
     )
 
 
@@ -45,7 +45,7 @@ def test_the_flow_asks_for_what_is_needed_now(flow: Interaction, needed: SignInN
     assert asks_more(flow, needed)
     asking = ask_more(flow, needed)
     assert (asking.wanted, asking.resistant, asking.essential) == (wanted, needed.resistant, needed.essential)
-    assert not asking.unreachable, "what could not be reached before is another question"
+    assert asking.unreachable_by is None, "what could not be reached before is another question"
     assert not asks_more(asking, needed)
 
 

@@ -34,7 +34,7 @@ interactions = st.builds(
     person_id=st.none() | st.integers(0, 2**128 - 1).map(lambda n: UUID(int=n)),
     proved=st.lists(st.builds(Proved, st.sampled_from(Factor), instants), max_size=3).map(tuple),
     sends=st.integers(0, 9),
-    unreachable=st.booleans(),
+    unreachable_by=st.one_of(st.none(), st.uuids()),
     department_en=texts,
     home_url=texts,
     declined=st.booleans(),
