@@ -30,7 +30,7 @@ REFUSAL_FACTS: dict[str, str | int] = {
     "longest": 128,
 }
 RULES = ContextRules(CookieNames("http://127.0.0.1:8000", "preview"))
-UNKNOWN_DEPARTMENTS: dict[str, Any] = {"departments": [], "frames": [], "onward": False}
+UNKNOWN_DEPARTMENTS: dict[str, Any] = {"departments": [], "frames": [], "onward": False, "refused": False}
 
 
 def make_context(language: Language = "zh-CN", *, elder: bool = False, path: str = "/sample", method: str = "GET") -> RequestContext:
@@ -181,6 +181,10 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                     {"name": SHORT_DEPARTMENT, "state": "told"},
                 ],
             },
+        ),
+        "signed-out-refused": (
+            "signed_out.html",
+            {"signed_out": True, "back_url": "", "back_name": "", **UNKNOWN_DEPARTMENTS, "refused": True},
         ),
         "stayed": ("signed_out.html", {"signed_out": False, "back_url": "", "back_name": "", **UNKNOWN_DEPARTMENTS}),
         "returning": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT}),

@@ -30,7 +30,7 @@ MAX_BODY = 32_768
 ENDED = "ended"
 """What a kept sign-out that is over holds: the lineage that ended. A question has the parameters of its request there."""
 
-NOTHING_KNOWN: dict[str, Any] = {"departments": [], "frames": [], "onward": False}
+NOTHING_KNOWN: dict[str, Any] = {"departments": [], "frames": [], "onward": False, "refused": False}
 
 
 class SignOutPage:
@@ -62,7 +62,7 @@ class SignOutPage:
         if isinstance(plan.decision, AskFirst):
             return await self._ask(context, parameters, plan)
         page = await self._end(context, plan)
-        return RedirectResponse(page or _find_return(plan) or "/signed-out", status_code=303)
+        return RedirectResponse((not page and _find_return(plan)) or _find_end(page, plan), status_code=303)
 
     async def submit(self, request: Request) -> Response:
         """Take the person's answer; a department's own POST waits for our GET, which has the cookies."""
@@ -84,12 +84,13 @@ class SignOutPage:
         page = await self._end(context, plan)
         return_url = _find_return(plan)
         if page or not return_url:
-            return RedirectResponse(page or "/signed-out", status_code=303)
+            return RedirectResponse(_find_end(page, plan), status_code=303)
         return self._pages.render(context, "returning.html", url=return_url, department=_name(plan, context))
 
     async def show_done(self, request: Request) -> Response:
         """Say that the session is over, and which departments know it by now; those that are told through the browser are told here."""
         context = read_context(request)
+        refused = request.query_params.get("return") == "refused"
         try:
             ended = await self._read(request.query_params.get("i", ""), context)
             kept = json.loads(ended.request)
@@ -97,7 +98,8 @@ class SignOutPage:
         except (Refusal, KeyError):
             if (await self._sign_out.plan({}, context.session_cookie)).lineage is not None:
                 return RedirectResponse("/", status_code=303)  # the address alone is no sign-out
-            return self._pages.render(context, "signed_out.html", signed_out=True, back_url="", back_name="", **NOTHING_KNOWN)
+            told = {**NOTHING_KNOWN, "refused": refused}
+            return self._pages.render(context, "signed_out.html", signed_out=True, back_url="", back_name="", **told)
         tellings = await self._sign_out.look(lineage, context.request_id)
         frames = [telling.front_address for telling in tellings if telling.front_address]
         context.frame_sources = tuple(sorted({find_origin(frame) for frame in frames}))
@@ -111,6 +113,7 @@ class SignOutPage:
             departments=[{"name": one.name if chinese else one.name_en, "state": one.state.value} for one in tellings],
             frames=frames,
             onward=bool(back_url and frames),
+            refused=refused,
         )
 
     async def show_stayed(self, request: Request) -> Response:
@@ -162,6 +165,12 @@ def _find_return(plan: SignOutPlan) -> str:
     match plan.decision:
         case EndAtOnce(return_url=url) | AskFirst(return_url=url):
             return url or ""
+
+
+def _find_end(page: str, plan: SignOutPlan) -> str:
+    """Return the address of the page at the end: ``page``, or the one that knows of no department."""
+    address = page or "/signed-out"
+    return f"{address}{'&' if '?' in address else '?'}return=refused" if plan.decision.refused else address
 
 
 def _name(plan: SignOutPlan, context: RequestContext) -> str:

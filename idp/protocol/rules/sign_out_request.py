@@ -12,9 +12,13 @@ PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri"
 
 @dataclass(frozen=True)
 class EndAtOnce:
-    """The client proved that it means this session, or there is none: no question. ``return_url`` None: our own page."""
+    """The client proved that it means this session, or there is none: no question. ``return_url`` None: our own page.
+
+    ``refused``: the client gave an address that it did not register; the person reads why they stay here.
+    """
 
     return_url: str | None
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class AskFirst:
     """Anybody could have sent the browser here: the person decides."""
 
     return_url: str | None
+    refused: bool = False
 
 
 SignOutDecision = EndAtOnce | AskFirst
@@ -36,11 +41,12 @@ def decide_sign_out(
     §3); ``session_sid`` is what that client knows the live session as, None when there is no session.
     """
     return_url = _find_return_url(parameters, client)
+    refused = client is not None and return_url is None and "post_logout_redirect_uri" in parameters
     if session_sid is None:
-        return EndAtOnce(return_url)
+        return EndAtOnce(return_url, refused)
     if client is not None and hinted_sid == session_sid:
-        return EndAtOnce(return_url)
-    return AskFirst(return_url)
+        return EndAtOnce(return_url, refused)
+    return AskFirst(return_url, refused)
 
 
 def _find_return_url(parameters: Mapping[str, str], client: Client | None) -> str | None:

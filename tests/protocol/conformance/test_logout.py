@@ -81,19 +81,24 @@ async def test_oidcc_rp_initiated_logout_bad_post_logout_redirect_uri(provider: 
     leaving = await enter(provider)
     page = await leaving.send(id_token_hint=leaving.id_token, post_logout_redirect_uri="https://department.example/never", state="s")
     assert stays_here(page)
+    assert 'id="return-refused"' in (await leaving.web.get(page.headers["location"])).text, "the person reads why they stay"
+    again = await leaving.send(id_token_hint=leaving.id_token, post_logout_redirect_uri="https://department.example/never")
+    assert 'id="return-refused"' in (await leaving.web.get(again.headers["location"])).text, "also when there was nothing to end"
 
 
 async def test_oidcc_rp_initiated_logout_query_added_to_post_logout_redirect_uri(provider: Provider) -> None:
     leaving = await enter(provider)
     page = await leaving.send(id_token_hint=leaving.id_token, post_logout_redirect_uri=BACK + "?foo=bar", state="s")
     assert stays_here(page)
+    assert 'id="return-refused"' in (await leaving.web.get(page.headers["location"])).text
 
 
 async def test_oidcc_rp_initiated_logout_no_post_logout_redirect_uri(provider: Provider) -> None:
     leaving = await enter(provider)
     page = await leaving.send(id_token_hint=leaving.id_token, state="s")
     assert stays_here(page)
-    assert (await leaving.web.get(page.headers["location"])).url.path == "/signed-out"
+    done = await leaving.web.get(page.headers["location"])
+    assert (done.url.path, 'id="return-refused"' in done.text) == ("/signed-out", False), "nobody asked to be sent anywhere"
     assert not await leaving.is_signed_in()
 
 

@@ -247,8 +247,12 @@ def test_sign_out_returns_only_with_a_valid_hint_and_a_registered_address() -> N
     assert decide_sign_out(wish, None, None, "sid") == AskFirst(None)
     assert decide_sign_out(wish, None, None, None) == EndAtOnce(None)
     for uri in ("https://land.example/x", "https://land.example/?a=1", "https://evil.example/", ""):
-        assert decide_sign_out({"post_logout_redirect_uri": uri}, CLIENT, "sid", "sid") == EndAtOnce(None)
-    assert decide_sign_out({**wish, "client_id": "other"}, CLIENT, "sid", "sid") == EndAtOnce(None)
+        assert decide_sign_out({"post_logout_redirect_uri": uri}, CLIENT, "sid", "sid") == EndAtOnce(None, refused=True)
+        assert decide_sign_out({"post_logout_redirect_uri": uri}, CLIENT, "other", "sid") == AskFirst(None, refused=True)
+        assert decide_sign_out({"post_logout_redirect_uri": uri}, CLIENT, None, None) == EndAtOnce(None, refused=True)
+        assert decide_sign_out({"post_logout_redirect_uri": uri}, None, None, None) == EndAtOnce(None), "nobody proved whose address it is"
+    assert decide_sign_out({**wish, "client_id": "other"}, CLIENT, "sid", "sid") == EndAtOnce(None, refused=True)
+    assert decide_sign_out({}, CLIENT, "sid", "sid") == EndAtOnce(None)
 
 
 def test_response_parameters_are_encoded_and_join_an_existing_query() -> None:
