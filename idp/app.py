@@ -276,7 +276,7 @@ def build_app(
         *journeys.routes,
         *DispatchPage(pages, dispatcher).routes(),
         *RespondPage(responding, pages).routes(),
-        *ConsentPage(pages, interactions, services.sessions, Consent(database, authorization, audit, clock)).routes(),
+        *ConsentPage(pages, interactions, services.sessions, Consent(database, services.people, authorization, audit, clock)).routes(),
         *SignOutPage(pages, interactions, sign_out, parked).routes(),
         *(CheckSessionFrame(static).routes() if settings.protocol.session_management else ()),
         *account.routes,

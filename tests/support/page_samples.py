@@ -135,6 +135,7 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 "shown": "sample-mark",
                 "also": ("sub",),
                 "purposes": [{"purpose": "办理医疗费用报销", "claims": ["name", "id_document", "phone_number"]}],
+                "values": {"name": "*小明", "id_document": "1101**********001X", "phone_number": "138****8000"},
             },
         ),
         "consent-long": (
@@ -148,8 +149,15 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 "details": ["urn:yizheng:mandate"],
                 "purposes": [
                     {"purpose": "核对参保身份并计算城乡居民基本养老保险待遇", "claims": ["name", "id_document", "gender", "birthdate"]},
-                    {"purpose": "通知办理进度", "claims": ["phone_number", "phone_number_verified"]},
+                    {"purpose": "通知办理进度", "claims": ["phone_number", "phone_number_verified", "email", "address"]},
                 ],
+                "values": {
+                    "name": LONG_NAME,
+                    "id_document": "1101**********001X",
+                    "phone_number": "138****8000",
+                    "email": f"z***@{'mail-of-a-very-long-department-name.' * 3}example",
+                    "address": "新疆维吾尔自治区巴音郭楞蒙古自治州和静县****",
+                },
             },
         ),
         "sign-out": ("sign_out.html", {"i": "", "csrf": "sample-token", "department": ""}),

@@ -13,7 +13,7 @@ from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
 from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
-from idp.protocol.services.consent import Consent, Question
+from idp.protocol.services.consent import Consent
 from idp.protocol.services.continuation import KIND as AUTHORIZE
 from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.interactions import Held, Interactions, require_step
@@ -45,8 +45,9 @@ class ConsentPage:
         """Ask, or go on when there is nothing to ask any more."""
         context = read_context(request)
         held = await self._interactions.read(request.query_params.get("i", ""), context.browser_cookie, AUTHORIZE)
-        question = await self._find_question(held, context)
-        if question is None:
+        session = await self._sessions.read(context.session_cookie)
+        question = await self._consent.find_question(held.interaction, session) if session is not None else None
+        if question is None or session is None:
             return _go_on(held)
         return self._pages.render(
             context,
@@ -56,6 +57,7 @@ class ConsentPage:
             step=held.step,
             department=question.client.name_application(context.language),
             shown=question.mark,
+            values=await self._consent.show_values(question, session),
             also=question.also,
             verified=question.verified,
             details=[detail["type"] for detail in question.details],
@@ -96,10 +98,6 @@ class ConsentPage:
             place=Place(context.address, context.device),
         )
         return _go_on(await self._interactions.replace(held, answered))
-
-    async def _find_question(self, held: Held, context: RequestContext) -> Question | None:
-        session = await self._sessions.read(context.session_cookie)
-        return await self._consent.find_question(held.interaction, session) if session is not None else None
 
 
 def _go_on(held: Held) -> Response:

@@ -8,6 +8,7 @@ from uuid import UUID
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.clock import Clock
 from idp.kernel.ids import encode_base64url
+from idp.people.services.directory import People
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.protocol.rules.authorization import ConsentRequired
@@ -16,6 +17,7 @@ from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Client, Entitlement
 from idp.protocol.services.authorization import Authorization
 from idp.protocol.services.continuation import read_parameters, read_progress, write_request
+from idp.protocol.services.shown_claims import mask_claims
 from idp.protocol.stores import consents
 from idp.sign_in.rules.interaction import Interaction
 from idp.sign_in.rules.session import Session
@@ -50,8 +52,9 @@ def make_question(
 class Consent:
     """Shows what is asked and records the answer."""
 
-    def __init__(self, database: Database, authorization: Authorization, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, database: Database, people: People, authorization: Authorization, audit: AuditLog, clock: Clock) -> None:
         self._database = database
+        self._people = people
         self._authorization = authorization
         self._audit = audit
         self._clock = clock
@@ -67,6 +70,11 @@ class Consent:
         question = make_question(session.person_id, decision.entitlements, client, details, request.asks_verification)
         also = list_unasked(request.scope, client, decision.entitlements, request.asked_claims)
         return replace(question, also=also)
+
+    async def show_values(self, question: Question, session: Session) -> dict[str, str]:
+        """Return what this person would release, masked, by claim."""
+        profile = await self._people.read_profile(session.person_id)
+        return mask_claims(profile, [claim for entitlement in question.entitlements for claim in entitlement.claims])
 
     async def answer(
         self,

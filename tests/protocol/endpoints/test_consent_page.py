@@ -1,11 +1,19 @@
 """The consent page names everything that the department gets: what is asked, and what goes with it unasked."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
 
+from idp.people.rules.email_address import EmailAddress
+from idp.people.rules.identifiers import IdentifierKind, IdNumber, Phone
+from idp.people.rules.masking import mask_name
+from idp.people.rules.postal_address import PostalAddress
+from idp.people.rules.profile import make_profile
 from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.services.shown_claims import mask_claims
 from tests.support.account import list_forms, open_account, read_cookies
 from tests.support.passkeys import read_answer, write_request
 from tests.support.protocol_samples import CHALLENGE, make_client
@@ -26,6 +34,21 @@ def test_what_is_ungated_by_duty_or_agreed_to_before_goes_unasked() -> None:
     assert list_unasked(("openid", "real_name"), client, ()) == ("sub", "real_name_verified", "ial")
 
 
+def test_values_are_shown_masked_and_only_where_there_is_a_mask() -> None:
+    born = datetime(2026, 1, 1, tzinfo=UTC)
+    full = replace(
+        make_profile("张小明", IdNumber(IdentifierKind.RESIDENT_ID, "11010119000101001X"), Phone("+8613800138000"), born),
+        email=EmailAddress("zhang@mail.example"),
+        address=PostalAddress("示例省", "示例市", "示例区", "示例路1号", "000000"),
+    )
+    asked = ("name", "id_document", "phone_number", "email", "address", "birthdate", "gender")
+    values = mask_claims(full, asked)
+    assert set(values) == {"name", "id_document", "phone_number", "email", "address"}
+    assert values["name"] == "*小明"
+    assert all("*" in value for value in values.values()), values
+    assert mask_claims(make_profile("张小明", None, None, born), asked) == {"name": "*小明"}
+
+
 async def test_the_page_lists_what_is_released(provider: Provider) -> None:
     await provider.add_client("listing", entitlements=(NAME, DUTY), name_en="Listing department (sample)")
     person = await provider.add_person()
@@ -35,6 +58,8 @@ async def test_the_page_lists_what_is_released(provider: Provider) -> None:
     page = await web.sign_in(person, "/authorize?" + urlencode(query))
     asked, _, rest = page.text.partition("同时提供")
     assert "查询" in asked
+    assert f'<span class="value">{mask_name(person.name)}</span>' in asked
+    assert person.name not in page.text, "masked: somebody may stand beside"
     assert "姓名" in asked
     for text in ("仅供该部门使用的用户编号", "出生日期", "语言偏好", "信息更新日期", "是否已实名核验", "实名核验等级", "登录的方式"):
         assert text in rest
