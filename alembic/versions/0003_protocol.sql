@@ -75,12 +75,13 @@ ALTER TABLE person_contacts ADD COLUMN index_key text NOT NULL DEFAULT 'index-1'
 
 -- registration of clients ------------------------------------------------------------------------------------------
 -- For a while after a rotation the previous secret counts too. registration_token_hash: of the token that a client which registered
--- itself manages its registration with (RFC 7592).
+-- itself manages its registration with (RFC 7592). software_statement: what vouched for it, told again as it came (RFC 7591 §3.2.1).
 ALTER TABLE clients
     ADD COLUMN previous_secret_mac bytea,
     ADD COLUMN previous_sealed_secret bytea,
     ADD COLUMN previous_secret_until timestamptz,
-    ADD COLUMN registration_token_hash bytea;
+    ADD COLUMN registration_token_hash bytea,
+    ADD COLUMN software_statement text;
 
 -- Initial access tokens (RFC 7591 §1.2): what lets a department's developers register clients by themselves.
 CREATE TABLE registration_tokens (

@@ -21,7 +21,7 @@ from idp.protocol.rules.client_checks import check_client
 from idp.protocol.rules.client_status import ClientEvent, ClientStatus
 from idp.protocol.rules.dynamic_registration import RegistrationMode, check_sector_document, check_update, read_registration
 from idp.protocol.services.clients import ClientMoved, Clients
-from idp.protocol.services.software_statements import SoftwareStatements
+from idp.protocol.services.software_statements import SoftwareStatements, recall_metadata
 from idp.protocol.stores import registration_tokens as store
 
 COUNTED, COUNTED_TOKENS = "client_registrations", "registration_token_uses"
@@ -89,11 +89,12 @@ class DynamicRegistration:
         if token is not None:
             async with self._database.transaction() as tx:
                 actor = f"token:{_need(await store.find_initial(tx, _hash(token), self._clock()))}"
+        kept = None
         if statement is not None:
             issuer, vouched = self._statements.read(statement)
             said |= vouched  # what the issuer vouches for comes before what the client says (RFC 7591 §2.3)
-            actor = actor if token is not None else f"statement:{issuer}"[:100]
-        if token is None and statement is None and self._rules.mode is not RegistrationMode.OPEN:
+            actor, kept = actor if token is not None else f"statement:{issuer}"[:100], str(statement)
+        if token is None and kept is None and self._rules.mode is not RegistrationMode.OPEN:
             raise _refuse_token("no initial access token")
         client = await self._read(said, Client(make_outward_id(self._random), "", entitlements=self._rules.entitlements))
         management = make_outward_id(self._random, 32)
@@ -105,23 +106,26 @@ class DynamicRegistration:
             except BadRegistration as error:
                 raise _explain(error) from None
             await store.set_management(tx, client.client_id, _hash(management))
-        return Registered(client, management, secret, self._clock(), statement if isinstance(statement, str) else None)
+            if kept is not None:
+                await store.set_statement(tx, client.client_id, kept)
+        return Registered(client, management, secret, self._clock(), kept)
 
     async def read(self, client_id: str, token: str | None, address: str) -> Registered:
         """Return a client's registration. Raises ProtocolError ``invalid_token``."""
         await self._count(address, token)
         async with self._database.transaction() as tx:
-            client, issued_at = await self._find(tx, client_id, token)
-        return Registered(client, token or "", None, issued_at)
+            client, management = await self._find(tx, client_id, token)
+        return Registered(client, token or "", None, management.issued_at, management.statement)
 
     async def replace(self, client_id: str, token: str | None, document: Mapping[str, Json], address: str) -> Registered:
         """Replace all of a client's metadata by those of the document (RFC 7592 §2.2); what it leaves out has the default again.
 
-        A secret comes with the answer only when the client now authenticates with one and had none of that kind.
+        What a software statement vouches for stays, unless the document brings another one. A secret comes with the answer only when the
+        client now authenticates with one and had none of that kind.
         """
         await self._count(address, token)
         async with self._database.transaction() as tx:
-            known, issued_at = await self._find(tx, client_id, token)
+            known, management = await self._find(tx, client_id, token)
         _need_sandbox(known)
         try:
             check_update(document, client_id)
@@ -130,15 +134,18 @@ class DynamicRegistration:
         offered = document.get("client_secret")
         if offered is not None and not (isinstance(offered, str) and self._clients.is_secret(known, offered)):
             raise ProtocolError("invalid_client_metadata", "client_secret: a client does not choose its own.", redirectable=False)
-        client = await self._read(document, known)
+        statement, vouched = self._renew_statement(document.get("software_statement"), management.statement)
+        client = await self._read({**document, **vouched}, known)
         try:
             async with self._database.transaction() as tx:
                 secret = await self._clients.replace(tx, client, actor=f"client:{client_id}", changed="registration")
+                if statement is not None and statement != management.statement:
+                    await store.set_statement(tx, client_id, statement)
         except BadRegistration as error:
             raise _explain(error) from None
         except ClientMoved:
             raise ProtocolError("invalid_request", "The registration was changed meanwhile; read it again.", redirectable=False) from None
-        return Registered(client, token or "", secret, issued_at)
+        return Registered(client, token or "", secret, management.issued_at, statement)
 
     async def remove(self, client_id: str, token: str | None, address: str) -> None:
         """Retire a client; its tokens end with it (RFC 7592 §2.3)."""
@@ -148,6 +155,12 @@ class DynamicRegistration:
             _need_sandbox(client)
             await self._clients.move(tx, client, ClientEvent.RETIRE, actor=f"client:{client_id}")
             await store.set_management(tx, client_id, None)
+
+    def _renew_statement(self, brought: Json, kept: str | None) -> tuple[str | None, dict[str, Json]]:
+        """Return the statement that counts after an update, and what it vouches for: another one is read, the one that is kept was."""
+        if brought is not None and brought != kept:
+            return str(brought), self._statements.read(brought)[1]
+        return kept, recall_metadata(kept) if kept is not None else {}
 
     async def _read(self, document: Mapping[str, Json], base: Client) -> Client:
         try:
@@ -168,13 +181,14 @@ class DynamicRegistration:
         except ValueError:
             raise BadRegistration("sector_identifier_uri", "what is there is no JSON list with all redirect URIs") from None
 
-    async def _find(self, tx: Transaction, client_id: str, token: str | None) -> tuple[Client, datetime]:
-        found = await store.read_management(tx, client_id[:64])
-        client = await self._clients.read(tx, client_id[:64]) if found is not None else None
-        kept, issued_at = found or (None, self._clock())
-        if token is None or client is None or kept is None or not hmac.compare_digest(kept, _hash(token)):
+    async def _find(self, tx: Transaction, client_id: str, token: str | None) -> tuple[Client, store.Management]:
+        management = await store.read_management(tx, client_id[:64])
+        kept = management.token_hash if management is not None else None
+        if token is None or management is None or kept is None or not hmac.compare_digest(kept, _hash(token)):
             raise _refuse_token("management token")
-        return client, issued_at
+        client = await self._clients.read(tx, client_id[:64])
+        assert client is not None  # noqa: S101 - its row was just read
+        return client, management
 
     async def _count(self, address: str, token: str | None) -> None:
         """Count a request for its network and for its token, which may come from anywhere."""

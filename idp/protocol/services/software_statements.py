@@ -70,7 +70,7 @@ class SoftwareStatements:
             raise _refuse(str(fault)) from None
         self._check_audience(token.claims.get("aud"))
         self._check_times(token.claims)
-        return str(issuer), {name: value for name, value in token.claims.items() if name not in NOT_METADATA}
+        return str(issuer), _read_metadata(token.claims)
 
     def _check_audience(self, audience: object) -> None:
         """Refuse a statement for somebody else alone (RFC 7519 §4.1.3); one that names nobody is for whoever trusts its issuer."""
@@ -87,6 +87,15 @@ class SoftwareStatements:
             raise _refuse("its time is not now")
         if now - issued_at > MAX_AGE.total_seconds():
             raise _refuse("it is too old")
+
+
+def recall_metadata(statement: str) -> dict[str, Json]:
+    """Return what a statement vouches for that was read before: it goes on vouching when its own time is over."""
+    return _read_metadata(read_foreign_token(statement).claims)
+
+
+def _read_metadata(claims: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in claims.items() if name not in NOT_METADATA}
 
 
 def _read_instant(claims: Mapping[str, Json], name: str) -> float | None:

@@ -1,5 +1,6 @@
 """Decides how tokens of registration are kept: hashed, the initial ones with uses and an end (RFC 7591 §1.2, RFC 7592 §1.1)."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from idp.platform.database import Transaction
@@ -16,7 +17,18 @@ SPEND_INITIAL = """
 
 SET_MANAGEMENT = "UPDATE clients SET registration_token_hash = $2 WHERE client_id = $1"
 
-READ_MANAGEMENT = "SELECT registration_token_hash, created_at FROM clients WHERE client_id = $1"
+SET_STATEMENT = "UPDATE clients SET software_statement = $2 WHERE client_id = $1"
+
+READ_MANAGEMENT = "SELECT registration_token_hash, created_at, software_statement FROM clients WHERE client_id = $1"
+
+
+@dataclass(frozen=True)
+class Management:
+    """How a client looks after its registration: the hash of its token (None: it may not), since when, and what vouched for it."""
+
+    token_hash: bytes | None
+    issued_at: datetime
+    statement: str | None
 
 
 async def add_initial(
@@ -43,7 +55,12 @@ async def set_management(tx: Transaction, client_id: str, token_hash: bytes | No
     await tx.execute(SET_MANAGEMENT, client_id, token_hash)
 
 
-async def read_management(tx: Transaction, client_id: str) -> tuple[bytes | None, datetime] | None:
-    """Return the hash of a client's management token and when the client was registered, None when there is no such client."""
+async def set_statement(tx: Transaction, client_id: str, statement: str) -> None:
+    """Keep the software statement that vouches for a client, as it came."""
+    await tx.execute(SET_STATEMENT, client_id, statement)
+
+
+async def read_management(tx: Transaction, client_id: str) -> Management | None:
+    """Return how a client looks after its registration, None when there is no such client."""
     row = await tx.fetchrow(READ_MANAGEMENT, client_id)
-    return None if row is None else (row["registration_token_hash"], row["created_at"])
+    return None if row is None else Management(row["registration_token_hash"], row["created_at"], row["software_statement"])

@@ -289,6 +289,43 @@ async def test_a_software_statement_vouches_for_metadata(provider: Provider) -> 
     assert await read_actor(provider, told) == f"statement:{ISSUER_OF_STATEMENTS}"
 
 
+async def test_a_software_statement_is_kept_and_goes_on_vouching(provider: Provider) -> None:
+    vouched: dict[str, Any] = {"client_name": "Vouched", "redirect_uris": ["https://vouched.example/cb"]}
+    statement = make_statement(provider, **vouched)
+    told = (await register(provider, None, software_statement=statement)).json()
+    own = bear(told["registration_access_token"])
+    provider.clock.advance(7_200)  # its own time is over
+    assert (await provider.browser.get(path_of(told), headers=own)).json()["software_statement"] == statement
+    for brought in ({}, {"software_statement": statement}, {"software_statement": None}):
+        claimed = {
+            "client_id": told["client_id"],
+            "client_name": "Claimed",
+            "redirect_uris": [CALLBACK],
+            "client_uri": "https://new.example/",
+        }
+        answer = await provider.browser.put(path_of(told), json={**claimed, **brought}, headers=own)
+        assert answer.status_code == 200, answer.text
+        assert {name: answer.json()[name] for name in vouched} == vouched
+        assert (answer.json()["software_statement"], answer.json()["client_uri"]) == (statement, "https://new.example/")
+    stale = await provider.browser.put(
+        path_of(told), json={**claimed, "software_statement": make_statement(provider, exp=int(provider.clock().timestamp()))}, headers=own
+    )
+    assert stale.json()["error"] == "invalid_software_statement"
+    newer = make_statement(provider, client_name="Vouched anew", redirect_uris=["https://vouched.example/new"])
+    answer = await provider.browser.put(path_of(told), json={**claimed, "software_statement": newer}, headers=own)
+    assert (answer.json()["client_name"], answer.json()["software_statement"]) == ("Vouched anew", newer)
+    read = (await provider.browser.get(path_of(told), headers=own)).json()
+    assert (read["redirect_uris"], read["software_statement"]) == (["https://vouched.example/new"], newer)
+
+
+async def test_a_client_that_registered_by_token_may_bring_a_statement_later(provider: Provider) -> None:
+    told = await registered(provider)
+    assert "software_statement" not in told
+    own, statement = bear(told["registration_access_token"]), make_statement(provider, client_name="Vouched")
+    answer = await provider.browser.put(path_of(told), json=as_update(told, software_statement=statement), headers=own)
+    assert (answer.json()["client_name"], answer.json()["software_statement"]) == ("Vouched", statement)
+
+
 @pytest.mark.parametrize(
     "said",
     [
