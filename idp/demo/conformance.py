@@ -53,6 +53,7 @@ class ConformanceTarget:
         self._port = port
         self._suite = suite
         self._socket = Path(tempfile.gettempdir()) / f"yizheng-{os.getpid()}-{port}.sock"
+        self._written: list[Path] = []
         self.nginx = find_nginx()
         self.door = f"https://{host}:{port + DOOR_PLACE}" if self.nginx else ""
 

@@ -1,7 +1,7 @@
 """Decides which clients a conformance suite finds registered, two for each of its plans, with everything that the plan asks of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from idp.protocol.rules.client_metadata import (
     ResponseProtection,
     TlsIdentity,
 )
+from idp.protocol.rules.logout import Channel
 
 ALIAS = "yizheng"
 """What the suite is told to call its own addresses (``alias`` of its configuration)."""
@@ -33,7 +34,11 @@ CODE = frozenset({GrantType.AUTHORIZATION_CODE.value, GrantType.REFRESH_TOKEN.va
 
 @dataclass(frozen=True)
 class Plan:
-    """The clients of one plan. ``bound``: to what access tokens are bound; ``mtls``: it needs the address for certificates."""
+    """The clients of one plan. ``bound``: to what access tokens are bound; ``mtls``: it needs the address for certificates.
+
+    ``channel``: how its clients are told of a sign-out. A module that does not ask for that fails when it is told, and a client that is
+    told on its own server is not told through the browser.
+    """
 
     name: str
     auth_method: AuthMethod
@@ -41,6 +46,7 @@ class Plan:
     bound: str = ""
     signed: bool = False
     delivery: str = ""
+    channel: Channel = Channel.NONE
 
     @property
     def mtls(self) -> bool:
@@ -60,12 +66,25 @@ class Plan:
 PLANS = (
     Plan("basic", AuthMethod.SECRET_BASIC),
     Plan("post", AuthMethod.SECRET_POST),
+    Plan("back-channel", AuthMethod.SECRET_BASIC, channel=Channel.BACK),
+    Plan("front-channel", AuthMethod.SECRET_BASIC, channel=Channel.FRONT),
     Plan("fapi2", AuthMethod.PRIVATE_KEY_JWT, Profile.FAPI2, "dpop"),
     Plan("fapi2-mtls", AuthMethod.TLS, Profile.FAPI2, "mtls"),
     Plan("message-signing", AuthMethod.PRIVATE_KEY_JWT, Profile.FAPI2_MESSAGE_SIGNING, "dpop", signed=True),
     Plan("ciba-poll", AuthMethod.PRIVATE_KEY_JWT, Profile.FAPI2, "mtls", signed=True, delivery=DeliveryMode.POLL.value),
     Plan("ciba-ping", AuthMethod.PRIVATE_KEY_JWT, Profile.FAPI2, "mtls", signed=True, delivery=DeliveryMode.PING.value),
 )
+
+
+LOGOUTS: Mapping[Channel, Callable[[str], LogoutAddresses]] = {
+    Channel.NONE: lambda address: LogoutAddresses(),
+    Channel.BACK: lambda address: LogoutAddresses(
+        backchannel_logout_uri=f"{address}/backchannel_logout", backchannel_logout_session_required=True
+    ),
+    Channel.FRONT: lambda address: LogoutAddresses(
+        frontchannel_logout_uri=f"{address}/frontchannel_logout", frontchannel_logout_session_required=True
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -118,13 +137,7 @@ def make_registration(plan: Plan, place: int, credentials: Credentials, suite: s
             accepts_endpoint_audience=ciba,
         ),
         responses=ResponseProtection(authorization_signed_response_alg="PS256" if plan.signed and not ciba else None),
-        logout=LogoutAddresses(
-            backchannel_logout_uri=f"{address}/backchannel_logout",
-            frontchannel_logout_uri=f"{address}/frontchannel_logout",
-            frontchannel_logout_session_required=True,
-        )
-        if loose
-        else LogoutAddresses(),
+        logout=LOGOUTS[plan.channel](address),
         ciba=BackchannelAuthentication(
             backchannel_token_delivery_mode=plan.delivery,
             backchannel_client_notification_endpoint=f"{address}/ciba-notification-endpoint"

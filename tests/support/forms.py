@@ -3,6 +3,7 @@
 import html.parser
 import http.cookiejar
 import json
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -84,10 +85,11 @@ class Page(html.parser.HTMLParser):
 class FormsBrowser:
     """One browser. ``hops`` are the addresses that it was led over since the last ``hops.clear()``."""
 
-    def __init__(self) -> None:
+    def __init__(self, trusting: ssl.SSLContext | None = None) -> None:
         self.jar = http.cookiejar.CookieJar()
         cookies = urllib.request.HTTPCookieProcessor(self.jar)
-        self._opener = urllib.request.build_opener(_NoRedirect(), cookies, urllib.request.ProxyHandler({}))
+        secure = urllib.request.HTTPSHandler(context=trusting)
+        self._opener = urllib.request.build_opener(_NoRedirect(), cookies, secure, urllib.request.ProxyHandler({}))
         self.hops: list[str] = []
         self.page: Page | None = None
 
