@@ -22,7 +22,7 @@ from tests.support.demo import ROOT, DemoProcess, RunningDemo, find_three_ports
 from tests.support.forms import FormsBrowser, enter_department, sign_in
 from tests.support.provider import run_provider
 
-pytestmark = pytest.mark.xdist_group("journeys")
+pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.timeout(300)]
 
 
 def start_demo(*words: str) -> subprocess.CompletedProcess[str]:

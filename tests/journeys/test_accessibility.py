@@ -39,7 +39,7 @@ def served() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.browser
 @pytest.mark.node
 @pytest.mark.parametrize("language, elder", MODES)
