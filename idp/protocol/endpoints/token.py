@@ -29,7 +29,7 @@ async def read_client_form(context: RequestContext, receive: Receive) -> dict[st
     if context.method != "POST":
         raise HTTPException(405, headers={"Allow": "POST"})
     kind = context.header(b"content-type") or b""
-    if not kind.startswith(_FORM) and kind.partition(b";")[0].strip().lower() != _FORM:
+    if kind != _FORM and kind.partition(b";")[0].strip().lower() != _FORM:
         raise ProtocolError("invalid_request", "The body must be application/x-www-form-urlencoded.", redirectable=False)
     try:
         return parse_parameters(await read_body(receive, MAX_BODY))
