@@ -180,6 +180,7 @@ def build_app(
         passwords=services.passwords,
         passkeys=journeys.passkeys,
         throttle=journeys.throttle,
+        codes=services.codes,
         directory=services.directory,
         end_grants=end_grants,
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from starlette.routing import BaseRoute
 
+from idp.authenticators.services.codes import Codes
 from idp.authenticators.services.passkeys import Passkeys
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle
@@ -18,6 +19,7 @@ from idp.protocol.services.releases import Releases
 from idp.sign_in.pages.account import AccountPage
 from idp.sign_in.pages.account_door import AccountDoor
 from idp.sign_in.pages.account_freeze import AccountFreezePage
+from idp.sign_in.pages.account_own_data import AccountOwnDataPage
 from idp.sign_in.pages.account_passkeys import AccountPasskeysPage
 from idp.sign_in.pages.account_password import AccountPasswordPage
 from idp.sign_in.pages.account_sessions import AccountSessionsPage
@@ -25,6 +27,7 @@ from idp.sign_in.services.account import Account
 from idp.sign_in.services.account_freeze import AccountFreeze
 from idp.sign_in.services.account_history import AccountHistory
 from idp.sign_in.services.account_notices import AccountNotices
+from idp.sign_in.services.account_own_data import AccountOwnData
 from idp.sign_in.services.account_passkeys import AccountPasskeys
 from idp.sign_in.services.account_password import AccountPassword
 from idp.sign_in.services.account_profile import AccountProfile
@@ -53,6 +56,7 @@ def build_own_account(
     passwords: Passwords,
     passkeys: Passkeys,
     throttle: Throttle,
+    codes: Codes,
     directory: ClientDirectory,
     end_grants: EndGrants,
 ) -> OwnAccount:
@@ -69,9 +73,11 @@ def build_own_account(
     notices = AccountNotices(platform.outbox, clock)
     password = AccountPassword(database, account, own_sessions, notices, sessions, people, passwords, throttle, audit, clock)
     freeze = AccountFreeze(database, account, people, notices, audit)
+    own_data = AccountOwnData(database, account, people, codes, platform.transients, notices, audit, clock)
     own_passkeys = AccountPasskeys(database, account, own_sessions, notices, people, passkeys, audit, clock)
     routes: list[BaseRoute] = [
         *AccountPage(pages, door, account, profile, history, releases.name_client).routes(),
+        *AccountOwnDataPage(pages, door, own_data).routes(),
         *AccountSessionsPage(pages, door, own_sessions, releases.name_client).routes(),
         *AccountPasswordPage(pages, door, password).routes(),
         *AccountPasskeysPage(pages, door, own_passkeys).routes(),

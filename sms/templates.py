@@ -82,6 +82,18 @@ TEMPLATES: Mapping[str, MessageTemplate] = {
             ("name", "time"),
         ),
         MessageTemplate(
+            "profile_change_code",
+            "SMS_100000018",
+            "${name}，您修改个人信息（电子邮箱、通讯地址）的验证码是${code}，${minutes}分钟内有效。不是本人操作请勿告诉他人，并拨打服务热线。",
+            ("name", "code", "minutes"),
+        ),
+        MessageTemplate(
+            "profile_changed",
+            "SMS_100000019",
+            "${name}，您账号里的${what}已于${time}变更。如不是本人操作，请立即拨打服务热线冻结账号，或到政务服务窗口。",
+            ("name", "time", "what"),
+        ),
+        MessageTemplate(
             "request_waiting",
             "SMS_100000014",
             "${name}，${time}有部门请您确认业务。请登录统一身份认证，在“我的账号—等待确认的请求”中查看。没有在办理请选“不同意”。",

@@ -15,6 +15,7 @@ REFUSAL_STATUS: Final[dict[str, int]] = {
     "code_or_document_wrong": 422,
     "current_password_wrong": 422,
     "password_unchanged": 422,
+    "own_datum_unchanged": 422,
     "password_length": 422,
     "password_personal": 422,
     "password_common": 422,

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     PHONE_BOUND = "phone_bound"
     PHONE_TAKEN_OVER = "phone_taken_over"
     PHONE_FROZEN = "phone_frozen"
+    PROFILE_CHANGED = "profile_changed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSWORD_RECOVERED = "password_recovered"  # noqa: S105
     PASSKEY_ADDED = "passkey_added"

@@ -152,7 +152,7 @@ def test_no_template_holds_a_link_or_an_unknown_parameter() -> None:
     for template in TEMPLATES.values():
         assert "http" not in template.text
         assert "." not in template.text
-        known = ("name", "code", "minutes", "time", "department", "reason")
+        known = ("name", "code", "minutes", "time", "department", "reason", "what")
         assert {name for name in known if f"${{{name}}}" in template.text} == set(template.parameters)
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from idp.http.forms import FieldError
+from idp.people.rules.profile_change import OwnDatum
 from idp.sign_in.rules.account_device import Device
 from idp.sign_in.rules.account_history import Happening
 from idp.sign_in.services.account_history import Entry
@@ -53,6 +54,41 @@ def _list_passkeys(token: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]
     }
 
 
+def _list_own_data(token: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    form = {**token, "datum": "email", "kept": "", "typed": {}, "phone": "138****8000", "obstacle": ""}
+    kept = {**form, "kept": "s***@example.com"}
+    postal = {**form, "datum": "address"}
+    area = {"province": "新疆维吾尔自治区", "city": "克孜勒苏柯尔克孜自治州", "district": ""}
+    half = {"province": "福建省", "detail": "<样例路>1号", "postal_code": "35000"}
+    slips = {"city": "city_empty", "detail": "address_wrong_character", "postal_code": "postal_code_malformed"}
+    code = {**token, "step": "sample-step", "datum": "email", "wanted": [], "phone": "138****8000", "minutes": 5, "resent": False}
+    twice = FieldError("email", "email_one_at")
+    wrong = [FieldError("code", "code_wrong", {"tries": 4}), FieldError("resend", "sms_too_soon", {"seconds": 30})]
+    samples: dict[str, dict[str, Any]] = {
+        "email": form,
+        "email-wrong": {**kept, "typed": {"email": "sample@@example.com"}, "errors": [twice]},
+        "email-no-phone": {**kept, "phone": "", "obstacle": "no_phone"},
+        "email-limited": {**form, "errors": [FieldError("", "own_data_wait", {"seconds": 30})]},
+        "address": {**postal, "kept": "".join(area.values()) + "****", "typed": area},
+        "address-wrong": {**postal, "typed": half, "errors": [FieldError(*slip) for slip in slips.items()]},
+        "address-unused-phone": {**postal, "obstacle": "unused_phone"},
+    }
+    codes: dict[str, dict[str, Any]] = {
+        "email-code": {**code, "wanted": ["sample" * 4 + "@example.com"]},
+        "email-code-wrong": {**code, "errors": wrong},
+        "address-code": {
+            **code,
+            "datum": "address",
+            "wanted": ["350001", "福建省福州市鼓楼区样例路1号样例小区2号楼3单元401室"],
+            "resent": True,
+        },
+    }
+    return {
+        **{f"account-{name}": (f"account_{values['datum']}.html", values) for name, values in samples.items()},
+        **{f"account-{name}": ("account_own_data_code.html", values) for name, values in codes.items()},
+    }
+
+
 def list_account_samples(department: str, long_department: str, long_name: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return sample name → (template, context)."""
     sheet = ProfileSheet(
@@ -64,6 +100,8 @@ def list_account_samples(department: str, long_department: str, long_name: str) 
         registered_at=_ago(days=400),
         verified=[Verified("identity", _ago(days=400)), Verified("phone", _ago(days=12)), Verified("social_security_card", _ago(days=400))],
         agreements=[Accepted("service", "2026-01", "hR8mV2xQ-synthetic", _ago(days=400))],
+        email="s***@example.com",
+        address="福建省福州市鼓楼区****",
     )
     odd = ProfileSheet(
         name=long_name,
@@ -113,8 +151,9 @@ def list_account_samples(department: str, long_department: str, long_name: str) 
         "account": ("account.html", {"name": "*小明", "ial": 3, "closing": False}),
         "account-low": ("account.html", {"name": "*明", "ial": 2, "closing": False}),
         "account-closing": ("account.html", {"name": long_name, "ial": 1, "closing": True}),
-        "account-profile": ("account_profile.html", {"sheet": sheet}),
-        "account-profile-odd": ("account_profile.html", {"sheet": odd}),
+        "account-profile": ("account_profile.html", {"sheet": sheet, "done": (OwnDatum.EMAIL, False)}),
+        "account-profile-odd": ("account_profile.html", {"sheet": odd, "done": None}),
+        **_list_own_data(token),
         "account-sessions": (
             "account_sessions.html",
             {**token, "sessions": [here, there, app, idle], "apps": {"sample-app": department}, "done": "one"},

@@ -10,6 +10,7 @@ from idp.http.rendering import Pages
 from idp.http.request_context import read_context
 from idp.kernel.clock import SHANGHAI
 from idp.people.rules.person import Status
+from idp.people.rules.profile_change import OwnDatum
 from idp.sign_in.pages.account_door import AccountDoor
 from idp.sign_in.services.account import Account
 from idp.sign_in.services.account_history import AccountHistory, Entry
@@ -18,6 +19,9 @@ from idp.sign_in.services.portal import ACCOUNT
 
 PROFILE = "/account/profile"
 HISTORY = "/account/history"
+
+DONE = tuple((datum, removed) for datum in OwnDatum for removed in (False, True))
+"""What may just have been done to the profile: which datum, and whether it was removed."""
 
 NameClient = Callable[[str, str], Awaitable[str]]
 """``(client id, language)`` → the department's name, "" for one that is not known any more; the protocol gives it."""
@@ -65,12 +69,14 @@ class AccountPage:
         )
 
     async def show_profile(self, request: Request) -> Response:
-        """Show what is recorded of the person, masked."""
+        """Show what is recorded of the person, masked, and what was just changed."""
         context = read_context(request)
         owner = await self._door.enter(context, PROFILE)
         if isinstance(owner, Response):
             return owner
-        return self._pages.render(context, "account_profile.html", sheet=await self._profile.read(owner))
+        told = request.query_params.get("done", "")
+        done = next((d for d in DONE if told == self._door.mark_done(owner, name_done(d[0], removed=d[1]))), None)
+        return self._pages.render(context, "account_profile.html", sheet=await self._profile.read(owner), done=done)
 
     async def show_history(self, request: Request) -> Response:
         """Show one page of what happened with the account, by day."""
@@ -84,6 +90,11 @@ class AccountPage:
         return self._pages.render(
             context, "account_history.html", days=group_by_day(page.entries), names=names, older=page.older, newest=not before
         )
+
+
+def name_done(datum: OwnDatum, *, removed: bool) -> str:
+    """Return the text of the mark that says what was done to the profile."""
+    return f"profile {datum.value} {'removed' if removed else 'saved'}"
 
 
 def group_by_day(entries: Iterable[Entry]) -> list[list[Entry]]:

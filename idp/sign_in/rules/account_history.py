@@ -12,6 +12,9 @@ SHOWN_DAYS = timedelta(days=366)
 PASSWORD_CHANGE = "password_change"  # noqa: S105 - a purpose
 """Detail ``purpose`` of a wrong current password on the account's own page."""
 
+PROFILE_CHANGE = "profile_change"
+"""Purpose of the codes that confirm a change of one's own data; detail ``purpose`` of a wrong one."""
+
 ELSEWHERE = "signed out elsewhere"
 PASSWORD_CHANGED = "password changed"  # noqa: S105 - a reason
 PASSKEY_REMOVED = "passkey removed"
@@ -21,6 +24,7 @@ PLAIN: Mapping[Kind, str] = {
     Kind.SIGN_IN_SUCCEEDED: "signed_in",
     Kind.STEP_UP_SUCCEEDED: "stepped_up",
     Kind.RESEND_LOCKED: "resend_locked",
+    Kind.PROFILE_CHANGED: "profile_changed",
     Kind.PASSWORD_CHANGED: "password_changed",
     Kind.PASSWORD_RECOVERED: "password_recovered",
     Kind.PASSKEY_ADDED: "passkey_added",
@@ -56,6 +60,7 @@ ALERTING = frozenset(
         "wrong_password",
         "wrong_current_password",
         "wrong_code",
+        "wrong_profile_code",
         "wrong_passkey",
         "turned_away",
         "refused",
@@ -66,6 +71,11 @@ ALERTING = frozenset(
     }
 )
 """Words that somebody who did not do it themselves should notice."""
+
+OWN_DATA: Mapping[str, str] = {
+    f"{datum} {change}": f"{datum}_{change}" for datum in ("email", "address") for change in ("added", "changed", "removed")
+}
+"""Details ``datum`` and ``change`` of a change of one's own data → word."""
 
 KINDS = (*PLAIN, Kind.SIGN_IN_FAILED, Kind.SIGN_IN_LOCKED, Kind.SESSION_ENDED)
 """Every kind that the history shows."""
@@ -95,6 +105,8 @@ def describe(kind: str, details: Mapping[str, Detail]) -> Happening:
     if kind == Kind.SESSION_ENDED:
         number = details.get("sessions")
         return Happening(ENDS.get(str(details.get("reason")), "session_ended"), number=number if isinstance(number, int) else 1)
+    if kind == Kind.PROFILE_CHANGED:
+        return Happening(OWN_DATA.get(f"{details.get('datum')} {details.get('change')}", PLAIN[Kind.PROFILE_CHANGED]))
     amr = details.get("amr")
     factors = tuple(amr.split()) if isinstance(amr, str) else ()
     return Happening(PLAIN[Kind(kind)], factors, details.get("new_device") is True)
@@ -105,7 +117,7 @@ def _describe_failure(details: Mapping[str, Detail]) -> str:
     if reason in ("delayed", "locked"):
         return "turned_away"
     if way == "code":
-        return "wrong_code"
+        return "wrong_profile_code" if details.get("purpose") == PROFILE_CHANGE else "wrong_code"
     if way == "passkey":
         return "wrong_passkey"
     if reason == "wrong":

@@ -27,3 +27,9 @@ class LastWayIn(Refusal):
     """Without this passkey nothing would be left to sign in with."""
 
     code: ClassVar[str] = "last_way_in"
+
+
+class OwnDatumUnchanged(Refusal):
+    """What was typed is what is kept already."""
+
+    code: ClassVar[str] = "own_datum_unchanged"

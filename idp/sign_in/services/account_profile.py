@@ -35,7 +35,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class ProfileSheet:
-    """What the person's own page says; ``document_kind`` and ``document`` are "" for an account without one."""
+    """What the person's own page says; what there is none of is "". ``email`` and ``address`` are what the person told."""
 
     name: str
     document_kind: str
@@ -45,6 +45,8 @@ class ProfileSheet:
     registered_at: datetime | None
     verified: Sequence[Verified]
     agreements: Sequence[Accepted]
+    email: str = ""
+    address: str = ""
 
 
 class AccountProfile:
@@ -70,6 +72,8 @@ class AccountProfile:
             registered_at=await store.find_registered_at(self._database, person_id),
             verified=sorted((Verified(kind, at) for kind, at in matched.items()), key=lambda v: (v.at, v.kind)),
             agreements=await store.list_agreements(self._database, person_id),
+            email=str(profile.email) if profile.email is not None else "",
+            address=str(profile.address) if profile.address is not None else "",
         )
 
     def _show(self, person_id: UUID, phone: StoredPhone) -> ShownPhone:
