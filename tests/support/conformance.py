@@ -1,6 +1,7 @@
 """A relying party as the conformance modules play it: it registers itself, asks, redeems, reads, and checks what it gets."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -64,10 +65,7 @@ class RelyingParty:
 
     async def get_tokens(self, cookies: dict[str, str], **changes: str | None) -> dict[str, Any]:
         """Ask and redeem."""
-        answer = await self.redeem((await self.authorize(cookies, **changes)).code)
-        assert answer.status_code == 200, answer.text
-        tokens: dict[str, Any] = answer.json()
-        return tokens
+        return check_token_answer(await self.redeem((await self.authorize(cookies, **changes)).code))
 
     async def read_id_token(self, text: str) -> dict[str, Any]:
         """Verify an ID Token against the published keys with an independent library, and by OpenID Connect Core §3.1.3.7."""
@@ -86,6 +84,30 @@ class RelyingParty:
         assert 0 < len(claims["sub"]) <= 255
         assert claims["sub"].isascii()
         return header, claims
+
+
+ERROR_PARAMETERS = {"error", "error_description", "error_uri", "state", "iss"}
+DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")
+
+
+def check_error(told: dict[str, str], state: str, *errors: str) -> None:
+    """Check an error that came to the redirect URI as every module does (RFC 6749 §4.1.2.1, RFC 9207 §2): nothing else beside it."""
+    assert told["error"] in errors, told
+    assert (told["state"], told["iss"]) == (state, ISSUER)
+    assert told.keys() <= ERROR_PARAMETERS
+    assert DESCRIPTION.fullmatch(told["error_description"])
+
+
+def check_token_answer(answer: httpx2.Response) -> dict[str, Any]:
+    """Check what came from the token endpoint as every module does (RFC 6749 §5.1); return it."""
+    assert answer.status_code == 200, answer.text
+    headers = answer.headers
+    assert (headers["content-type"], headers["cache-control"], headers["pragma"]) == ("application/json", "no-store", "no-cache")
+    tokens: dict[str, Any] = answer.json()
+    assert tokens["token_type"] == "Bearer"
+    assert isinstance(tokens["expires_in"], int)
+    assert tokens["expires_in"] > 0
+    return tokens
 
 
 async def register(provider: Provider, **metadata: Any) -> RelyingParty:
