@@ -15,6 +15,7 @@ PROFILES = (
     "Back-Channel Logout OP",
     "Front-Channel Logout OP",
     "Session Management OP",
+    "Third-Party-Initiated Login OP",
     "FAPI 2.0 Security Profile",
     "FAPI 2.0 Message Signing",
     "FAPI-CIBA",

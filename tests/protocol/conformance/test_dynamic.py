@@ -10,7 +10,14 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.platform.key_rotation import KeyRotation
-from tests.support.conformance import RelyingParty, register, register_with_key, serve_document
+from tests.support.conformance import (
+    RelyingParty,
+    check_error,
+    check_token_answer,
+    register,
+    register_with_key,
+    serve_document,
+)
 from tests.support.provider import ISSUER, REDIRECT_URI, Provider
 from tests.support.web import find_code
 
@@ -230,10 +237,60 @@ async def test_oidcc_formpost(provider: Provider, cookies: dict[str, str]) -> No
     assert (await party.redeem(posted["code"])).status_code == 200
 
 
+def read_posted(page: Any) -> dict[str, str]:
+    """Return what the page posts to the client, and nowhere else."""
+    assert page.status_code == 200
+    assert f'method="post" action="{REDIRECT_URI}"' in page.text
+    assert "code=" not in page.headers.get("location", "")
+    return {name: html.unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', page.text)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"nonce": None},
+        {"scope": "email openid"},
+        {"display": "page"},
+        {"display": "popup"},
+        {"prompt": "none"},
+        {"max_age": "10000"},
+        {"extra": "foobar"},
+        {"login_hint": "buffy@department.example"},
+        {"ui_locales": "se"},
+        {"claims_locales": "se"},
+        {"acr_values": "1 2"},
+        {"claims": '{"userinfo":{"name":{"essential":true}}}'},
+        {"state": 'a b+c%&="<>中文'},
+    ],
+    ids=lambda changes: next(iter(changes)) + str(len(str(changes))),
+)
+async def test_oidcc_formpost_basic(provider: Provider, cookies: dict[str, str], changes: dict[str, str | None]) -> None:
+    # The plan is that of Basic OP once more, each answer posted.
+    party = await register(provider)
+    posted = read_posted((await party.authorize(cookies, response_mode="form_post", **changes)).response)
+    assert posted.keys() == {"code", "state", "iss"}
+    assert (posted["state"], posted["iss"]) == (changes.get("state", "state-1"), ISSUER)
+    tokens = check_token_answer(await party.redeem(posted["code"]))
+    assert (await provider.read_userinfo(tokens["access_token"])).json()["sub"] == (await party.read_id_token(tokens["id_token"]))["sub"]
+
+
+async def test_oidcc_formpost_response_type_missing(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider)
+    posted = read_posted((await party.authorize(cookies, response_mode="form_post", response_type=None)).response)
+    check_error(posted, "state-1", "invalid_request", "unsupported_response_type")
+
+
+async def test_oidcc_formpost_ensure_registered_redirect_uri(provider: Provider, cookies: dict[str, str]) -> None:
+    party = await register(provider)
+    page = (await party.authorize(cookies, response_mode="form_post", redirect_uri=REDIRECT_URI + "/other")).response
+    assert (page.status_code, find_code(page)) == (400, "bad_redirect_uri")
+
+
 async def test_oidcc_formpost_prompt_none_not_logged_in(provider: Provider) -> None:
     party = await register(provider)
-    page = (await party.authorize(response_mode="form_post", prompt="none")).response
-    assert 'name="error" value="login_required"' in page.text
+    state = "s" * 128
+    posted = read_posted((await party.authorize(response_mode="form_post", prompt="none", state=state)).response)
+    check_error(posted, state, "login_required")
 
 
 async def test_oidcc_3rd_party_init_login(provider: Provider) -> None:
