@@ -135,7 +135,7 @@ class AppServer:
             )
         except (TicketRefused, httpx2.HTTPError) as fault:
             log.warning("no ticket: %s", fault)
-            if isinstance(fault, TicketRefused) and fault.error == "invalid_grant":
+            if isinstance(fault, TicketRefused) and fault.error in ("invalid_grant", "invalid_request"):
                 self.phones.pop(request.session.get("phone", ""), None)  # signed out elsewhere
             return JSONResponse({"error": "signed_out"}, 409)
         return JSONResponse({"ticket": answer["access_token"], "enter": f"{self.app.issuer}/enter"}, headers={"Cache-Control": "no-store"})

@@ -34,7 +34,7 @@ from idp.protocol.services.app_sessions import AppSessions
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.front_tickets import FrontTickets
-from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
+from idp.protocol.services.grant_endings import GrantEndings
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.issuing import Basis, Issuing, TokenResponse
 from idp.protocol.services.jwt_access_tokens import make_unknown_resource
@@ -43,8 +43,6 @@ from idp.protocol.stores import resource_servers
 from idp.protocol.stores.grants import AppSignIn, GrantReads
 from idp.protocol.stores.standing import StandingReads
 from idp.sign_in.rules.session import write_factors
-
-NOT_VALID = "The subject token is not valid for this request."
 
 
 class TokenExchangeGrant:
@@ -239,7 +237,7 @@ class TokenExchangeGrant:
             case Denied():
                 raise replace(decision.error, redirectable=False)
             case _:
-                raise make_invalid_grant(NOT_VALID, "a page would be needed")
+                raise _refuse_subject("a page would be needed")
 
     async def _read_subject_token(self, text: str, caller: Caller, now: datetime, request_id: str) -> ReadToken:
         read = await self._access_tokens.read(text, now)
@@ -270,11 +268,16 @@ class TokenExchangeGrant:
             details=details,
         )
         if not await self._ledger.redeem(row, self._audit.prepare(event)):
-            raise make_invalid_grant(NOT_VALID, "the sign-in ended meanwhile")
+            raise _refuse_subject("the sign-in ended meanwhile")
 
     async def _refuse(self, client: Client, grant: Grant | None, reason: str, request_id: str) -> ProtocolError:
         await self._endings.record_refusal(client, grant.person_id if grant is not None else None, reason, request_id)
-        return make_invalid_grant(NOT_VALID, reason)
+        return _refuse_subject(reason)
+
+
+def _refuse_subject(hint: str) -> ProtocolError:
+    """Return the error of a subject or actor token that does not do, whatever the reason is (RFC 8693 §2.2.2)."""
+    return ProtocolError("invalid_request", "The subject token is not valid for this request.", hint, redirectable=False)
 
 
 def _make_basis(row: GrantRow, grant: Grant) -> Basis:

@@ -127,7 +127,7 @@ async def test_another_app_of_the_sector_comes_along_with_the_device_secret(prov
         {"subject_token": (await provider.get_tokens("app-first", await provider.open_session(person)))["id_token"]},
     ):
         refused = await provider.post("/token", {**form, **wrong})
-        assert refused.json()["error"] == "invalid_grant", wrong
+        assert refused.json()["error"] == "invalid_request", wrong
 
 
 async def test_an_app_of_another_sector_stays_outside(provider: Provider) -> None:
@@ -230,11 +230,11 @@ async def test_only_the_apps_own_sign_in_and_targets_make_tickets(provider: Prov
     await add_app(provider, "app-foreign", requests=RequestDemands(front_ticket_targets=("land-front-6",)))
     tokens = await sign_in_app(provider, "app-own", await provider.add_person())
     foreign = await ask_for_ticket(provider, "app-foreign", tokens["access_token"], audience="land-front-6")
-    assert foreign.json()["error"] == "invalid_grant"
+    assert foreign.json()["error"] == "invalid_request"
     nowhere = await ask_for_ticket(provider, "app-own", tokens["access_token"], audience="app-foreign")
     assert nowhere.json()["error"] == "invalid_target"
     over = await ask_for_ticket(provider, "app-own", "x" * 60, audience="land-front-6")
-    assert over.json()["error"] == "invalid_grant"
+    assert over.json()["error"] == "invalid_request"
 
 
 async def test_an_access_token_is_exchanged_for_another_resource_server(provider: Provider) -> None:
@@ -266,7 +266,7 @@ async def test_an_access_token_is_exchanged_for_another_resource_server(provider
     for wrong, error in (
         ({"resource": "https://elsewhere.example/api"}, "invalid_target"),
         ({"scope": "identity"}, "invalid_scope"),
-        ({"subject_token": "x" * 60}, "invalid_grant"),
+        ({"subject_token": "x" * 60}, "invalid_request"),
     ):
         assert (await provider.post("/token", {**form, **wrong}, "broker")).json()["error"] == error
     await provider.execute("UPDATE people SET status = 'banned' WHERE id = $1", person.person_id)
@@ -285,7 +285,7 @@ async def test_a_stranger_cannot_exchange(provider: Provider) -> None:
         "subject_token_type": TokenType.ACCESS_TOKEN.value,
         "resource": "https://archive.example/api",
     }
-    assert (await provider.post("/token", form, "stranger")).json()["error"] == "invalid_grant"
+    assert (await provider.post("/token", form, "stranger")).json()["error"] == "invalid_request"
     assert (await provider.post("/token", form, "owner-of-token")).json()["error"] == "unauthorized_client"
 
 

@@ -43,7 +43,7 @@ async def test_a_code_used_twice_ends_the_sign_in_and_all_that_came_from_it(prov
     tokens = (await provider.redeem("twice", landing)).json()
     sibling = (await come_along(provider, "twice-offline", tokens, "openid offline_access")).json()
     assert (await provider.redeem("twice", landing)).json()["error"] == "invalid_grant"
-    assert (await come_along(provider, "twice", tokens)).json()["error"] == "invalid_grant"
+    assert (await come_along(provider, "twice", tokens)).json()["error"] == "invalid_request"
     assert (await provider.read_userinfo(sibling["access_token"])).status_code == 401, "offline, but by a secret that was stolen"
     rows = await provider.services.platform.database.fetch("SELECT state FROM logout_deliveries WHERE client_id = 'twice'")
     assert [row["state"] for row in rows] == ["waiting"]
@@ -58,7 +58,7 @@ async def test_a_code_used_twice_is_noticed_after_the_browser_signed_out(provide
     assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200, "the sign-in of the app is its own"
     assert (await provider.redeem("late-twice", landing)).json()["error"] == "invalid_grant"
     assert (await provider.read_userinfo(tokens["access_token"])).status_code == 401
-    assert (await come_along(provider, "late-twice", tokens)).json()["error"] == "invalid_grant"
+    assert (await come_along(provider, "late-twice", tokens)).json()["error"] == "invalid_request"
 
 
 async def test_a_refresh_token_used_twice_ends_the_sign_in_of_the_app(provider: Provider) -> None:
@@ -68,7 +68,7 @@ async def test_a_refresh_token_used_twice_ends_the_sign_in_of_the_app(provider: 
     assert (await refresh(provider, "reused", tokens)).status_code == 200
     provider.clock.advance(60)
     assert (await refresh(provider, "reused", tokens)).json()["error"] == "invalid_grant"
-    assert (await come_along(provider, "reused-too", tokens)).json()["error"] == "invalid_grant"
+    assert (await come_along(provider, "reused-too", tokens)).json()["error"] == "invalid_request"
 
 
 async def test_an_app_that_gives_its_tokens_back_signs_out_those_that_came_along(provider: Provider) -> None:
@@ -77,7 +77,7 @@ async def test_an_app_that_gives_its_tokens_back_signs_out_those_that_came_along
     tokens = await sign_in_app(provider, "gives", await provider.add_person())
     along = (await come_along(provider, "gives-too", tokens)).json()
     assert (await provider.post("/revoke", {"token": tokens["refresh_token"]}, "gives")).status_code == 200
-    assert (await come_along(provider, "gives-too", tokens)).json()["error"] == "invalid_grant"
+    assert (await come_along(provider, "gives-too", tokens)).json()["error"] == "invalid_request"
     assert (await provider.read_userinfo(along["access_token"])).status_code == 401
 
 
@@ -113,7 +113,7 @@ async def test_an_app_that_may_not_act_brings_no_other_in(provider: Provider) ->
         ),
     ):
         await provider.execute(stop, person.person_id)
-        assert (await come_along(provider, "stopped-too", tokens)).json()["error"] == "invalid_grant", stop
+        assert (await come_along(provider, "stopped-too", tokens)).json()["error"] == "invalid_request", stop
         await provider.execute(again, person.person_id)
         assert (await come_along(provider, "stopped-too", tokens)).status_code == 200, again
 
@@ -135,7 +135,7 @@ async def test_a_sign_in_that_ended_makes_no_ticket_though_its_grant_is_offline(
     await sign_out(provider, cookies[SESSION])
     assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200
     refused = await ask_for_ticket(provider, "offline", tokens["access_token"], audience="land-ended")
-    assert refused.json()["error"] == "invalid_grant"
+    assert refused.json()["error"] == "invalid_request"
 
 
 async def test_what_was_exchanged_makes_no_ticket_of_anothers_sign_in(provider: Provider) -> None:
@@ -148,4 +148,4 @@ async def test_what_was_exchanged_makes_no_ticket_of_anothers_sign_in(provider: 
     token = (await provider.get_tokens("asking", await provider.open_session(await provider.add_person()), resource=api))["access_token"]
     form = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": TokenType.ACCESS_TOKEN.value, "resource": api + "2"}
     exchanged = (await provider.post("/token", form, "ticket-api")).json()["access_token"]
-    assert (await ask_for_ticket(provider, "ticket-api", exchanged, audience="land-exchanged")).json()["error"] == "invalid_grant"
+    assert (await ask_for_ticket(provider, "ticket-api", exchanged, audience="land-exchanged")).json()["error"] == "invalid_request"

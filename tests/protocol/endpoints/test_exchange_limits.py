@@ -78,7 +78,7 @@ async def test_a_bound_token_is_exchanged_by_who_has_its_key(provider: Provider)
     assert tokens["token_type"] == "DPoP"
     for proof in (None, prove(provider, OTHER)):
         refused = await exchange(provider, broker, archive, tokens["access_token"], proof)
-        assert (refused.status_code, refused.json().get("error")) == (400, "invalid_grant")
+        assert (refused.status_code, refused.json().get("error")) == (400, "invalid_request")
     answer = (await exchange(provider, broker, archive, tokens["access_token"], prove(provider, KEY))).json()
     assert answer["token_type"] == "DPoP"
     assert (await introspect(provider, archive, answer["access_token"]))["cnf"] == {"jkt": KEY.thumbprint()}
