@@ -1,6 +1,7 @@
 """Claims that are asked for by name, and how they were verified: never more than an entitlement and a consent allow."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -10,8 +11,10 @@ import pytest
 from idp.kernel.checks import CheckKind
 from idp.kernel.ids import make_uuid7
 from idp.kernel.levels import Acr
+from idp.people.rules.email_address import EmailAddress
+from idp.people.rules.postal_address import PostalAddress
 from idp.protocol.rules.client import Basis, Entitlement
-from idp.protocol.rules.client_metadata import ClientKeys, ResponseProtection
+from idp.protocol.rules.client_metadata import ClientKeys, RequestDemands, ResponseProtection, TokenFormat
 from tests.protocol.endpoints.test_pushed_requests import make_request
 from tests.support.client_keys import decode_with, make_client_key, write_key_set
 from tests.support.provider import ISSUER, Provider, Somebody
@@ -63,6 +66,77 @@ async def test_nothing_is_had_by_asking_that_no_entitlement_lists(provider: Prov
     claims = {"phone_number": {"essential": True}, "gender": None, "ial": None, "email": None, "id_document": None}
     _, userinfo = await ask(provider, "greedy", await provider.add_person(), {"userinfo": claims})
     assert set(userinfo) == {"sub", "id_document"}, "phone and ial belong to scopes of which this client has none"
+
+
+OWN = Entitlement("邮寄证照", Basis.CONSENT, ("email", "email_verified", "address"), purpose_en="Posting certificates")
+EMAIL = EmailAddress("sample@example.com")
+ADDRESS = PostalAddress("福建省", "福州市", "鼓楼区", "样例路1号", "350001")
+
+
+async def test_email_and_address_are_released_after_consent_and_the_person_finds_it_in_the_history(provider: Provider) -> None:
+    await provider.add_client("posting", scopes=("email", "address"), entitlements=(OWN,))
+    person = await provider.add_person(email=EMAIL, address=ADDRESS)
+    cookies = await provider.open_session(person)
+    web = Web(provider)
+    web.client.cookies.update(cookies)
+    query = urlencode({**make_request(scope="openid email address"), "client_id": "posting"})
+    page = await web.get(f"/authorize?{query}")
+    for word in ("电子邮箱", "电子邮箱是否已验证", "通讯地址", "邮寄证照"):
+        assert word in page.text
+    assert "sample@" not in page.text
+    await web.submit("/consent", decision="allow")
+    tokens = await provider.get_tokens("posting", cookies, scope="openid email address")
+    userinfo = (await provider.read_userinfo(tokens["access_token"])).json()
+    assert userinfo.keys() == {"sub", "email", "email_verified", "address"}
+    assert (userinfo["email"], userinfo["email_verified"]) == (EMAIL.value, False)
+    id_token = await decode(provider, tokens["id_token"])
+    assert not {"email", "email_verified", "address"} & id_token.keys()
+    (event,) = [e for e in await provider.read_events("claims_released") if e["client_id"] == "posting"]
+    told = json.loads(event["details"])
+    assert (told["claims"], told["purposes"], told["bases"]) == ("email email_verified address", "邮寄证照", "consent")
+    history = (await web.get("/account/releases")).text
+    assert "通讯地址" in history
+    assert EMAIL.value not in history
+
+
+async def test_what_a_person_did_not_tell_is_absent_and_nothing_comes_without_an_entitlement(provider: Provider) -> None:
+    duty = replace(OWN, basis=Basis.STATUTORY_DUTY)
+    await provider.add_client("entitled", scopes=("email", "address"), entitlements=(duty,))
+    await provider.add_client("unentitled", scopes=("email", "address"))
+    silent, told = await provider.add_person(), await provider.add_person(email=EMAIL, address=ADDRESS)
+    for client, person in (("entitled", silent), ("unentitled", told)):
+        claims = {"userinfo": {"email": {"essential": True}, "address": None}}
+        _, userinfo = await ask(provider, client, person, claims, scope="openid email address")
+        assert userinfo.keys() == {"sub"}
+
+
+async def test_email_and_address_by_name_alone_and_never_verified_nor_in_a_plain_id_token(provider: Provider) -> None:
+    duty = replace(OWN, basis=Basis.STATUTORY_DUTY)
+    await provider.add_client("by-name", scopes=("email", "address"), entitlements=(duty,))
+    person = await provider.add_person(email=EMAIL, address=ADDRESS)
+    await add_checks(provider, person, CheckKind.IDENTITY, CheckKind.PHONE)
+    verified = {"verification": {"trust_framework": None}, "claims": {"email": None, "address": None}}
+    claims = {
+        "userinfo": {"email": None, "address": {"essential": True}, "email_verified": {"value": True}, "verified_claims": verified},
+        "id_token": {"email": {"essential": True}, "address": None},
+    }
+    id_token, userinfo = await ask(provider, "by-name", person, claims)
+    assert userinfo.keys() == {"sub", "email", "address"}, "no verified e-mail address was to be had"
+    assert not {"email", "address"} & id_token.keys()
+
+
+async def test_an_access_token_that_others_read_says_neither(provider: Provider) -> None:
+    duty, api = replace(OWN, basis=Basis.STATUTORY_DUTY), "https://posting.example/api"
+    machine = {"grant_types": frozenset({"client_credentials"}), "redirect_uris": ()}
+    await provider.add_client("posting-api", **machine, resources=(api,), access_token_format=TokenFormat.JWT)
+    allowed = RequestDemands(allowed_resources=(api,))
+    await provider.add_client("carrying", scopes=("email", "address"), entitlements=(duty,), requests=allowed)
+    cookies = await provider.open_session(await provider.add_person(email=EMAIL, address=ADDRESS))
+    tokens = await provider.get_tokens("carrying", cookies, scope="openid email address", resource=api)
+    token = await decode(provider, tokens["access_token"])
+    assert token["scope"].split() == ["openid", "email", "address"]
+    assert not {"email", "email_verified", "address"} & token.keys()
+    assert EMAIL.value not in json.dumps(token)
 
 
 async def test_a_plain_id_token_names_nobody(provider: Provider) -> None:
