@@ -17,7 +17,7 @@ from tests.relying_parties.programs import PROGRAMS, Program, Start, make_folder
 from tests.support.forms import FormsBrowser
 from tests.support.real_provider import PASSWORD, Citizen, RealProvider, find_free_port, wait_for
 
-PERSONAL = ("name", "phone_number", "id_document", "birthdate", "gender")
+PERSONAL = ("name", "phone_number", "id_document", "birthdate", "gender", "email", "address")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def walk(provider: RealProvider, site: Site, citizen: Citizen) -> Told:
     id_token, userinfo = json.loads(page.texts["id-token"]), json.loads(page.texts["userinfo"])
     check_claims(provider, site, citizen, id_token, userinfo)
     assert page.texts["who"] == citizen.name
+    assert page.texts.get("email", userinfo.get("email")) == userinfo.get("email")
     assert page.texts.get("account", userinfo["sub"]) == userinfo["sub"]
     assert page.texts.get("header", "相同") == "相同"
     if site.program.silent:
@@ -181,7 +182,10 @@ def check_claims(provider: RealProvider, site: Site, citizen: Citizen, id_token:
     assert userinfo["name"] == citizen.name
     assert userinfo["real_name_verified"] is True
     assert userinfo["ial"] == 3
-    assert not [claim for claim in PERSONAL[1:] if claim in userinfo], "no more than the entitlement lists"
+    wanted = {"name", "email"} if "email" in site.program.registered else {"name"}
+    assert wanted == {claim for claim in PERSONAL if claim in userinfo}, "what the entitlements list, and no more"
+    if "email" in wanted:
+        assert (userinfo["email"], userinfo["email_verified"]) == (citizen.email, False)
 
 
 def sign_out(browser: FormsBrowser, site: Site) -> tuple[str, ...]:

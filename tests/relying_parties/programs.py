@@ -154,6 +154,7 @@ PROGRAMS = {
             start_django,
             read_python_versions("mozilla-django-oidc", "Django"),
             declined="没有登录",
+            registered=("--scope", "email", "--entitlement", "联系:consent:email,email_verified:Contact"),
         ),
         Program(
             "idpyoidc",

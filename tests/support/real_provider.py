@@ -31,6 +31,7 @@ from idp.composition import open_platform
 from idp.http.cookies import CookieNames
 from idp.kernel.clock import read_system_clock, read_system_random
 from idp.people.rules.documents import find_check_character
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.services.directory import NewPerson
 from idp.platform.embedded_postgres import EmbeddedPostgres
@@ -50,12 +51,13 @@ STOP_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Citizen:
-    """A synthetic person with document, phone and ``PASSWORD``."""
+    """A synthetic person with document, phone, e-mail address and ``PASSWORD``."""
 
     person_id: Any
     name: str
     document: str
     phone: str
+    email: str
 
 
 @dataclass
@@ -217,8 +219,9 @@ class RealProvider:
                 phone = parse_phone(f"1390{self.made:07d}")
                 assert document is not None
                 assert phone is not None
-                person = NewPerson(name, document, phone, 3, verifier, now - timedelta(days=1))
-                made.append(Citizen(await services.people.add_person(person), name, document.value, phone.value))
+                email = EmailAddress(f"synthetic-{self.made}@example.com")
+                person = NewPerson(name, document, phone, 3, verifier, now - timedelta(days=1), email=email)
+                made.append(Citizen(await services.people.add_person(person), name, document.value, phone.value, email.value))
             return made
 
         citizens: list[Citizen] = await self.seed(add)

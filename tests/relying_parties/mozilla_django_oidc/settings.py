@@ -29,7 +29,7 @@ LOGOUT_REDIRECT_URL = "/"
 
 OIDC_RP_CLIENT_ID = os.environ["CLIENT_ID"]
 OIDC_RP_CLIENT_SECRET = os.environ["CLIENT_SECRET"]
-OIDC_RP_SCOPES = "openid profile real_name"
+OIDC_RP_SCOPES = "openid profile email real_name"
 OIDC_RP_SIGN_ALGO = "ES256"
 OIDC_USE_PKCE = True
 OIDC_TOKEN_USE_BASIC_AUTH = True

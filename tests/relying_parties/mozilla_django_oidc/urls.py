@@ -17,10 +17,11 @@ def show_home(request: HttpRequest) -> HttpResponse:
         return HttpResponse(format_html(FRAME, WAY_IN))
     claims = request.session["claims"]
     content = format_html(
-        '<p>登录的是 <b id="who">{}</b></p><pre id="id-token">{}</pre><pre id="userinfo">{}</pre>'
+        '<p>登录的是 <b id="who">{}</b>，<b id="email">{}</b></p><pre id="id-token">{}</pre><pre id="userinfo">{}</pre>'
         '<form method="post" action="/oidc/logout/"><input type="hidden" name="csrfmiddlewaretoken" value="{}">'
         '<button id="sign-out">退出</button></form>',
         request.user.first_name,
+        request.user.email,
         json.dumps(claims["id_token"], ensure_ascii=False),
         json.dumps(claims["userinfo"], ensure_ascii=False),
         get_token(request),
