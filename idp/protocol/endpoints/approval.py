@@ -61,7 +61,7 @@ class ApprovalPage:
             )
         session = await self._sessions.read(context.session_cookie)
         asked = await self._approval.ask(held.interaction, session) if session is not None else None
-        return _go_on(held) if asked is None else self._ask(context, held, asked)
+        return self._ask(context, held, asked) if asked is not None else RedirectResponse(held.interaction.way_on, status_code=303)
 
     async def submit(self, request: Request) -> Response:
         """Record the answer; the page that says so survives a reload."""
@@ -71,7 +71,7 @@ class ApprovalPage:
         try:
             return await self._take(context, form, held)
         except StepRepeated as refusal:
-            return self._pages.refuse(context, refusal, back_url=_find_way_on(held))
+            return self._pages.refuse(context, refusal, back_url=held.interaction.way_on)
 
     async def _take(self, context: RequestContext, form: Form, held: Held) -> Response:
         require_csrf(context, form, held.interaction.csrf)
@@ -83,7 +83,7 @@ class ApprovalPage:
         session = await self._sessions.read(context.session_cookie)
         asked = await self._approval.ask(held.interaction, session) if session is not None else None
         if asked is None or session is None:
-            return _go_on(held)
+            return RedirectResponse(held.interaction.way_on, status_code=303)
         if not self._approval.is_shown(asked, form.get("shown", 100)):
             return RedirectResponse(f"{PAGE}?i={quote(held.interaction.id)}", status_code=303)
         # The flow moves first: of answers that arrive together one counts.
@@ -110,11 +110,3 @@ class ApprovalPage:
             purposes=[{"purpose": e.name_purpose(context.language), "claims": e.claims} for e in asked.entitlements],
             also=asked.also,
         )
-
-
-def _go_on(held: Held) -> Response:
-    return RedirectResponse(_find_way_on(held), status_code=303)
-
-
-def _find_way_on(held: Held) -> str:
-    return f"/continue?i={quote(held.interaction.id)}"

@@ -1,7 +1,5 @@
 """Decides how CIBA speaks HTTP: a client's request in, and the page on which a person finds what waits (CIBA §7, §8)."""
 
-from urllib.parse import quote
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -100,4 +98,4 @@ class WaitingRequestsPage:
         interaction = await self._approval.begin(waiting, browser, context.language, context.address) if waiting is not None else None
         if interaction is None:
             return RedirectResponse(PATH, 303)
-        return RedirectResponse(f"/continue?i={quote(interaction.id, safe='')}", 303)
+        return RedirectResponse(interaction.way_on, 303)

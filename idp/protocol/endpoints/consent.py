@@ -48,7 +48,7 @@ class ConsentPage:
         session = await self._sessions.read(context.session_cookie)
         question = await self._consent.find_question(held.interaction, session) if session is not None else None
         if question is None or session is None:
-            return _go_on(held)
+            return RedirectResponse(held.interaction.way_on, status_code=303)
         return self._pages.render(
             context,
             "consent.html",
@@ -72,7 +72,7 @@ class ConsentPage:
         try:
             return await self._take(context, form, held)
         except StepRepeated as refusal:
-            return self._pages.refuse(context, refusal, back_url=_find_way_on(held))
+            return self._pages.refuse(context, refusal, back_url=held.interaction.way_on)
 
     async def _take(self, context: RequestContext, form: Form, held: Held) -> Response:
         require_csrf(context, form, held.interaction.csrf)
@@ -83,7 +83,7 @@ class ConsentPage:
         session = await self._sessions.read(context.session_cookie)
         question = await self._consent.find_question(held.interaction, session) if session is not None else None
         if question is None or session is None:
-            return _go_on(held)
+            return RedirectResponse(held.interaction.way_on, status_code=303)
         if not hmac.compare_digest(form.get("shown", 100).encode(), question.mark.encode()):
             # Somebody else is signed in by now, or the department asks for something else: that was not on the page.
             return RedirectResponse(f"/consent?i={quote(held.interaction.id)}", status_code=303)
@@ -97,12 +97,5 @@ class ConsentPage:
             request_id=context.request_id,
             place=Place(context.address, context.device),
         )
-        return _go_on(await self._interactions.replace(held, answered))
-
-
-def _go_on(held: Held) -> Response:
-    return RedirectResponse(_find_way_on(held), status_code=303)
-
-
-def _find_way_on(held: Held) -> str:
-    return f"/continue?i={quote(held.interaction.id)}"
+        held = await self._interactions.replace(held, answered)
+        return RedirectResponse(held.interaction.way_on, status_code=303)

@@ -1,7 +1,6 @@
 """Decides how a kiosk begins over HTTP, and where a person types the code that it shows (RFC 8628 §3.1, §3.3)."""
 
 import hashlib
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -91,7 +90,7 @@ class DevicePage:
         interaction = await self._approval.begin(found, browser, context.language, context.address)
         if interaction is None:
             return self._show_error(context, typed, "device_code_unknown")
-        return RedirectResponse(f"/continue?i={quote(interaction.id, safe='')}", 303)
+        return RedirectResponse(interaction.way_on, 303)
 
     def _show_error(self, context: RequestContext, typed: str, key: str) -> Response:
         return self._show(context, 422, typed, FieldError("user_code", key))

@@ -1,7 +1,5 @@
 """Decides how a person is asked whether to go on with the account that is signed in, or with another one."""
 
-from urllib.parse import quote
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -11,7 +9,6 @@ from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
 from idp.http.request_context import read_context
 from idp.sign_in.pages.visits import read_visit
-from idp.sign_in.rules.interaction import Interaction
 from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.confirming import Confirming
 from idp.sign_in.services.interactions import Interactions, require_step
@@ -38,7 +35,7 @@ class ConfirmPage:
         held = await self._interactions.read(request.query_params.get("i", ""), context.browser_cookie)
         choice = await self._confirming.look(held.interaction, read_visit(context))
         if choice is None:
-            return _go_on(held.interaction)
+            return RedirectResponse(held.interaction.way_on, 303)
         return self._pages.render(
             context,
             "confirm.html",
@@ -60,13 +57,5 @@ class ConfirmPage:
             require_step(held, form.get("step", MAX_HIDDEN))
             held = await self._confirming.confirm(held, form.get("shown", MAX_HIDDEN), read_visit(context))
         except StepRepeated as refusal:
-            return self._pages.refuse(context, refusal, back_url=_find_way_on(held.interaction))
-        return _go_on(held.interaction)
-
-
-def _go_on(interaction: Interaction) -> Response:
-    return RedirectResponse(_find_way_on(interaction), 303)
-
-
-def _find_way_on(interaction: Interaction) -> str:
-    return f"/continue?i={quote(interaction.id, safe='')}"
+            return self._pages.refuse(context, refusal, back_url=held.interaction.way_on)
+        return RedirectResponse(held.interaction.way_on, 303)

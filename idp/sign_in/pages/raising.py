@@ -54,9 +54,9 @@ class Asked:
         """Return the flow."""
         return self.held.interaction
 
-    def name_page(self, path: str = PATH) -> str:
-        """Return an address in this flow."""
-        return f"{path}?{urlencode({'i': self.flow.id})}"
+    def name_page(self) -> str:
+        """Return the address of this page in this flow."""
+        return f"{PATH}?{urlencode({'i': self.flow.id})}"
 
 
 class RaisingPage:
@@ -113,7 +113,7 @@ class RaisingPage:
             require_step(asked.held, form.get("step", MAX_HIDDEN))
             if "later" in form:
                 await self._interactions.replace(asked.held, replace(answer_as(asked.flow, asked.session.person_id), declined=True))
-                return RedirectResponse(asked.name_page("/continue"), 303)
+                return RedirectResponse(asked.flow.way_on, 303)
             return await self._take(asked, form)
         except Refusal as refusal:
             if not isinstance(asked, Asked):
@@ -154,7 +154,7 @@ class RaisingPage:
             return await self._render(asked, form, [error], refusal)
         # What could not be reached before may be reached now: the sign-in may ask again.
         await self._interactions.replace(asked.held, replace(asked.flow, unreachable_by=None))
-        return RedirectResponse(asked.name_page("/continue"), 303)
+        return RedirectResponse(asked.flow.way_on, 303)
 
     async def _render(
         self,

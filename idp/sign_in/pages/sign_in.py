@@ -237,10 +237,10 @@ class SignInPage:
         set_cookies(context, answer)
         # Nothing was left to ask: should the flow's kind see that otherwise, it ends there instead of coming back for ever.
         once = "" if answer.session_cookie is not None else "&asked=1"
-        return RedirectResponse(f"/continue?i={quote(answer.held.interaction.id, safe='')}{once}", 303)
+        return RedirectResponse(answer.held.interaction.way_on + once, 303)
 
     def _resume(self, held: Held) -> Response:
-        return RedirectResponse(f"/continue?i={quote(held.interaction.id, safe='')}", 303)
+        return RedirectResponse(held.interaction.way_on, 303)
 
     def _come_back(self, held: Held, way: str = "") -> Response:
         chosen = f"&way={CODE_WAY}" if way == CODE_WAY else ""
@@ -250,7 +250,7 @@ class SignInPage:
         if held is None:
             return self._pages.refuse(context, refusal)
         if isinstance(refusal, StepRepeated):
-            return self._pages.refuse(context, refusal, back_url=f"/continue?i={quote(held.interaction.id, safe='')}")
+            return self._pages.refuse(context, refusal, back_url=held.interaction.way_on)
         return self._pages.refuse(context, refusal, **held.interaction.way_back)
 
 

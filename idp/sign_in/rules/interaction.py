@@ -77,6 +77,11 @@ class Interaction:
         return self.department if language == "zh-CN" else self.department_en or self.department
 
     @property
+    def way_on(self) -> str:
+        """Return the address at which the flow goes on after every step: an id is base64url, so it stands in an address as it is."""
+        return f"/continue?i={self.id}"
+
+    @property
     def way_back(self) -> WayBack:
         """Return the facts that a refusal needs to offer the way to the department."""
         return {"department": self.department, "department_en": self.department_en, "home_url": self.home_url}

@@ -79,3 +79,7 @@ def test_an_answer_keeps_ones_own_and_forgets_those_of_others() -> None:
     assert answer_as(flow, None).answered_by == FIRST
     flow = answer_as(flow, SECOND)
     assert (flow.answered_by, flow.without_passkey, flow.declined, flow.confirmed) == (SECOND, False, False, False)
+
+
+def test_a_flow_goes_on_at_the_dispatcher() -> None:
+    assert make_flow().way_on == "/continue?i=i"
