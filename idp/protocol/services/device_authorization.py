@@ -9,7 +9,7 @@ from idp.kernel.errors import ProtocolError
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import Ledger
 from idp.protocol.rules.authorization_request import read_acr_values
-from idp.protocol.rules.client import AuthMethod, Client, GrantType
+from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.decoupled_level import check_classes
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.rules.decoupled_request import is_message, show_user_code
@@ -20,8 +20,6 @@ from idp.protocol.services.decoupled_requests import DecoupledRequests
 LIFE = 600
 INTERVAL = 5
 PAGE = "/device"
-WITH_KEY = frozenset({AuthMethod.PRIVATE_KEY_JWT, AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS})
-"""How a registered counter key is proved: a secret that anybody at the counter can read is none (protocol.md §2)."""
 
 
 class DeviceAuthorizationResponse(msgspec.Struct, frozen=True):
@@ -35,7 +33,7 @@ class DeviceAuthorizationResponse(msgspec.Struct, frozen=True):
 
 
 class DeviceAuthorization:
-    """``POST /device_authorization``."""
+    """``POST /device_authorization``. A client that has this grant authenticates by a key: ``rules/client_checks.py`` lets no other."""
 
     def __init__(self, requests: DecoupledRequests, ledger: Ledger, audit: AuditLog, issuer: str) -> None:
         self._requests = requests
@@ -51,10 +49,6 @@ class DeviceAuthorization:
         client = caller.client
         if GrantType.DEVICE_CODE not in client.grant_types:
             raise ProtocolError("unauthorized_client", "This client is not registered for the device grant.", redirectable=False)
-        if client.auth_method not in WITH_KEY:
-            raise ProtocolError(
-                "unauthorized_client", "A terminal authenticates with a registered key, not with a secret.", redirectable=False
-            )
         name = parameters.get("device_name", "")
         if name and not is_message(name):
             raise ProtocolError("invalid_request", "device_name is one printable line of at most 100 characters.", redirectable=False)
