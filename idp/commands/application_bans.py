@@ -2,13 +2,16 @@
 
 import re
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from idp.commands.running import fail, open_quietly, read_chosen, run
 from idp.protocol.services.application_bans import AlreadySo, ApplicationBans, NobodyThere, NoSuchClient
 from idp.sign_in.services.account_notices import AccountNotices
+
+if TYPE_CHECKING:
+    from idp.app import Services
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{2,63}")
 MAX_WORDS = 40
@@ -49,18 +52,7 @@ def _run(context: click.Context, client_id: str, reference: str, words: str | No
         platform = await open_quietly(read_chosen(context))
         try:
             services = build_services(platform)
-            notices = AccountNotices(platform.outbox, platform.clock)
-            bans = ApplicationBans(
-                platform.database,
-                services.directory,
-                services.people,
-                services.sessions,
-                services.logout_notices,
-                notices,
-                platform.audit_log,
-                platform.clock,
-                platform.random,
-            )
+            bans = build_bans(services)
             if words is None:
                 await bans.unban(identifier, client_id, reference, actor="command")
                 click.echo("unbanned")
@@ -76,6 +68,22 @@ def _run(context: click.Context, client_id: str, reference: str, words: str | No
             await platform.close()
 
     run(work())
+
+
+def build_bans(services: "Services") -> ApplicationBans:
+    """Build what bars people from one application."""
+    platform = services.platform
+    return ApplicationBans(
+        platform.database,
+        services.directory,
+        services.people,
+        services.sessions,
+        services.logout_notices,
+        AccountNotices(platform.outbox, platform.clock),
+        platform.audit_log,
+        platform.clock,
+        platform.random,
+    )
 
 
 def _say_so(*, banning: bool) -> NoReturn:

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from idp.commands.application_bans import build_bans
 from idp.platform.outbox import Outcome
 from idp.protocol.rules.client_metadata import LogoutAddresses
 from idp.protocol.services.application_bans import AlreadySo, ApplicationBans, NobodyThere, NoSuchClient
-from idp.sign_in.services.account_notices import AccountNotices
 from sms.templates import find_template
 from tests.protocol.endpoints.test_code_flow import verify_id_token
 from tests.support.account import read_notices, read_own_events
@@ -34,19 +34,7 @@ async def told() -> AsyncIterator[LogoutAddress]:
 
 
 def make_bans(provider: Provider) -> ApplicationBans:
-    services, platform = provider.services, provider.services.platform
-    notices = AccountNotices(platform.outbox, platform.clock)
-    return ApplicationBans(
-        platform.database,
-        services.directory,
-        services.people,
-        services.sessions,
-        services.logout_notices,
-        notices,
-        platform.audit_log,
-        platform.clock,
-        platform.random,
-    )
+    return build_bans(provider.services)
 
 
 async def test_s10_at_the_department_nothing_goes_on_and_everywhere_else_everything_does(provider: Provider) -> None:
