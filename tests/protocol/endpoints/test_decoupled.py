@@ -446,7 +446,7 @@ async def test_only_clients_begin(provider: Provider, path: str) -> None:
     answer = await provider.browser.post(path, data={"scope": "openid", "login_hint": "x"})
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     answer = await provider.browser.get(path)
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert (answer.status_code, answer.json()["error"]) == (405, "invalid_request")
 
 
 KEY = ECKey.generate_key("P-256", parameters={"kid": "counter-1", "use": "sig", "alg": "ES256"})
