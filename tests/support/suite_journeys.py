@@ -113,6 +113,7 @@ def register(target: Target, module: str = "") -> Registered:
         "redirect_uris": [target.callback],
         "post_logout_redirect_uris": [f"{target.suite.origin}{ALIAS}/post_logout_redirect"],
         "backchannel_logout_uri": f"{target.suite.origin}{ALIAS}/backchannel_logout",
+        "frontchannel_logout_uri": f"{target.suite.origin}{ALIAS}/frontchannel_logout",
     }
     client = http.post(metadata["registration_endpoint"], json=document).raise_for_status().json()
     return Registered(target, SuiteBrowser(configuration, module, target.trusting), metadata, http, client)
