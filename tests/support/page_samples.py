@@ -147,6 +147,8 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
                 "also": ("sub", "locale", "updated_at", "real_name_verified", "ial"),
                 "verified": True,
                 "details": ["urn:yizheng:mandate"],
+                "policy": "https://one.example.invalid/privacy",
+                "terms": "https://one.example.invalid/terms",
                 "purposes": [
                     {"purpose": "核对参保身份并计算城乡居民基本养老保险待遇", "claims": ["name", "id_document", "gender", "birthdate"]},
                     {"purpose": "通知办理进度", "claims": ["phone_number", "phone_number_verified", "email", "address"]},

@@ -62,6 +62,8 @@ class ConsentPage:
             verified=question.verified,
             details=[detail["type"] for detail in question.details],
             purposes=[{"purpose": e.name_purpose(context.language), "claims": e.claims} for e in question.entitlements],
+            policy=question.client.about.policy_uri,
+            terms=question.client.about.tos_uri,
         )
 
     async def submit(self, request: Request) -> Response:

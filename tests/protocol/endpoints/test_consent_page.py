@@ -13,6 +13,7 @@ from idp.people.rules.postal_address import PostalAddress
 from idp.people.rules.profile import make_profile
 from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Basis, Entitlement
+from idp.protocol.rules.client_metadata import About
 from idp.protocol.services.shown_claims import mask_claims
 from tests.support.account import list_forms, open_account, read_cookies
 from tests.support.passkeys import read_answer, write_request
@@ -47,6 +48,21 @@ def test_values_are_shown_masked_and_only_where_there_is_a_mask() -> None:
     assert values["name"] == "*小明"
     assert all("*" in value for value in values.values()), values
     assert mask_claims(make_profile("张小明", None, None, born), asked) == {"name": "*小明"}
+
+
+async def test_the_page_leads_to_what_the_department_says_of_itself(provider: Provider) -> None:
+    about = About(policy_uri="https://department.example/privacy?a=1&b=2", tos_uri="https://department.example/terms")
+    person = await provider.add_person()
+    pages = {}
+    for client, told in (("telling", about), ("silent", About())):
+        await provider.add_client(client, entitlements=(NAME,), about=told)
+        web = Web(provider)
+        pages[client] = (await web.sign_in(person, write_request(client, scope="openid profile"))).text
+        assert 'name="decision"' in pages[client]
+    for link in ('id="policy" href="https://department.example/privacy?a=1&amp;b=2"', 'id="terms" href="https://department.example/terms"'):
+        assert f'{link} target="_blank" rel="noopener noreferrer"' in pages["telling"]
+    assert 'id="policy"' not in pages["silent"]
+    assert 'id="terms"' not in pages["silent"]
 
 
 async def test_the_page_lists_what_is_released(provider: Provider) -> None:
