@@ -71,7 +71,8 @@ class RegistrationEndpoint:
 
 
 def _read_token(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.getlist("authorization")
+    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
     return token.strip()[:200] if scheme.lower() == "bearer" else None
 
 

@@ -90,6 +90,7 @@ def describe_provider(
         backchannel_token_delivery_modes_supported=[mode.value for mode in DeliveryMode],
         backchannel_user_code_parameter_supported=False,
         backchannel_authentication_request_signing_alg_values_supported=list(CLIENT_SIGNING),
+        native_sso_supported=True,
         claims_parameter_supported=True,
         request_parameter_supported=True,
         request_uri_parameter_supported=True,

@@ -381,3 +381,7 @@ async def test_a_hint_of_somebody_else_ends_nothing_of_theirs_unasked(provider: 
     page = await web.get("/sign-out?" + urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BACK}))
     assert 'name="decision"' in page.text, "the person is asked"
     assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200
+
+
+async def test_the_metadata_says_that_apps_may_come_along(provider: Provider) -> None:
+    assert (await provider.browser.get("/.well-known/openid-configuration")).json()["native_sso_supported"] is True

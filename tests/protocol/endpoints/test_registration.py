@@ -257,6 +257,8 @@ async def test_only_the_client_itself_reaches_its_registration(provider: Provide
             answer = await provider.browser.request(method, path_of(one), json=as_update(one), headers=bear(token))
             assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
     assert (await provider.browser.get("/connect/register/nobody", headers=bear(one["registration_access_token"]))).status_code == 401
+    twice = [("authorization", f"Bearer {one['registration_access_token']}"), ("authorization", "Bearer x")]
+    assert (await provider.browser.delete(path_of(one), headers=twice)).status_code == 401, "which of them is meant?"
 
 
 async def test_what_is_live_is_no_longer_changed_by_itself(provider: Provider) -> None:
