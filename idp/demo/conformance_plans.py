@@ -25,7 +25,13 @@ ERROR_PAGES = (
 )
 """Modules that end on our error page."""
 
-SIGNED_IN_ANEW = ("oidcc-prompt-login", "oidcc-max-age-1", "oidcc-registration-logo-uri", "oidcc-registration-policy-uri")
+SIGNED_IN_ANEW = (
+    "oidcc-prompt-login",
+    "oidcc-max-age-1",
+    "oidcc-registration-logo-uri",
+    "oidcc-registration-policy-uri",
+    "oidcc-registration-tos-uri",
+)
 """Modules that want to see the sign-in page."""
 
 LEAVING_HERE = (
