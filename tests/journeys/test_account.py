@@ -71,3 +71,50 @@ def test_by_keyboard_alone(demo: RunningDemo, chromium: Browser) -> None:
     context.close()
     lost.close()
     assert not problems, "a policy blocked something, or something was not found"
+
+
+def test_an_email_and_an_address_by_keyboard_alone(demo: RunningDemo, chromium: Browser) -> None:
+    context = open_browser(chromium)
+    problems: list[str] = []
+    # What was typed wrongly is answered with 422, which the console notes.
+    context.on("console", lambda said: problems.append(said.text) if said.type == "error" and "422" not in said.text else None)
+    page = context.new_page()
+    sign_in_to_account(page, demo, "/account/profile")
+    keys = Keyboard(page)
+    keys.press("#email")
+    page.wait_for_url(demo.issuer + "/account/email")
+    keys.type("[name=email]", "sample@@example.com")
+    page.keyboard.press("Enter")
+    expect(page.locator("#email-error")).to_be_visible()
+    expect(page.locator("[name=email]")).to_have_value("sample@@example.com")
+    keys.reach("[name=email]")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("sample.address@example.com")
+    page.locator(".switches a[hreflang]").click()
+    expect(page.locator("[name=email]")).to_have_value("sample.address@example.com")
+    page.locator(".switches a[hreflang]").click()
+    expect(page.locator("[name=email]")).to_have_value("sample.address@example.com")
+    sent = len(read_messages(demo.issuer, demo.phone))
+    keys.reach("[name=email]")
+    page.keyboard.press("Enter")
+    page.locator("[name=code]").wait_for()
+    expect(page.locator("#wanted")).to_have_text("sample.address@example.com")
+    keys.type("[name=code]", read_sms_code(demo.issuer, demo.phone, sent))
+    keys.press("#submit")
+    page.wait_for_url(demo.issuer + "/account/profile?done=*")
+    expect(page.locator(".notice")).to_contain_text("电子邮箱已保存")
+    expect(page.locator("main")).to_contain_text("s***@example.com")
+    keys.press("#address")
+    page.wait_for_url(demo.issuer + "/account/address")
+    for elder in (True, False):
+        keys.press(".chip")
+        if elder:
+            expect(page.locator("html")).to_have_class("elder")
+        else:
+            expect(page.locator("html")).not_to_have_class("elder")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    keys.type("[name=detail]", "样例路1号<b>")
+    page.keyboard.press("Enter")
+    expect(page.locator("#detail-error")).to_be_visible()
+    context.close()
+    assert not problems, "a policy blocked something, or something was not found"
