@@ -116,7 +116,8 @@ KEPT: Final = (
     KeyUse("audit_events", "mac", "audit", "key_id", "until their partition is dropped"),
     # What was asked is not kept, so its mac cannot be made again.
     KeyUse("proofing_evidence", "input_mac", "evidence", "key_id", "until the evidence is forgotten"),
-    KeyUse("clients", "secret_mac", "client_secrets", _read_prefix("secret_mac"), "until the client gets another secret"),
+    # The secret itself is not kept either; whoever tells clients apart makes its mac anew when the client shows it.
+    KeyUse("clients", "secret_mac", "client_secrets", _read_prefix("secret_mac"), "until the client shows its secret, or gets another"),
     KeyUse("clients", "previous_secret_mac", "client_secrets", _read_prefix("previous_secret_mac"), "until their overlap is over"),
 )
 """What stays under its key until it ends."""

@@ -226,7 +226,7 @@ async def test_everything_comes_under_the_current_keys_of_the_other_suite(instal
     state = await run(installation.work())
     assert state.progress == f"done: {len(RE_SEALED)} columns are under their current keys"
     uses = await count_uses(installation.database)
-    assert uses.pop("client_secrets-1") == {"clients.secret_mac": PEOPLE}, "a mac of what nobody keeps cannot be made anew"
+    assert uses.pop("client_secrets-1") == {"clients.secret_mac": PEOPLE}, "a mac of what nobody keeps is made anew when it is shown"
     assert list_purposes(uses) == {key_id.replace("-1", "-2") for key_id in OLD}
     await installation.check(*OLD)
     again = await run(installation.work(), state)

@@ -143,7 +143,10 @@ class ClientAuthentication:
             case AuthMethod.NONE:
                 return None
             case AuthMethod.SECRET_BASIC | AuthMethod.SECRET_POST:
-                return None if self._clients.is_secret(client, presented.secret) else "wrong secret"
+                if not self._clients.is_secret(client, presented.secret):
+                    return "wrong secret"
+                await self._renew_mac(client, presented.secret)
+                return None
             case AuthMethod.PRIVATE_KEY_JWT | AuthMethod.SECRET_JWT:
                 return "no assertion" if token is None else await self._read_assertion(client, token)
             case AuthMethod.TLS | AuthMethod.SELF_SIGNED_TLS:
@@ -152,7 +155,7 @@ class ClientAuthentication:
     async def _read_assertion(self, client: Client, token: ForeignToken) -> Assertion | str:
         try:
             if client.auth_method is AuthMethod.SECRET_JWT:
-                self._check_secret_signature(client, token)
+                await self._renew_mac(client, self._find_signing_secret(client, token))
             else:
                 algorithms = choose_algorithms(client, CLIENT_SIGNING, client.requests.token_endpoint_auth_signing_alg)
                 await self._client_keys.verify(client, token, algorithms, None)
@@ -166,12 +169,19 @@ class ClientAuthentication:
         read = read_assertion(token.claims, client.client_id, audiences, lists=lists, now=self._clock().timestamp())
         return f"assertion: {read}" if isinstance(read, str) else read
 
-    def _check_secret_signature(self, client: Client, token: ForeignToken) -> None:
+    async def _renew_mac(self, client: Client, secret: str) -> None:
+        """Bring what is kept of a secret under the current key: nobody but its client can show it, so this is the time."""
+        mac = self._clients.renew_mac(client, secret)
+        if mac is not None:
+            await self._directory.keep_mac(client, mac)
+
+    def _find_signing_secret(self, client: Client, token: ForeignToken) -> str:
         for secret in self._clients.list_secrets(client):
             try:
-                return verify_with_secret(token, secret.encode())
+                verify_with_secret(token, secret.encode())
             except InvalidSignature:
                 continue
+            return secret
         raise InvalidSignature("no secret of the client made the signature")
 
     async def _spend(self, client: Client, assertion: Assertion) -> str | None:

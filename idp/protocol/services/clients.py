@@ -138,6 +138,14 @@ class Clients:
             return True
         return client.previous_secret_mac is not None and self._overlaps(client) and self._is_mac(message, client.previous_secret_mac)
 
+    def renew_mac(self, client: Client, secret: str) -> bytes | None:
+        """Return the mac of a client's present secret under the current key; None where it is under it, or this is not that secret."""
+        kept = client.secret_mac
+        if kept is None or kept.startswith(self._secrets.current_id.encode() + b":"):
+            return None
+        message = _secret_message(client.client_id, secret)
+        return self._make_mac(message) if self._is_mac(message, kept) else None
+
     def list_secrets(self, client: Client) -> tuple[str, ...]:
         """Return the secrets that a ``client_secret_jwt`` client may sign with at this moment, the current one first."""
         sealed = (client.sealed_secret, client.previous_sealed_secret if self._overlaps(client) else None)
@@ -174,12 +182,15 @@ class Clients:
         key_id, _, mac = kept.partition(b":")
         return self._secrets.verify(message, mac, key_id.decode())
 
+    def _make_mac(self, message: bytes) -> bytes:
+        return self._secrets.current_id.encode() + b":" + self._secrets.compute(message)
+
     def _set_secret(self, client: Client, secret: str | None) -> Client:
         """Return the client with this secret, None for none; nothing of the one before stays."""
         mac = sealed = None
         if secret is not None:
             message = _secret_message(client.client_id, secret)
-            mac = self._secrets.current_id.encode() + b":" + self._secrets.compute(message)
+            mac = self._make_mac(message)
             if client.auth_method is AuthMethod.SECRET_JWT:
                 sealed = self._sealer.seal(secret.encode(), row_aad("clients", "sealed_secret", client.client_id), self._random)
         return replace(
@@ -246,6 +257,11 @@ class ClientDirectory:
             self._known.clear()
         self._known[client_id] = (now + CACHE_LIFE.total_seconds(), client)
         return client
+
+    async def keep_mac(self, client: Client, mac: bytes) -> None:
+        """Keep the mac of the same secret under another key, unless the client got another secret meanwhile."""
+        await store.replace_mac(self._database, client, mac)
+        self.forget(client.client_id)
 
     def forget(self, client_id: str) -> None:
         """Drop what is remembered of a client: it changed."""

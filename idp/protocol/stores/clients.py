@@ -37,6 +37,8 @@ REPLACE_CLIENT = """
     RETURNING version
 """
 
+REPLACE_MAC = "UPDATE clients SET secret_mac = $3 WHERE client_id = $1 AND secret_mac = $2"
+
 ADD_SECTOR = "INSERT INTO sectors (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 
 READ_SECTOR = "SELECT id FROM sectors WHERE name = $1"
@@ -114,6 +116,11 @@ async def replace(tx: Transaction, client: Client, now: datetime) -> bool:
         client.version,
     )
     return row is not None
+
+
+async def replace_mac(database: Database, client: Client, mac: bytes) -> None:
+    """Keep another mac of the same secret: the client itself does not change, so its version stays."""
+    await database.write(REPLACE_MAC, client.client_id, client.secret_mac, mac)
 
 
 async def find_or_add_sector(tx: Transaction, new_id: UUID, name: str) -> UUID:
