@@ -96,13 +96,17 @@ class Poll:
 
 
 def decide_poll(request: DecoupledRequest, now: datetime) -> Poll:
-    """Return what a poll is answered with (RFC 8628 §3.5, CIBA §11)."""
+    """Return what a poll is answered with (RFC 8628 §3.5, CIBA §11).
+
+    Who was told that there is an answer (CIBA §10.2) collects it at once, however short ago the last question was.
+    """
     if now >= request.expires_at:
         return Poll("expired_token", request)
     if request.status is Status.DENIED:
         return Poll("access_denied", request)
+    told = request.status is Status.APPROVED and request.notify != ""
     early = request.polled_at is not None and (now - request.polled_at) < timedelta(seconds=request.interval)
-    if early:
+    if early and not told:
         slower = min(request.interval + SLOWER, LONGEST_INTERVAL)
         return Poll("slow_down", replace(request, polled_at=now, interval=slower))
     polled = replace(request, polled_at=now)

@@ -16,6 +16,7 @@ import pytest_asyncio
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from idp.app import build_app
+from idp.platform.outbox import deliver_due
 from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.client_credentials import ASSERTION_TYPE
 from idp.protocol.rules.client_metadata import BackchannelAuthentication, ClientKeys, Profile, RequestDemands, TlsIdentity
@@ -98,9 +99,9 @@ class Counter:
         """Return the headers by which the proxy tells a certificate."""
         return {"client-cert": (certificate or self.certificate).header, "x-client-cert-verify": "SUCCESS"}
 
-    async def poll(self, auth_req_id: str, audience: str = f"{MTLS}/token", certified: bool = True) -> httpx2.Response:
-        """Poll after the interval."""
-        self.provider.clock.advance(6)
+    async def poll(self, auth_req_id: str, audience: str = f"{MTLS}/token", certified: bool = True, after: float = 6) -> httpx2.Response:
+        """Poll after so many seconds; by default after the interval."""
+        self.provider.clock.advance(after)
         form = {"grant_type": CIBA, "auth_req_id": auth_req_id, **self.assert_identity(audience)}
         return await self.proxy.post("/token", data=form, headers=self.tell() if certified else {})
 
@@ -110,8 +111,8 @@ class Counter:
         return await self.proxy.get("/userinfo", headers={"authorization": f"Bearer {token}", **self.tell(certificate), **named})
 
 
-async def add_counter(provider: Provider, proxy: httpx2.AsyncClient, method: AuthMethod) -> Counter:
-    """Register a counter."""
+async def add_counter(provider: Provider, proxy: httpx2.AsyncClient, method: AuthMethod, pinged: str | None = None) -> Counter:
+    """Register a counter; ``pinged`` is where it is told that there is an answer."""
     key = ECKey.generate_key("P-256", {"kid": f"counter-{next(names)}", "use": "sig"}, private=True)
     certificate = make_certificate(f"counter-{next(names)}")
     jwks = {"keys": [key.as_dict(private=False), certificate.jwk]}
@@ -121,7 +122,11 @@ async def add_counter(provider: Provider, proxy: httpx2.AsyncClient, method: Aut
         keys=ClientKeys(jwks=json.dumps(jwks)),
         requests=RequestDemands(accepts_endpoint_audience=method is AuthMethod.PRIVATE_KEY_JWT),
         tls=TlsIdentity(tls_client_certificate_bound_access_tokens=True),
-        ciba=BackchannelAuthentication(backchannel_authentication_request_signing_alg="ES256"),
+        ciba=BackchannelAuthentication(
+            backchannel_token_delivery_mode="poll" if pinged is None else "ping",
+            backchannel_client_notification_endpoint=pinged,
+            backchannel_authentication_request_signing_alg="ES256",
+        ),
         grant_types=(CIBA,),
         redirect_uris=(),
         profile=Profile.FAPI2,
@@ -185,6 +190,30 @@ async def test_two_clients(provider: Provider, proxy: httpx2.AsyncClient, person
     assert "x-fapi-interaction-id" not in plain.headers
     again = await second.poll(collected)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
+
+
+async def test_who_was_pinged_collects_at_once(provider: Provider, proxy: httpx2.AsyncClient, person: Somebody) -> None:
+    """Though it asked a moment ago, as clients of this mode may; who only polls waits its time."""
+    pinged = await add_counter(provider, proxy, AuthMethod.PRIVATE_KEY_JWT, pinged="https://counter.example/ping")
+    refused = await pinged.begin(request=pinged.sign(login_hint=person.document))
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request"), "where is it to be told?"
+    polling = await add_counter(provider, proxy, AuthMethod.PRIVATE_KEY_JWT)
+    pings: list[dict[str, Any]] = []
+
+    async def keep(payload: dict[str, Any], _: object) -> str:
+        pings.append(payload)
+        return "kept"
+
+    for counter, status in ((pinged, 200), (polling, 400)):
+        begun = await counter.begin(request=counter.sign(login_hint=person.document, client_notification_token="token-1"))
+        collected: str = begun.json()["auth_req_id"]
+        assert (await counter.poll(collected)).json()["error"] == "authorization_pending"
+        await answer(provider, person, "approve")
+        platform = provider.services.platform
+        await deliver_due(platform.outbox, platform.database, {"ciba_ping": keep})
+        at_once = await counter.poll(collected, after=0)
+        assert at_once.status_code == status, at_once.text
+    assert [(ping["client_id"], ping["token"]) for ping in pings] == [(pinged.client_id, "token-1")]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -55,6 +55,15 @@ def test_polls_follow_rfc_8628() -> None:
     assert decide_poll(fast, NOW).request.interval == LONGEST_INTERVAL
 
 
+def test_who_was_told_of_an_answer_need_not_wait() -> None:
+    polled = replace(REQUEST, kind=Kind.CIBA, polled_at=NOW, interval=LONGEST_INTERVAL)
+    for notify, error in (("token-1", ""), ("", "slow_down")):
+        approved = replace(polled, notify=notify).after(Answer.APPROVE, APPROVAL)
+        assert approved is not None
+        assert decide_poll(approved, NOW).error == error
+    assert decide_poll(replace(polled, notify="token-1"), NOW).error == "slow_down", "nobody answered"
+
+
 def test_an_answer_is_given_once() -> None:
     approved = REQUEST.after(Answer.APPROVE, APPROVAL)
     assert approved is not None
