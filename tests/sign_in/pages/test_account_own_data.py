@@ -397,6 +397,6 @@ async def test_an_account_that_changed_meanwhile_keeps_what_it_had(provider: Pro
 async def test_the_pages_in_english(provider: Provider) -> None:
     web = await open_account(provider, await provider.add_person(), f"{EMAIL}?lang=en")
     assert read_cookies(web)
-    assert "Add: E-mail address" in (await web.get(f"{EMAIL}?lang=en")).text
+    assert "Add: Email address" in (await web.get(f"{EMAIL}?lang=en")).text
     assert "Province, autonomous region" in (await web.get(f"{ADDRESS}?lang=en")).text
     assert "What you told us yourself" in (await web.get(f"{PROFILE}?lang=en")).text
