@@ -9,9 +9,12 @@ import pytest
 from idp.http.cookies import CookieNames
 from idp.kernel.levels import Acr
 from idp.people.rules.documents import find_check_character
+from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import parse_id_number, parse_phone
+from idp.people.rules.postal_address import PostalAddress
 from idp.people.services.directory import NewPerson
 from idp.protocol.rules.client import Basis, Entitlement
+from tests.support.account import list_forms
 from tests.support.dumps import disguise, dump_database, find_clear
 from tests.support.provider import ISSUER, PASSWORD, REDIRECT_URI, SESSION, Provider, Somebody, run_provider
 from tests.support.web import Web
@@ -20,9 +23,10 @@ FAMILY, GIVEN = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许", 
 BROWSER, DEVICE = CookieNames(ISSUER, "").browser, CookieNames(ISSUER, "").device
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+MAILBOX = "quiet-harbour-lane"
 LOOKED_FOR = [
     *("name", "identity number", "phone", "password", "sms code", "session cookie", "browser cookie", "device cookie", "code"),
-    *("access token", "refresh token", "client secret", "interaction", "address", "user agent"),
+    *("access token", "refresh token", "client secret", "interaction", "address", "user agent", "email", "street"),
 ]
 
 
@@ -37,7 +41,12 @@ async def add_twenty(provider: Provider) -> list[Somebody]:
         assert phone is not None
         name = FAMILY[number] + GIVEN[number] + GIVEN[(number + 7) % 20]
         verifier = await provider.services.passwords.hash(PASSWORD)
-        person_id = await provider.services.people.add_person(NewPerson(name, document, phone, 3, verifier, provider.now()))
+        told = {
+            "email": EmailAddress(f"{MAILBOX}.{number}@example.com"),
+            "address": PostalAddress("福建省", "福州市", "", f"{name}路{number}号"),
+        }
+        new = NewPerson(name, document, phone, 3, verifier, provider.now(), **told)  # type: ignore[arg-type]
+        person_id = await provider.services.people.add_person(new)
         people.append(Somebody(person_id, document.value, phone.value, name))
     return people
 
@@ -100,13 +109,20 @@ async def test_s47_a_dump_holds_nothing_in_clear(service_dsn: str, owner_dsn: st
             secrets["refresh token"].add(tokens["refresh_token"])
             form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
             secrets["refresh token"].add((await provider.post("/token", form, "dumped")).json()["refresh_token"])
+            if number == 0:  # a change that waits for its code
+                provider.clock.advance(61)
+                form = {"csrf": list_forms(await web.get("/account/email"))[0]["csrf"], "email": "waiting.sample@example.com"}
+                assert (await web.client.post("/account/email", data=form)).status_code == 303
+                secrets["sms code"].add(await web.read_code())
+        secrets["email"] = {"waiting.sample@example.com", "waiting.sample", *(f"{MAILBOX}.{n}@example.com" for n in range(20))}
+        secrets["street"] = {f"{person.name}路{number}号" for number, person in enumerate(people)}
         wrong = Web(provider)
         await wrong.get(ask("dumped"))
         await wrong.submit("/sign-in", identifier=people[0].document, password="wrong " + PASSWORD)
         waiting = await provider.services.platform.database.fetch("SELECT state, sealed FROM outbox WHERE state = 'waiting'")
         assert len(waiting) == 5, "messages wait with their codes"
         transients = await provider.services.platform.database.fetch("SELECT kind FROM transients")
-        assert {"interaction", "sms_code"} <= {row["kind"] for row in transients}
+        assert {"interaction", "sms_code", "profile_change"} <= {row["kind"] for row in transients}
         assert all(secrets.values()), [what for what, texts in secrets.items() if not texts]
         places = await dump_database(owner_dsn)
         late = Web(provider)
