@@ -59,6 +59,7 @@ def _make_use(context: RequestContext, text: str, scheme: Scheme) -> TokenUse:
         method=context.method,
         path=context.path,
         proofs=tuple(context.list_headers(b"dpop")),
+        host=(context.header(b"host") or b"").decode("latin-1") if scheme is Scheme.DPOP else "",
         certificate=None if told is None else told.der,
     )
 

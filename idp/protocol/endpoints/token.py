@@ -58,6 +58,7 @@ async def authenticate_client(authentication: ClientAuthentication, context: Req
         path=context.path,
         authorization=authorizations[0] if authorizations else None,
         dpop=proofs[0] if proofs else None,
+        host=(context.header(b"host") or b"").decode("latin-1") if proofs else "",
         certificate=None if told is None else told.der,
         certificate_verified=told is not None and told.verified,
         request_id=context.request_id,

@@ -41,7 +41,8 @@ class ClientRequest:
     """What a request at an endpoint for clients shows of who speaks.
 
     ``method`` and ``path`` are those of the request; ``authorization`` and ``dpop`` the headers, ``certificate`` the DER of the client's
-    TLS certificate as a trusted proxy told it, ``certificate_verified`` whether that proxy knows who issued it.
+    TLS certificate as a trusted proxy told it, ``certificate_verified`` whether that proxy knows who issued it; ``host`` the name that was
+    asked.
     """
 
     parameters: Mapping[str, str]
@@ -51,6 +52,7 @@ class ClientRequest:
     dpop: bytes | None = None
     certificate: bytes | None = None
     certificate_verified: bool = False
+    host: str = ""
     request_id: str = ""
     place: Callable[[], Place] | None = None
 
@@ -117,7 +119,9 @@ class ClientAuthentication:
         shown = await self._examine(client, presented, token, certificate, request)
         if isinstance(shown, str):
             raise await self._refuse(client, shown, request)
-        proof = None if request.dpop is None else self._possession.read(request.dpop, request.method, request.path, client.profile)
+        proof = None
+        if request.dpop is not None:
+            proof = self._possession.read(request.dpop, request.method, request.path, client.profile, host=request.host)
         if shown is not None and (fault := await self._spend(client, shown)) is not None:
             raise await self._refuse(client, fault, request)
         if proof is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
@@ -44,7 +45,7 @@ class Scheme(StrEnum):
 class TokenUse:
     """An access token at a resource of ours, and what the request shows of the key that it may be bound to.
 
-    ``proofs`` are the DPoP headers; ``certificate`` the DER that a trusted proxy told.
+    ``proofs`` are the DPoP headers; ``certificate`` the DER that a trusted proxy told; ``host`` the name that was asked.
     """
 
     text: str
@@ -53,6 +54,7 @@ class TokenUse:
     path: str = "/userinfo"
     proofs: tuple[bytes, ...] = ()
     certificate: bytes | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Possession:
     """Checks proofs of possession. ``origins`` are the names under which our endpoints are asked."""
 
     def __init__(self, origins: Collection[str], nonces: DpopNonces, demand: NonceDemand, transients: Transients, clock: Clock) -> None:
-        self._origins = tuple(origins)
+        self._origins = {urlsplit(origin).netloc.lower(): origin for origin in origins}
         self._nonces = nonces
         self._demand = demand
         self._transients = transients
@@ -77,11 +79,21 @@ class Possession:
         """Return the nonce that the next proof should carry."""
         return self._nonces.make()
 
-    def read(self, proof: bytes, method: str, path: str, profile: Profile = Profile.STANDARD, access_token: str | None = None) -> ReadProof:
+    def read(
+        self,
+        proof: bytes,
+        method: str,
+        path: str,
+        profile: Profile = Profile.STANDARD,
+        access_token: str | None = None,
+        *,
+        host: str = "",
+    ) -> ReadProof:
         """Return a DPoP proof that is good for this request, not yet spent: nothing was remembered of it.
 
-        ``access_token`` is the one that the request shows at a protected resource. Raise ProtocolError ``invalid_dpop_proof``, or
-        ``use_dpop_nonce`` when the client must repeat with a nonce of ours.
+        ``host``: the name of ours that was asked; the proof is for that one, or for any where it is not known. ``access_token`` is the one
+        that the request shows at a protected resource. Raise ProtocolError ``invalid_dpop_proof``, or ``use_dpop_nonce`` when the client
+        must repeat with a nonce of ours.
         """
         allowed = find_demands(profile).signing_algorithms
         algorithms = [a for a in DPOP_ALGORITHMS if allowed is None or a in allowed]
@@ -91,7 +103,9 @@ class Possession:
         except (InvalidSignature, UnicodeDecodeError) as fault:
             raise _refuse(str(fault) if isinstance(fault, InvalidSignature) else "not ASCII") from None
         now = self._clock().timestamp()
-        read = read_proof(token.claims, method, [origin + path for origin in self._origins], now, access_token)
+        asked = self._origins.get(host.lower())
+        origins = self._origins.values() if asked is None else (asked,)
+        read = read_proof(token.claims, method, [origin + path for origin in origins], now, access_token)
         if isinstance(read, str):
             raise _refuse(read)
         self._check_nonce(read, profile)
@@ -123,7 +137,7 @@ class Possession:
             raise _refuse_token("it is bound to a key and sent without a proof")
         if len(use.proofs) != 1:
             raise _refuse("there must be exactly one")
-        if await self.spend(self.read(use.proofs[0], use.method, use.path, profile, use.text)) != bound:
+        if await self.spend(self.read(use.proofs[0], use.method, use.path, profile, use.text, host=use.host)) != bound:
             raise _refuse_token("it is bound to another key")
 
     def _check_nonce(self, proof: Proof, profile: Profile) -> None:

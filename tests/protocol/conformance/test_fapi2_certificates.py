@@ -161,6 +161,12 @@ async def test_every_variant(provider: Provider, proxy: httpx2.AsyncClient, meth
     assert decode_with(keys, tokens["id_token"], ["ES256"])["nonce"] == "n"
     assert (await party.read_userinfo(tokens["access_token"])).status_code == 200
     assert (await other.read_userinfo(tokens["access_token"])).status_code == 401, "another key, another certificate"
+    if bound == "dpop":
+        proof = party.prove("GET", f"{MTLS}/userinfo", tokens["access_token"])
+        headers = {"authorization": f"DPoP {tokens['access_token']}", "dpop": proof}
+        elsewhere = await provider.browser.get("/userinfo", headers=headers)
+        assert (elsewhere.status_code, elsewhere.json()["error"]) == (401, "invalid_dpop_proof"), "the proof is for the other address"
+        assert (await proxy.get("/userinfo", headers=headers)).status_code == 200
     unbound = await provider.browser.get("/userinfo", headers={"authorization": f"Bearer {tokens['access_token']}"})
     assert (unbound.status_code, unbound.json()["error"]) == (401, "invalid_token")
     refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
