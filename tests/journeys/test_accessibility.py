@@ -10,7 +10,7 @@ from http.server import ThreadingHTTPServer
 from itertools import combinations
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from idp.http.messages import load_messages
 from idp.http.rendering import Service
@@ -53,7 +53,8 @@ def test_axe_finds_nothing_and_nothing_is_too_small(served: tuple[str, list[str]
 
 
 BAD = """<!doctype html><html lang="en" class="elder"><title>x</title><main style="font: 16px/1.1 serif">
-<p style="color:#999;background:#fff">pale</p><img src="x"><button style="width:30px;height:30px">b</button></main></html>"""
+<p style="color:#999;background:#fff">pale</p><img src="x"><button style="width:30px;height:30px">b</button>
+<p>sign<span class="mark" style="display:block;width:5px"><svg width="20" height="20"></svg></span></p></main></html>"""
 
 
 def test_any_three_choices_meet_in_every_combination() -> None:
@@ -69,7 +70,14 @@ def test_the_examiner_sees_what_is_wrong(served: tuple[str, list[str]], chromium
     with open_examiner(chromium, served[0], every=True) as examiner:
         examiner.page.route("**/bad*", lambda route: route.fulfill(body=BAD, content_type="text/html"))
         found = "\n".join(examiner.examine("bad", "en", True))
-    for problem in ("color-contrast", "image-alt", "BUTTON b is 30 x 30", "P  pale: 16 px, least 22", "apart at 16 px"):
+    for problem in (
+        "color-contrast",
+        "image-alt",
+        "BUTTON b is 30 x 30",
+        "P  pale: 16 px, least 22",
+        "apart at 16 px",
+        "a sign runs into sign",
+    ):
         assert problem in found, found
 
 
@@ -79,3 +87,34 @@ def test_a_page_without_its_stylesheet_is_not_judged(served: tuple[str, list[str
     with open_examiner(chromium, served[0]) as examiner:
         examiner.page.route("**/*.css", lambda route: route.abort())
         assert examiner.examine("help", "en", False) == ["help: its stylesheet did not come"]
+
+
+PLACES = """() => Object.fromEntries([...document.querySelectorAll("main [id]")].filter(e => e.checkVisibility({visibilityProperty: true}))
+  .map(e => [e.id, [e.getBoundingClientRect().left, e.getBoundingClientRect().top, e.getBoundingClientRect().width].map(Math.round)]))"""
+
+DRAWN = """() => new Promise(done => {
+  const drawn = () => document.readyState === "interactive" && getComputedStyle(document.body).display === "flex";
+  const look = () => drawn() ? done() : setTimeout(look, 10);
+  look();
+})"""
+"""Waits until the page is there with its stylesheet; its scripts, which are held back, are not."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("sample", ["sign-in-passkey", "passkey", "password", "account-passkeys-fresh"])
+def test_nothing_moves_when_scripts_come(served: tuple[str, list[str]], chromium: Browser, sample: str) -> None:
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    held: list[Route] = []
+    page.route("**/*.js*", lambda route: held.append(route))
+    page.goto(f"{served[0]}/{sample}", wait_until="commit")
+    page.evaluate(DRAWN)
+    before = page.evaluate(PLACES)
+    for route in held:
+        route.continue_()
+    page.wait_for_load_state("load")
+    after = page.evaluate(PLACES)
+    hidden = page.locator("[data-scripted][hidden], .show[hidden]").count()
+    page.close()
+    assert held
+    assert not hidden, "the scripts ran"
+    assert {name: after[name] for name in before} == before

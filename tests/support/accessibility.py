@@ -39,6 +39,9 @@ TARGETS = """(least) => {
     if (box.width < least - 0.5 || box.height < least - 0.5)
       small.push(`${e.tagName} ${e.id || e.textContent.trim()} is ${Math.round(box.width)} x ${Math.round(box.height)}`);
   }
+  for (const sign of document.querySelectorAll(".mark > svg"))
+    if (sign.getBoundingClientRect().right > sign.parentElement.getBoundingClientRect().right + 0.5)
+      small.push(`a sign runs into ${sign.parentElement.parentElement.textContent.trim()}`);
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) small.push(`scrolls sideways: ${root.scrollWidth} > ${root.clientWidth}`);
   return small;
