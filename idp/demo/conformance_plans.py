@@ -5,6 +5,7 @@ from typing import Any
 
 from idp.demo.conformance_clients import ALIAS, SCOPES, Credentials, Plan
 from idp.demo.population import PASSWORD, make_person
+from idp.protocol.rules.client import AuthMethod
 
 PATIENCE = 10
 """Seconds that the suite waits for a page."""
@@ -157,6 +158,8 @@ def _write_client(plan: Plan, place: int, credentials: Credentials, secret: str)
     written: dict[str, Any] = {"client_id": plan.name_client(place), "scope": " ".join(("openid", *SCOPES[:4]))}
     if secret:
         written["client_secret"] = secret
+    if plan.auth_method is AuthMethod.SECRET_JWT:
+        written["client_secret_jwt_alg"] = "HS256"  # noqa: S105 - an algorithm
     if credentials.keys:
         written["jwks"] = credentials.keys
     if plan.delivery:
