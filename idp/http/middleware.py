@@ -227,7 +227,10 @@ def _widen(headers: Iterable[Header], context: RequestContext) -> tuple[Header, 
         policy += f"; frame-src {' '.join(context.frame_sources)}"
     if context.frame_ancestors:
         policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {context.frame_ancestors}")
-    return tuple((name, policy.encode("ascii") if name == b"content-security-policy" else value) for name, value in headers)
+    own = {b"content-security-policy": policy.encode("ascii")}
+    if context.frame_ancestors:
+        own[b"cross-origin-resource-policy"] = b"cross-origin"  # else a page that isolates itself cannot show it (Fetch §3.7)
+    return tuple((name, own.get(name, value)) for name, value in headers)
 
 
 def _find_code(error: Exception) -> str:

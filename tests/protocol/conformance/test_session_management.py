@@ -43,9 +43,11 @@ async def test_oidcc_session_management_discovery_endpoint_verification(provider
     assert "frame-ancestors *" in frame.headers["content-security-policy"]
     assert "script-src 'self'" in frame.headers["content-security-policy"]
     assert "x-frame-options" not in frame.headers
+    assert frame.headers["cross-origin-resource-policy"] == "cross-origin", "a department's page may isolate itself"
     assert f'data-cookie="{STATE}"' in frame.text
     other = await provider.browser.get("/sign-in")
     assert "frame-ancestors 'none'" in other.headers["content-security-policy"]
+    assert other.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 async def test_oidcc_session_management_rp_initiated_logout(provider: Provider) -> None:
