@@ -103,7 +103,8 @@ class Shell:
         self._host = parts.netloc.lower().encode()
         self._certificates = rules.certificates
         self._proxy_hops = rules.proxy_hops
-        secure = (HSTS,) if parts.scheme == "https" else ()
+        # Of localhost it would be said of every port, and browsers would never again reach what speaks plain http there.
+        secure = (HSTS,) if parts.scheme == "https" and parts.hostname not in ("localhost", "127.0.0.1") else ()
         self._short = (*SHORT, *secure)
         self._full = (*FULL, *secure)
         self._routes = frozenset(routes)

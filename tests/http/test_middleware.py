@@ -89,7 +89,8 @@ async def test_every_page_carries_its_security_headers() -> None:
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["strict-transport-security"].startswith("max-age=31536000")
     assert page.headers["cache-control"] == "no-store"
-    assert "strict-transport-security" not in (await make_client().get("/nowhere")).headers
+    for near in ("http://127.0.0.1:8000", "https://localhost:8000", "https://127.0.0.1:8000"):
+        assert "strict-transport-security" not in (await make_client(near).get("/nowhere")).headers
 
 
 async def test_request_ids_differ() -> None:
