@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from bisect import bisect_left
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -17,31 +18,52 @@ FLUSH_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
 FLUSH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 KEPT_SECONDS = 1.0
-"""Answered requests are kept as plain numbers for this long: counting one in the library costs as much as a third of a short answer."""
+"""Answered requests and flushes are kept as plain numbers for this long: counting one in the library costs a third of a short answer."""
 
 
-class _Answered:
-    """Requests of one method, route and status that the library does not know yet."""
+class _Observed:
+    """Observations of one histogram that the library does not know yet."""
 
-    __slots__ = ("_of_route", "_requests", "buckets", "count", "seconds")
+    __slots__ = ("_bounds", "_buckets", "_histogram", "_sum", "count")
 
-    def __init__(self, requests: Counter, of_route: Histogram) -> None:
-        self._requests = requests
-        self._of_route = of_route
+    def __init__(self, histogram: Histogram, bounds: Sequence[float]) -> None:
+        self._histogram = histogram
+        self._bounds = bounds
         self.count = 0
-        self.seconds = 0.0
-        self.buckets = [0] * (len(REQUEST_SECONDS) + 1)
+        self._sum = 0.0
+        self._buckets = [0] * (len(bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        """Keep one."""
+        self.count += 1
+        self._sum += value
+        self._buckets[bisect_left(self._bounds, value)] += 1
 
     def put_away(self) -> None:
         """Tell the library. Its histogram takes one observation at a time; what it does with each is done here with their sum."""
         if not self.count:
             return
-        self._requests.inc(self.count)
-        self._of_route._sum.inc(self.seconds)
-        for bucket, count in zip(self._of_route._buckets, self.buckets, strict=True):
+        self._histogram._sum.inc(self._sum)
+        for bucket, count in zip(self._histogram._buckets, self._buckets, strict=True):
             if count:
                 bucket.inc(count)
-        self.count, self.seconds, self.buckets = 0, 0.0, [0] * len(self.buckets)
+        self.count, self._sum, self._buckets = 0, 0.0, [0] * len(self._buckets)
+
+
+class _Answered(_Observed):
+    """Requests of one method, route and status that the library does not know yet."""
+
+    __slots__ = ("_requests",)
+
+    def __init__(self, requests: Counter, of_route: Histogram) -> None:
+        super().__init__(of_route, REQUEST_SECONDS)
+        self._requests = requests
+
+    def put_away(self) -> None:
+        """Tell the library, the counter too."""
+        if self.count:
+            self._requests.inc(self.count)
+            super().put_away()
 
 
 class Metrics:
@@ -67,6 +89,9 @@ class Metrics:
         )
         self.openings = Counter("idp_source_breaker_openings", "Authorities left alone.", ("source",), registry=self.registry)
         self._answered: dict[tuple[str, str, int], _Answered] = {}
+        self._flush_rows = _Observed(self.flush_rows, FLUSH_ROWS)
+        self._flush_seconds = _Observed(self.flush_seconds, FLUSH_SECONDS)
+        self._flushes = {False: 0, True: 0}
         self._timer: asyncio.TimerHandle | None = None
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -76,9 +101,10 @@ class Metrics:
         if answered is None:
             answered = _Answered(self.requests.labels(method, route, str(status)), self.request_seconds.labels(route))
             self._answered[key] = answered
-        answered.count += 1
-        answered.seconds += seconds
-        answered.buckets[bisect_left(REQUEST_SECONDS, seconds)] += 1
+        answered.observe(seconds)
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
         if self._timer is None:
             # Without a loop, as in a command, whoever reads the numbers puts them away.
             with contextlib.suppress(RuntimeError):
@@ -89,14 +115,19 @@ class Metrics:
         self._tell()
 
     def _tell(self) -> None:
-        for answered in self._answered.values():
-            answered.put_away()
+        for kept in (*self._answered.values(), self._flush_rows, self._flush_seconds):
+            kept.put_away()
+        for failed, number in self._flushes.items():
+            if number:
+                self.flushes.labels("failed" if failed else "written").inc(number)
+                self._flushes[failed] = 0
 
     def count_flush(self, rows: int, seconds: float, *, failed: bool = False) -> None:
-        """Record one flush of the ledger."""
-        self.flushes.labels("failed" if failed else "written").inc()
-        self.flush_rows.observe(rows)
-        self.flush_seconds.observe(seconds)
+        """Record one flush of the ledger, as ``count_request`` does."""
+        self._flushes[failed] += 1
+        self._flush_rows.observe(rows)
+        self._flush_seconds.observe(seconds)
+        self._tell_soon()
 
     def count_refused_entry(self) -> None:
         """Record that the ledger was full."""

@@ -33,15 +33,22 @@ def test_two_metrics_share_nothing() -> None:
     assert "/token" not in second.write_exposition().decode()
 
 
-async def test_requests_are_kept_for_a_second_and_counted_as_the_library_would() -> None:
+async def test_requests_and_flushes_are_kept_for_a_second_and_counted_as_the_library_would() -> None:
     ours, theirs = Metrics(), Metrics()
     for seconds in (0.001, 0.002, 0.0021, 0.3, 9.0):
         ours.count_request("GET", "/userinfo", 200, seconds)
         theirs.requests.labels("GET", "/userinfo", "200").inc()
         theirs.request_seconds.labels("/userinfo").observe(seconds)
 
+    for rows, seconds, failed in ((1, 0.0004, False), (8, 0.01, False), (300, 9.0, True)):
+        ours.count_flush(rows, seconds, failed=failed)
+        theirs.flushes.labels("failed" if failed else "written").inc()
+        theirs.flush_rows.observe(rows)
+        theirs.flush_seconds.observe(seconds)
+
     def read(metrics: Metrics) -> list[str]:
-        return [line for line in metrics.write_exposition().decode().splitlines() if line.startswith("idp_http") and "created" not in line]
+        lines = metrics.write_exposition().decode().splitlines()
+        return [line for line in lines if line.startswith(("idp_http", "idp_ledger")) and "created" not in line]
 
     assert read(ours) == read(theirs)
     assert read(ours) == read(theirs), "what was put away is not counted twice"
@@ -57,3 +64,6 @@ async def test_nobody_has_to_ask_for_the_numbers(monkeypatch: pytest.MonkeyPatch
     metrics.count_request("GET", "/token", 200, 0.001)
     await asyncio.sleep(0.05)
     assert metrics.requests.labels("GET", "/token", "200")._value.get() == 2
+    metrics.count_flush(3, 0.001)
+    await asyncio.sleep(0.05)
+    assert metrics.flush_rows._sum.get() == 3
