@@ -1,5 +1,6 @@
 """Decides how the application is put behind uvicorn: one process per worker, each opening its own platform."""
 
+import gc
 import os
 import socket
 import stat
@@ -101,6 +102,9 @@ def create_app() -> Serving:
     """Return the callable of a worker process, with the settings of its environment (uvicorn's factory)."""
     settings = read_settings()
     configure_logging(settings.log.level)
+    # What was imported stays: 80,000 objects that every full collection would look at again, while for 40 ms nobody is answered.
+    gc.collect()
+    gc.freeze()
     return Serving(settings)
 
 

@@ -1,8 +1,6 @@
 """Migrations: the same again is nothing, two never run together, and a database never changes its environment."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,7 +22,6 @@ from idp.platform.migrations import (
     migrate,
 )
 from tests.support.clusters import SharedCluster
-from tests.support.documents import ROOT
 
 HEAD = ScriptDirectory.from_config(make_config("")).get_current_head()
 
@@ -141,9 +138,3 @@ def test_alembic_is_no_package_of_ours() -> None:
 def test_every_revision_is_plain_sql_beside_a_few_lines() -> None:
     for revision in ScriptDirectory.from_config(make_config("")).walk_revisions():
         assert Path(revision.path).with_suffix(".sql").exists()
-
-
-def test_a_serving_process_holds_neither_alembic_nor_sqlalchemy() -> None:
-    program = "import sys, idp.cli, idp.serving; print(*{'alembic', 'sqlalchemy', 'mako'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == []
