@@ -74,7 +74,7 @@ def make_request(**changes: Any) -> AuthorizationRequest:
         id_token_hint=None,
         ui_locales=None,
     )
-    return replace(request, **changes)
+    return request._replace(**changes)
 
 
 def make_standing(*factors: Factor, age: float = 60, **changes: Any) -> Standing:
@@ -89,4 +89,4 @@ def make_standing(*factors: Factor, age: float = 60, **changes: Any) -> Standing
         subject="sub-7",
         consents=frozenset(),
     )
-    return replace(standing, **changes)
+    return standing._replace(**changes)

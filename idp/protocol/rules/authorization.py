@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
 from idp.kernel.errors import ProtocolError
@@ -15,8 +15,7 @@ UNMET = ProtocolError("unmet_authentication_requirements", "The person cannot re
 BARRED = ProtocolError("access_denied", "The person may not sign in to this client.")
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """Who is here: what the live session proved, and what the database says of its person and consents at this moment.
 
     ``barred``: the person may not sign in at this client. ``own`` are the factors proved in flows of this client, ``confirmed``: the person
@@ -37,8 +36,7 @@ class Standing:
     confirmed: bool = False
 
 
-@dataclass(frozen=True)
-class Granted:
+class Granted(NamedTuple):
     """The code may be issued. ``proved`` are the factors counted, ``acr`` what they truly reach."""
 
     standing: Standing

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from idp.kernel.errors import ProtocolError, Refusal
 from idp.kernel.levels import Acr
@@ -69,8 +69,7 @@ class ClientSuspended(Refusal):
     code = "client_suspended"
 
 
-@dataclass(frozen=True)
-class AuthorizationRequest:
+class AuthorizationRequest(NamedTuple):
     """A valid request. ``wanted`` is the level asked for by ``acr_values`` (None: the client's minimum).
 
     ``essential``: one of these classes or none (OpenID Connect Core §5.5.1.1), () when the client did not insist. ``subject``: the only

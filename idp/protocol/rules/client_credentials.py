@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from idp.kernel.errors import ProtocolError
@@ -17,8 +17,7 @@ BY_CONNECTION = frozenset({AuthMethod.NONE, AuthMethod.TLS, AuthMethod.SELF_SIGN
 """What a request without credentials may mean; a certificate is not sent, it is there or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """What a request shows. ``methods`` are the registered methods that it can be; ``client_id`` is "" where only an assertion names it."""
 
     methods: frozenset[AuthMethod]

@@ -1,8 +1,8 @@
 """Decides what level a request asks for, and what of it the person who is here reaches or could reach (domain.md "Levels")."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from idp.kernel.levels import ACR_ORDER, RESISTANT, Acr, Factor, Proved, find_aal, find_acr, is_resistant, meets
 from idp.protocol.rules.authorization_request import AuthorizationRequest
@@ -15,8 +15,7 @@ RAISED_IAL = 3
 """What items lead to (domain.md "Levels")."""
 
 
-@dataclass(frozen=True)
-class Demand:
+class Demand(NamedTuple):
     """What is asked: ``wanted`` of ACR_ORDER, never less than ``floor``; ``resistant``: by a phishing-resistant factor.
 
     ``insists``: without that factor the client gets an error. ``essential``: one of these classes or an error, in order of preference;
@@ -31,8 +30,7 @@ class Demand:
     asked: Acr | None
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """What a level is found from. ``has_passkey``: one that could still be used."""
 
     ial: int
@@ -41,8 +39,7 @@ class Person:
     has_passkey: bool
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(NamedTuple):
     """What was reached: a class of ACR_ORDER or None, by a phishing-resistant factor or not."""
 
     acr: Acr | None

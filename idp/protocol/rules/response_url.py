@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 _SAFE = "-._~"
@@ -17,4 +18,10 @@ def build_response_url(redirect_uri: str, parameters: Mapping[str, str | None]) 
 
 
 def _quote(value: str) -> str:
-    return value if _PLAIN.match(value) else quote(value, safe=_SAFE)
+    return value if _PLAIN.match(value) else _escape(value)
+
+
+@lru_cache(maxsize=16)
+def _escape(value: str) -> str:
+    # Remembered for the issuer, which is in every answer.
+    return quote(value, safe=_SAFE)

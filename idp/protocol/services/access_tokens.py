@@ -1,7 +1,7 @@
 """Decides whether a text is an access token of ours that counts at this moment, whoever presents it."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from idp.protocol.rules.grant import Grant, is_effective
 from idp.protocol.services.bearer_values import BearerValues
@@ -10,8 +10,7 @@ from idp.protocol.services.sealed_values import AccessToken
 from idp.protocol.stores.grants import GrantReads
 
 
-@dataclass(frozen=True)
-class ReadToken:
+class ReadToken(NamedTuple):
     """An access token that counts: scope, audience and key are the token's own, which may differ from the grant's."""
 
     grant: Grant

@@ -195,7 +195,7 @@ class Authorization:
             return None
         if client.isolated or client.confirms_sign_on:
             link = await self._links.read(presence.session.lineage, client.client_id)
-            return replace(presence, standing=replace(presence.standing, own=link.proved, confirmed=link.confirmed))
+            return presence._replace(standing=presence.standing._replace(own=link.proved, confirmed=link.confirmed))
         return presence
 
     def _read_hint(self, request: AuthorizationRequest, client: Client) -> str | None:

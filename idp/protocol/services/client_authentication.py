@@ -1,7 +1,7 @@
 """Decides which client speaks, by the one method it registered, and which key it holds (RFC 6749 §2.3, RFC 7523, RFC 8705)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.clock import Clock
@@ -36,8 +36,7 @@ TLS_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+class ClientRequest(NamedTuple):
     """What a request at an endpoint for clients shows of who speaks.
 
     ``method`` and ``path`` are those of the request; ``authorization`` and ``dpop`` the headers, ``certificate`` the DER of the client's
@@ -57,8 +56,7 @@ class ClientRequest:
     place: Callable[[], Place] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The client that a request proved to come from, and the key it proved to hold: what its tokens are bound to, None for bearer."""
 
     client: Client

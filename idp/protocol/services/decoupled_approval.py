@@ -222,7 +222,7 @@ class DecoupledApproval:
         standing = presence.standing if presence is not None else None
         if standing is not None and client.isolated:
             link = await self._links.read(session.lineage, client.client_id)
-            standing = replace(standing, own=link.proved)
+            standing = standing._replace(own=link.proved)
         progress = Progress(signed_in=True, declined=declined, without_passkey=True, confirmed=True)
         return decide(_describe(request, client), client, standing, None, progress, self._clock())
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from idp.kernel.clock import Clock
@@ -41,8 +42,7 @@ class Scheme(StrEnum):
     DPOP = "DPoP"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUse:
+class TokenUse(NamedTuple):
     """An access token at a resource of ours, and what the request shows of the key that it may be bound to.
 
     ``proofs`` are the DPoP headers; ``certificate`` the DER that a trusted proxy told; ``host`` the name that was asked.

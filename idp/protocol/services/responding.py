@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from idp.kernel.clock import Random
 from idp.kernel.errors import ProtocolError
@@ -23,8 +23,7 @@ HELD_LIFE = 600.0
 Fields = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The browser goes to this address, at the client, with a code or with an error; it posts the ``fields`` if there are any."""
 
     url: str

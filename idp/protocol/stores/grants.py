@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from idp.platform.database import Database, Row, Transaction
@@ -127,8 +128,7 @@ def make_grant(row: Row, usable: frozenset[str]) -> Grant:
     )
 
 
-@dataclass(frozen=True)
-class GrantOfPerson:
+class GrantOfPerson(NamedTuple):
     """A grant with what UserInfo needs of its person; ``ial`` and the sealed ``profile`` are None for a client's own grant."""
 
     grant: Grant

@@ -1,6 +1,7 @@
 """Decides how the standing of a browser towards one client is read: one held statement, shared by those who ask together."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from idp.platform.database import Database, Row
@@ -22,8 +23,7 @@ READ_STANDING = """
 """
 
 
-@dataclass(frozen=True)
-class Presence:
+class Presence(NamedTuple):
     """A browser's session, not necessarily alive any more, and the standing of its person towards one client."""
 
     session: Session

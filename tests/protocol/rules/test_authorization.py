@@ -51,7 +51,7 @@ def test_s16_too_little_is_a_step_up_and_with_prompt_none_login_required() -> No
     assert isinstance(decide(make_request(), CLIENT, standing, None, FIRST_VISIT, NOW), Granted)
     wanted = make_request(wanted=Acr.SUBSTANTIAL)
     assert decide(wanted, CLIENT, standing, None, FIRST_VISIT, NOW) == SignInRequired(Acr.SUBSTANTIAL, None)
-    silent = replace(wanted, prompts=frozenset({"none"}))
+    silent = wanted._replace(prompts=frozenset({"none"}))
     decision = decide(silent, CLIENT, standing, None, FIRST_VISIT, NOW)
     assert isinstance(decision, Denied)
     assert decision.error.error == "login_required"
@@ -60,7 +60,7 @@ def test_s16_too_little_is_a_step_up_and_with_prompt_none_login_required() -> No
 def test_a_person_too_little_known_is_led_to_prove_more_before_anything_is_lowered() -> None:
     for request, client in ((make_request(wanted=Acr.SUBSTANTIAL), CLIENT), (make_request(), SUBSTANTIAL)):
         assert decide(request, client, make_standing(ial=2), None, FIRST_VISIT, NOW) == ProofRequired(Acr.SUBSTANTIAL)
-        silent = decide(replace(request, prompts=frozenset({"none"})), client, make_standing(ial=2), None, FIRST_VISIT, NOW)
+        silent = decide(request._replace(prompts=frozenset({"none"})), client, make_standing(ial=2), None, FIRST_VISIT, NOW)
         assert isinstance(silent, Denied)
         assert silent.error.error == "login_required"
 
@@ -73,7 +73,7 @@ def test_what_can_be_proved_today_comes_before_the_page_that_raises_the_rest() -
 
 
 def test_what_waits_for_tomorrow_is_told_at_once_without_a_page() -> None:
-    recovered = replace(make_standing(), recovered_at=NOW - timedelta(hours=1))
+    recovered = make_standing()._replace(recovered_at=NOW - timedelta(hours=1))
     assert isinstance(decide(make_request(), SUBSTANTIAL, recovered, None, FIRST_VISIT, NOW), LevelUnreachable)
     silent = decide(make_request(prompts=frozenset({"none"})), SUBSTANTIAL, recovered, None, FIRST_VISIT, NOW)
     assert isinstance(silent, Denied)
@@ -105,7 +105,7 @@ def test_a_wish_beyond_reach_asks_for_the_best_that_can_be_reached() -> None:
 
 def test_what_is_counted_is_what_is_told() -> None:
     old = make_standing(age=3600)
-    fresh = replace(old, proved=(Proved(Factor.PASSWORD, NOW), *(p for p in old.proved if p.factor is Factor.SMS)))
+    fresh = old._replace(proved=(Proved(Factor.PASSWORD, NOW), *(p for p in old.proved if p.factor is Factor.SMS)))
     decision = decide(make_request(), CLIENT, fresh, None, Progress(fresh_after=NOW - timedelta(seconds=1), signed_in=True), NOW)
     assert isinstance(decision, Granted)
     assert decision.proved == (Proved(Factor.PASSWORD, NOW),)
@@ -205,7 +205,7 @@ def test_an_id_token_hint_of_somebody_else_never_grants() -> None:
     hinted = make_request(id_token_hint="token")
     assert isinstance(decide(hinted, CLIENT, make_standing(), "sub-7", FIRST_VISIT, NOW), Granted)
     assert isinstance(decide(hinted, CLIENT, make_standing(), "sub-8", FIRST_VISIT, NOW), SignInRequired)
-    for request, progress in ((replace(hinted, prompts=frozenset({"none"})), FIRST_VISIT), (hinted, Progress(signed_in=True))):
+    for request, progress in ((hinted._replace(prompts=frozenset({"none"})), FIRST_VISIT), (hinted, Progress(signed_in=True))):
         decision = decide(request, CLIENT, make_standing(), "sub-8", progress, NOW)
         assert isinstance(decision, Denied)
         assert decision.error.error == "login_required"
@@ -219,7 +219,7 @@ def test_prompt_none_grants_where_nothing_is_missing() -> None:
 @pytest.mark.parametrize("hours, granted", [(0, False), (23, False), (24, True), (None, True)])
 def test_within_a_day_of_a_recovery_nothing_counts_as_more_than_one_factor(hours: int | None, granted: bool) -> None:
     recovered_at = None if hours is None else NOW - timedelta(hours=hours)
-    somebody = replace(make_standing(), recovered_at=recovered_at)
+    somebody = make_standing()._replace(recovered_at=recovered_at)
     decision = decide(make_request(), SUBSTANTIAL, somebody, None, FIRST_VISIT, NOW)
     assert isinstance(decision, Granted if granted else LevelUnreachable), "proving more does not shorten the day"
     lower = decide(make_request(), CLIENT, somebody, None, FIRST_VISIT, NOW)
@@ -280,7 +280,7 @@ def test_nothing_reaches_hardware_and_the_wish_ends_in_what_is_true() -> None:
     used = decide(hardware, CLIENT, make_standing(*PASSKEY_ONLY, has_passkey=True), None, FIRST_VISIT, NOW)
     assert isinstance(used, Granted)
     assert used.acr is Acr.PHR
-    insisted = replace(hardware, essential=(Acr.PHRH,))
+    insisted = hardware._replace(essential=(Acr.PHRH,))
     assert isinstance(decide(insisted, CLIENT, make_standing(*PASSKEY_ONLY), None, FIRST_VISIT, NOW), LevelUnreachable)
     assert isinstance(decide(insisted, CLIENT, make_standing(*PASSKEY_ONLY), None, Progress(), NOW), LevelUnreachable)
 
@@ -290,7 +290,7 @@ def test_on_the_day_of_a_recovery_no_passkey_is_phishing_resistant() -> None:
     wish = decide(PHR, CLIENT, recovered, None, FIRST_VISIT, NOW)
     assert isinstance(wish, Granted)
     assert (wish.acr, wish.aal) == (Acr.LOW, 1)
-    insisted = decide(replace(PHR, essential=(Acr.PHR,)), CLIENT, recovered, None, FIRST_VISIT, NOW)
+    insisted = decide(PHR._replace(essential=(Acr.PHR,)), CLIENT, recovered, None, FIRST_VISIT, NOW)
     assert isinstance(insisted, LevelUnreachable)
     assert not insisted.without_passkey, "the day is the reason"
 
