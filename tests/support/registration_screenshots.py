@@ -1,16 +1,13 @@
 """Walks through the registration of a demo in Chromium and takes a picture of every page and of its errors, for people to look at."""
 
 import sys
-import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.journeys.conftest import CHROMIUM_ARGUMENTS
-from tests.support.demo import DemoProcess, RunningDemo, find_three_ports
-from tests.support.discipline import find_program
+from tests.support.demo import RunningDemo
 from tests.support.forms import list_unregistered, read_messages, read_sms_code
-from tests.support.screenshots import SIZES, Album
+from tests.support.screenshots import SIZES, Album, take_pictures
 
 FAULTS = 9_920
 """From this number on the bank-card authority is silent about a few people of the demo (idp/demo/authorities.py)."""
@@ -155,19 +152,5 @@ def take_all(browser: Browser, demo: RunningDemo, folder: Path) -> None:
             context.close()
 
 
-def main(folder: Path) -> None:
-    """Start a demo, take the pictures, say where they are."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="idp-show-") as data,
-        DemoProcess(find_three_ports(), "--data", data) as demo,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=find_program("browser"), args=CHROMIUM_ARGUMENTS)
-        take_all(browser, demo, folder)
-        browser.close()
-    sys.stdout.write(f"{len(list(folder.glob('*.png')))} pictures in {folder}\n")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    take_pictures(take_all, Path(sys.argv[1]))

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -97,7 +98,7 @@ def take_all(browser: Browser, demo: RunningDemo, folder: Path) -> None:
         context.close()
 
 
-def main(folder: Path) -> None:
+def take_pictures(take: Callable[[Browser, RunningDemo, Path], None], folder: Path) -> None:
     """Start a demo, take the pictures, say where they are."""
     folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -106,10 +107,10 @@ def main(folder: Path) -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=find_program("browser"), args=CHROMIUM_ARGUMENTS)
-        take_all(browser, demo, folder)
+        take(browser, demo, folder)
         browser.close()
     sys.stdout.write(f"{len(list(folder.glob('*.png')))} pictures in {folder}\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    take_pictures(take_all, Path(sys.argv[1]))
