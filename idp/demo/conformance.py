@@ -29,6 +29,9 @@ attempts_per_network_and_hour = 60000
 """Whoever registers itself may ask for consent to everything, because everybody here is synthetic."""
 
 LOOPBACK = ("localhost", "127.0.0.1")
+LONGEST_SOCKET = 100
+"""Bytes of a unix socket's path; systems know little more."""
+
 SUITE = "https://localhost.emobix.co.uk:8443"
 """Where the suite says of itself that it runs on its own developers' machines; the name leads to 127.0.0.1."""
 
@@ -52,7 +55,7 @@ class ConformanceTarget:
         self._listen = listen
         self._port = port
         self._suite = suite
-        self._socket = Path(tempfile.gettempdir()) / f"yizheng-{os.getpid()}-{port}.sock"
+        self._socket = _find_socket(folder)
         self._written: list[Path] = []
         self.nginx = find_nginx()
         self.door = f"https://{host}:{port + DOOR_PLACE}" if self.nginx else ""
@@ -65,7 +68,9 @@ class ConformanceTarget:
     @property
     def near_address(self) -> str:
         """Where this machine itself reaches the provider."""
-        return f"https://{'127.0.0.1' if ip_address(self._listen).is_unspecified else self._listen}:{self._port}"
+        number = ip_address(self._listen)
+        host = LOOPBACK[1] if number.is_unspecified else f"[{number}]" if number.version == 6 else str(number)
+        return f"https://{host}:{self._port}"
 
     def prepare(self) -> None:
         """Make the certificates. Raises OSError when the suite's cannot be read."""
@@ -123,6 +128,8 @@ class ConformanceTarget:
     def clean_up(self) -> None:
         """Remove the socket."""
         self._socket.unlink(missing_ok=True)
+        if self._socket.parent != self.folder:
+            self._socket.parent.rmdir()
 
     def announce(self, say: Callable[[str], None]) -> None:
         """Say what whoever runs the suite needs to know."""
@@ -138,6 +145,12 @@ class ConformanceTarget:
     def make_context(self) -> ssl.SSLContext:
         """Return a context that trusts our own authority and nobody else."""
         return ssl.create_default_context(cafile=str(self.authority))
+
+
+def _find_socket(folder: Path) -> Path:
+    """Return where nginx finds the provider: in our folder, which nobody else may enter, or in another such one with a shorter name."""
+    path = folder / "mtls.sock"
+    return path if len(os.fsencode(path)) <= LONGEST_SOCKET else Path(tempfile.mkdtemp(prefix="yizheng-")) / path.name
 
 
 def add_settings(text: str, further: Mapping[str, str]) -> str:

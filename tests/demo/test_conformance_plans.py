@@ -52,6 +52,23 @@ def test_the_settings_are_a_trials(tmp_path: Path, host: str, listen: str) -> No
         load(target, tmp_path, "production")
 
 
+def test_the_socket_has_a_short_name_in_a_closed_folder(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / ("deep" * 25)):
+        target = make_target(folder)
+        socket = Path(load(target, tmp_path).mtls.socket)
+        assert len(str(socket)) <= 100
+        assert socket.parent.stat().st_mode & 0o077 == 0
+        socket.touch()
+        target.clean_up()
+        assert not socket.exists()
+        assert socket.parent.exists() is (socket.parent == folder)
+
+
+@pytest.mark.parametrize(("listen", "near"), [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("127.0.0.1", "127.0.0.1")])
+def test_where_this_machine_reaches_it(tmp_path: Path, listen: str, near: str) -> None:
+    assert ConformanceTarget(tmp_path, "suite.example", listen, 8000, SuiteAddress()).near_address == f"https://{near}:8000"
+
+
 def test_without_nginx_it_goes_on_without_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformance, "find_nginx", lambda: None)
     target = make_target(tmp_path)
