@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from idp.authenticators.rules.sms_code import CodeRight, CodeWrong
+from idp.authenticators.rules.sms_limits import Send
+from idp.authenticators.services.codes import CodeRequest
 from idp.cli import main
 from idp.demo import conformance
 from idp.demo.certificates import CertificateFolder
@@ -16,6 +19,7 @@ from idp.demo.conformance import ConformanceTarget, SuiteAddress, add_settings
 from idp.demo.conformance_clients import PLANS, Plan, find_credentials, make_registration
 from idp.demo.conformance_plans import write_configuration, write_dynamic
 from idp.demo.decisions import Decisions, NotForConformance
+from idp.protocol.rules.client import Basis
 from idp.settings import Settings, SettingsError, load_settings
 from tests.support.provider import Provider, run_provider
 from tests.support.suite import SuiteBrowser
@@ -132,8 +136,14 @@ def test_words_that_do_not_go_together(words: tuple[str, ...]) -> None:
 
 
 @pytest.fixture(scope="module")
-async def provider(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provider]:
-    async with run_provider(service_dsn, tmp_path_factory.mktemp("provider")) as provider:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the keys of this module's database lie."""
+    return tmp_path_factory.mktemp("provider")
+
+
+@pytest.fixture(scope="module")
+async def provider(service_dsn: str, home: Path) -> AsyncIterator[Provider]:
+    async with run_provider(service_dsn, home) as provider:
         yield provider
 
 
@@ -142,3 +152,18 @@ async def test_nobody_is_answered_for_outside_a_conformance_run(provider: Provid
         Decisions(provider.services)
     for method in ("GET", "POST"):
         assert (await provider.browser.request(method, "/demo/ciba?auth_req_id=x&action=allow")).status_code == 404
+
+
+async def test_a_trial_knows_its_codes_and_lets_clients_ask_for_consent(service_dsn: str, home: Path) -> None:
+    settings = {"IDP_SMS__FIXED_CODE": "135790", "IDP_CLIENT_REGISTRATION__MODE": "open"}
+    settings["IDP_CLIENT_REGISTRATION__TRIAL_CLAIMS"] = "name,email"
+    async with run_provider(service_dsn, home, **settings) as trial:
+        document = {"client_name": "trial", "redirect_uris": ["https://suite.example/callback"]}
+        registered = (await trial.browser.post("/connect/register", json=document)).json()
+        client = await trial.services.directory.find(registered["client_id"])
+        assert client is not None
+        assert [(each.basis, each.claims) for each in client.entitlements] == [(Basis.CONSENT, ("name", "email"))]
+        asked = CodeRequest("sign_in", "flow", "+8613912345678", "*", None, "192.0.2.1")
+        assert await trial.services.codes.send(asked) == Send()
+        assert await trial.services.codes.check(asked.purpose, asked.binding, asked.phone, "135791") == CodeWrong(4)
+        assert await trial.services.codes.check(asked.purpose, asked.binding, asked.phone, "135790") == CodeRight()
