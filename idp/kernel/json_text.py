@@ -11,7 +11,8 @@ Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 def parse_json(text: str, limit: int) -> Json:
     """Return the value of a JSON text of at most ``limit`` characters.
 
-    ValueError for everything else, also for a name given twice (RFC 7493 §2.3) at any depth and for more than MAX_DEPTH levels.
+    ValueError for everything else, also for a name given twice (RFC 7493 §2.3) at any depth and for more than MAX_DEPTH levels. Its text
+    may stand in an ``error_description``: ASCII without quotes or backslashes (RFC 6749 §5.2).
     """
     if len(text) > limit:
         raise ValueError("too long")
@@ -19,11 +20,21 @@ def parse_json(text: str, limit: int) -> Json:
         value: Json = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON at character {error.pos + 1}") from None
     if _is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deep")
-    if "\\ud" in text.lower():
-        json.dumps(value, ensure_ascii=False).encode()  # half of a pair (RFC 8259 §8.2) is a UnicodeEncodeError, which is a ValueError
+    if "\\ud" in text.lower() and not _is_whole(value):
+        raise ValueError("half of a surrogate pair")  # RFC 8259 §8.2
     return value
+
+
+def _is_whole(value: Json) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_deeper(value: Json, levels: int) -> bool:

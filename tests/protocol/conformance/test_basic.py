@@ -366,3 +366,25 @@ async def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_uns
     told = (await party.authorize(cookies, request_uri="https://department.example/request.jwt")).parameters
     assert told["error"] in ("request_uri_not_supported", "invalid_request_uri")
     assert "code" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("claims", '{"a":"\\x"}', "invalid_request"),
+        ("claims", '{"a":"\\ud800"}', "invalid_request"),
+        ("claims", '{"id_token":{"a\\"b":5}}', "invalid_request"),
+        ("claims", '{"userinfo":{"姓名":{"values":"x"}}}', "invalid_request"),
+        ("authorization_details", '[{"type":"\\x"}]', "invalid_authorization_details"),
+        ("authorization_details", '[{"type":"a\\"b"}]', "invalid_authorization_details"),
+        ("response_mode", 'a"b', "invalid_request"),
+        ("prompt", '"', "invalid_request"),
+        ("resource", '"', "invalid_target"),
+        ("request", 'a."\\.b', "invalid_request_object"),
+    ],
+    ids=lambda value: str(len(value)) if not value.isidentifier() else value,
+)
+async def test_whatever_is_wrong_is_said_in_characters_that_an_answer_may_have(
+    party: RelyingParty, cookies: dict[str, str], name: str, value: str, error: str
+) -> None:
+    check_error((await party.authorize(cookies, **{name: value})).parameters, "state-1", error)
