@@ -3,6 +3,7 @@
 import re
 from uuid import UUID
 
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from idp.http.request_context import read_context
@@ -13,6 +14,7 @@ from idp.protocol.endpoints.bearer import CHALLENGES, read_token_use, send_resou
 from idp.protocol.services.possession import Scheme, TokenUse
 from idp.protocol.services.resources import Resources
 
+METHODS = ("GET", "POST", "HEAD")
 INTERACTION = b"x-fapi-interaction-id"
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -37,6 +39,8 @@ class UserInfoEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         context = read_context(scope)
+        if context.method not in METHODS:
+            raise HTTPException(405, headers={"Allow": ", ".join(METHODS)})
         use: TokenUse | None = None
         try:
             use = await read_token_use(context, receive)

@@ -207,6 +207,9 @@ async def test_oidcc_userinfo_post_header(provider: Provider, party: RelyingPart
     token = (await party.get_tokens(cookies))["access_token"]
     answer = await provider.browser.post("/userinfo", headers={"authorization": f"Bearer {token}"})
     assert answer.json()["sub"]
+    for method in ("PUT", "DELETE", "PATCH"):
+        other = await provider.browser.request(method, "/userinfo", headers={"authorization": f"Bearer {token}"})
+        assert (other.status_code, other.headers["allow"]) == (405, "GET, POST, HEAD")
 
 
 async def test_oidcc_userinfo_post_body(provider: Provider, party: RelyingParty, cookies: dict[str, str]) -> None:
