@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 PHONE_MATCH_LIFE = timedelta(days=90)
 """How long the operator's match of name, document and phone lets an SMS code count towards aal 2."""
@@ -88,6 +89,7 @@ def is_resistant(proved: Iterable[Proved], phone_matched_at: datetime | None, no
     return not _is_held(recovered_at, now) and any(p.factor is Factor.PASSKEY for p in counted)
 
 
+@lru_cache(maxsize=64)
 def find_acr(ial: int, aal: int, resistant: bool = False) -> Acr | None:
     """Return the highest class of ACR_ORDER that is reached, None when not even ``low``."""
     reached = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from idp.kernel.levels import ACR_ORDER, RESISTANT, Acr, Factor, Proved, find_aal, find_acr, is_resistant, meets
@@ -60,11 +61,16 @@ def place(acr: Acr) -> Acr:
 
 def find_demand(request: AuthorizationRequest, client: Client, person: Person | None, now: datetime) -> Demand:
     """Return what the request asks. Of several essential classes it asks for the first that ``person`` could reach."""
-    minimum, essential = client.minimum_acr, _order(request.essential, request.wanted)
-    asked = request.wanted
+    essential, asked = _order(request.essential, request.wanted), request.wanted
     if essential:
         best = find_attainable(person, now, resists=True) if person is not None else None
         asked = next((acr for acr in essential if best is None or best.serves(acr)), essential[0])
+    return _make_demand(client.minimum_acr, asked, essential)
+
+
+@lru_cache(maxsize=64)
+def _make_demand(minimum: Acr, asked: Acr | None, essential: tuple[Acr, ...]) -> Demand:
+    # Remembered: nearly every request asks one of a handful.
     named = [minimum] if asked is None else [minimum, asked]
     compulsory = [minimum, asked] if essential and asked is not None else [minimum]
     return Demand(
