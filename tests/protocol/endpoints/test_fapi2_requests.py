@@ -61,7 +61,7 @@ async def test_another_response_type_or_method_is_refused(provider: Provider) ->
 async def test_signed_requests_and_signed_answers_alone(provider: Provider) -> None:
     client = await add_tight_client(provider, "signing", Profile.FAPI2_MESSAGE_SIGNING)
     cookies = await provider.open_session(await provider.add_person())
-    assert (await push(provider, client, make_request(response_mode="jwt"))).json()["error"] == "invalid_request_object"
+    assert (await push(provider, client, make_request(response_mode="jwt"))).json()["error"] == "invalid_request"
     for mode, status in (("jwt", 201), ("form_post.jwt", 201), ("query", 400), (None, 400)):
         claims = make_request_object(client, ISSUER, provider.now(), make_request(response_mode=mode))
         response = await push(provider, client, {"request": KEY.sign(claims)})
