@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: a database of its own, a clock, randomness, Redis."""
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,6 +11,7 @@ from hypothesis import settings
 
 from idp.kernel.clock import Random, read_system_random
 from idp.platform.database import Database
+from idp.platform.embedded_postgres import DataFolderBusy, EmbeddedPostgres
 from idp.platform.transients.postgres import PostgresTransients
 from keys import DATA_KEY_PURPOSES, DataKey, DataKeys
 from tests.support.clocks import ManualClock
@@ -35,6 +37,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("xdist_group")
         group = mark.args[0] if mark is not None else item.nodeid.partition("::")[0]
         item._id = coerce_node_id(f"{item.nodeid}@{group}")  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def erased_clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """As root a demo's data may lie outside its folder (``EmbeddedPostgres``): what the tests' own folders left there goes with them."""
+    yield
+    for marker in tmp_path_factory.getbasetemp().rglob("relocated"):
+        with contextlib.suppress(DataFolderBusy):
+            EmbeddedPostgres(marker.parent).erase()
 
 
 @pytest.fixture(scope="session")
