@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from idp.people.rules.masking import mask_email
-from idp.people.rules.typed_text import WIDE, straighten
+from idp.people.rules.typed_text import UNSEEN, WIDE, straighten
 
 LONGEST: Final = 254
 """Characters of an address (RFC 5321 §4.5.3.1.3, less the angle brackets)."""
@@ -88,15 +88,18 @@ def _write_domain(text: str) -> str | None:
 
 def _write_label(label: str) -> str | None:
     """Return a label of a domain in ASCII; None when there is no such label, or when it would not be read back as the same one."""
-    if not label.isascii() and not all(_is_letter(character) for character in label):
-        return None
     try:
         written = idna.ToASCII(label).decode("ascii").lower()
-        again = idna.ToASCII(idna.ToUnicode(written)).decode("ascii")
+        shown = idna.ToUnicode(written)
+        again = idna.ToASCII(shown).decode("ascii")
     except UnicodeError:
         return None
-    return written if again == written and _LABEL.fullmatch(written) else None
+    # An ASCII label may stand for signs that its owner could not be shown, nor type again.
+    lettered = all(text.isascii() or all(map(_is_letter, text)) for text in (label, shown))
+    return written if lettered and again == written and _LABEL.fullmatch(written) else None
 
 
 def _is_letter(character: str) -> bool:
-    return character not in _DEVIATIONS and (character == "-" or unicodedata.category(character)[0] in "LMN")
+    return (
+        character not in _DEVIATIONS and ord(character) not in UNSEEN and (character == "-" or unicodedata.category(character)[0] in "LMN")
+    )

@@ -3,8 +3,10 @@
 import unicodedata
 from typing import Final
 
-UNSEEN: Final = dict.fromkeys([0x200B, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10)])
-"""Joiners, byte order marks and variation selectors that come along when a text is pasted."""
+_FILLERS: Final = (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0)
+_SELECTORS: Final = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+UNSEEN: Final = dict.fromkeys([0x200B, 0x2060, 0xFEFF, *_FILLERS, *_SELECTORS])
+"""Spaces without width, fillers and variation selectors: nobody sees them, though some count as letters or marks."""
 
 WIDE_LETTERS: Final = {
     code: code - 0xFEE0 for first, last in ((0x10, 0x1A), (0x21, 0x3B), (0x41, 0x5B)) for code in range(0xFF00 + first, 0xFF00 + last)

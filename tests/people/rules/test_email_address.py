@@ -17,6 +17,7 @@ LONG_DOMAIN = ".".join(["a" * 63, "b" * 63, "c" * 62])
         ("ｚｈａｏ＠ｅｘａｍｐｌｅ．ｃｏｍ", "zhao@example.com"),
         ("zhao@example。com", "zhao@example.com"),
         ("\ufeffzhao@exam\u200bple.com", "zhao@example.com"),
+        ("zhao@exam\u115fple\u3164.com", "zhao@example.com"),
         ("zhao@例子.中国", "zhao@xn--fsqu00a.xn--fiqs8s"),
         ("zhao@XN--fsqu00a.xn--fiqs8s", "zhao@xn--fsqu00a.xn--fiqs8s"),
         ("zhao@bu\u0308cher.example", "zhao@xn--bcher-kva.example"),
@@ -25,7 +26,7 @@ LONG_DOMAIN = ".".join(["a" * 63, "b" * 63, "c" * 62])
         (f"{'x' * 64}@example.com", f"{'x' * 64}@example.com"),
         (f"{'x' * 64}@{LONG_DOMAIN[: LONGEST - 65]}", f"{'x' * 64}@{LONG_DOMAIN[: LONGEST - 65]}"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_addresses_as_they_are_kept(typed: str, kept: str) -> None:
     assert check_email(typed) == EmailAddress(kept)
@@ -69,19 +70,25 @@ def test_addresses_as_they_are_kept(typed: str, kept: str) -> None:
         ("zhao@a\u200db.example", EmailSlip.DOMAIN),
         ("zhao@\U0001f600.example", EmailSlip.DOMAIN),
         ("zhao@xn--a.example", EmailSlip.DOMAIN),
+        ("zhao@xn--c9is0j8h.cn", EmailSlip.DOMAIN),
+        ("zhao@xn--4p2g158z6tnovmizw.cn", EmailSlip.DOMAIN),
+        ("zhao@xn--fi-19b090l.cn", EmailSlip.DOMAIN),
         ("zhao@xn--example-.com", EmailSlip.DOMAIN),
         ("zhao@\u202emoc.elpmaxe", EmailSlip.DOMAIN),
         (f"z@{LONG_DOMAIN}.{'d' * 62}.com", EmailSlip.DOMAIN),
         (f"{'x' * 64}@{LONG_DOMAIN}", EmailSlip.TOO_LONG),
         (f"{'x' * 10_000}@example.com", EmailSlip.TOO_LONG),
     ],
-    ids=range(40),
+    ids=range(43),
 )
 def test_what_is_no_address(typed: str, slip: EmailSlip) -> None:
     assert check_email(typed) is slip
 
 
-@given(st.text(max_size=80) | st.from_regex(r"[a-z.]{1,5}@[a-zé例.-]{1,12}", fullmatch=True))
+MADE = r"[a-z.]{1,5}@[a-zé例.-]{1,12}|z@xn--[a-z0-9-]{1,16}\.cn"
+
+
+@given(st.text(max_size=80) | st.from_regex(MADE, fullmatch=True))
 def test_what_is_kept_is_ascii_bounded_and_read_again_as_itself(typed: str) -> None:
     found = check_email(typed)
     if isinstance(found, EmailAddress):
@@ -92,6 +99,7 @@ def test_what_is_kept_is_ascii_bounded_and_read_again_as_itself(typed: str) -> N
         assert not set(' \r\n,;<>()[]:"\\') & set(found.value)
         assert check_email(found.value) == found
         assert check_email(found.write()) == found
+        assert found.write().isprintable()
 
 
 def test_an_address_prints_masked_and_its_owner_reads_the_letters_of_the_domain() -> None:

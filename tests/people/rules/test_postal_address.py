@@ -46,12 +46,13 @@ def test_addresses_as_they_are_kept(changes: dict[str, str], address: PostalAddr
         ({"detail": "样例路1号\U0001f600"}, {"detail": AddressSlip.WRONG_CHARACTER}),
         ({"detail": "路" * 121}, {"detail": AddressSlip.TOO_LONG}),
         ({"detail": "路" * 100_000}, {"detail": AddressSlip.TOO_LONG}),
+        ({"detail": "\u3164\u115f\u034f"}, {"detail": AddressSlip.EMPTY}),
         ({"postal_code": "35000"}, {"postal_code": AddressSlip.MALFORMED}),
         ({"postal_code": "３５０００１" * 10_000}, {"postal_code": AddressSlip.MALFORMED}),
         ({"postal_code": "SW1A1A"}, {"postal_code": AddressSlip.MALFORMED}),
         (dict.fromkeys(TYPED, ""), {"province": AddressSlip.EMPTY, "detail": AddressSlip.EMPTY, "city": AddressSlip.EMPTY}),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_is_no_address(changes: dict[str, str], slips: dict[str, AddressSlip]) -> None:
     assert check_address({**TYPED, **changes}) == slips
