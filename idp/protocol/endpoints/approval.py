@@ -1,7 +1,5 @@
 """Decides how a person is asked on their own device about a request of another one: what it is, what it releases, yes or no."""
 
-from urllib.parse import quote
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -85,14 +83,14 @@ class ApprovalPage:
         if asked is None or session is None:
             return RedirectResponse(held.interaction.way_on, status_code=303)
         if not self._approval.is_shown(asked, form.get("shown", 100)):
-            return RedirectResponse(f"{PAGE}?i={quote(held.interaction.id)}", status_code=303)
+            return RedirectResponse(held.interaction.name_page(PAGE), status_code=303)
         # The flow moves first: of answers that arrive together one counts.
         held = await self._interactions.replace(held, held.interaction)
         place = Place(context.address, context.device)
         after = await self._approval.answer(held.interaction, session, asked, answer, context.request_id, place)
         await self._backchannel.note_answer(asked.request, asked.client, answer)
         await self._interactions.replace(held, after)
-        return RedirectResponse(f"{PAGE}?i={quote(held.interaction.id)}", status_code=303)
+        return RedirectResponse(held.interaction.name_page(PAGE), status_code=303)
 
     def _ask(self, context: RequestContext, held: Held, asked: Asked) -> Response:
         return self._pages.render(

@@ -150,7 +150,7 @@ class AuthorizeEndpoint:
         )
         if is_pushed(parameters.get("request_uri", "")):
             await self._pushed.remember_flow(parameters["request_uri"], interaction.id)
-        return f"/register?i={interaction.id}" if needed is not None and needed.creates else interaction.way_on
+        return interaction.name_page("/register") if needed is not None and needed.creates else interaction.way_on
 
 
 class RespondPage:

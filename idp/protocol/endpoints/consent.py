@@ -1,7 +1,6 @@
 """Decides how ``/consent`` is asked and answered: once per department, purpose and version, inside a flow."""
 
 import hmac
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -88,7 +87,7 @@ class ConsentPage:
             return RedirectResponse(held.interaction.way_on, status_code=303)
         if not hmac.compare_digest(form.get("shown", 100).encode(), question.mark.encode()):
             # Somebody else is signed in by now, or the department asks for something else: that was not on the page.
-            return RedirectResponse(f"/consent?i={quote(held.interaction.id)}", status_code=303)
+            return RedirectResponse(held.interaction.name_page("/consent"), status_code=303)
         # The flow moves first: of answers that arrive together one is recorded, and a lost record leaves the question open.
         held = await self._interactions.replace(held, held.interaction)
         answered = await self._consent.answer(

@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -78,7 +77,7 @@ class SignOutPage:
         require_csrf(context, form, asking.csrf)
         if form.get("decision", 20) == "stay":
             # Nothing ends, the question neither: its page can be shown again, in the other language too.
-            return RedirectResponse(f"/stayed?i={quote(asking.id, safe='')}", status_code=303)
+            return RedirectResponse(asking.name_page("/stayed"), status_code=303)
         plan = await self._sign_out.plan(json.loads(asking.request), context.session_cookie)
         await self._interactions.finish(asking, done=False)
         page = await self._end(context, plan)
@@ -143,7 +142,7 @@ class SignOutPage:
             department_en=plan.client.name_en if plan.client is not None else "",
             language=context.language,
         )
-        return f"/signed-out?i={quote(ended.id, safe='')}"
+        return ended.name_page("/signed-out")
 
     async def _read(self, interaction_id: str, context: RequestContext) -> Interaction:
         return (await self._interactions.read(interaction_id, context.browser_cookie, KIND)).interaction

@@ -1,7 +1,6 @@
 """Decides how a flow's next step reaches the browser: 303 within the house, a page of its own for the last hop to a department."""
 
 from typing import assert_never
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -45,9 +44,9 @@ class DispatchPage:
         interaction = routed.interaction
         match routed.step:
             case SignInNeeded():
-                return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)
+                return RedirectResponse(interaction.name_page("/sign-in"), 303)
             case PageNeeded(path=path):
-                return RedirectResponse(f"{path}?i={quote(interaction.id, safe='')}{'&opened=1' if opened else ''}", 303)
+                return RedirectResponse(interaction.name_page(path, **({"opened": "1"} if opened else {})), 303)
             case Leave(url=url, fields=fields):
                 department = interaction.name_department(context.language)
                 if fields:

@@ -1,7 +1,5 @@
 """Decides how the provider's own front page is shown: who is signed in, or the way to sign in."""
 
-from urllib.parse import quote
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -41,4 +39,4 @@ async def begin_portal(
     browser = bind_browser(context, interactions.make_browser_cookie)
     begin = portal.begin_again if again else portal.begin
     interaction = await begin(browser, context.address, towards)
-    return RedirectResponse(f"/sign-in?i={quote(interaction.id, safe='')}", 303)
+    return RedirectResponse(interaction.name_page("/sign-in"), 303)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -56,7 +55,7 @@ class Asked:
 
     def name_page(self) -> str:
         """Return the address of this page in this flow."""
-        return f"{PATH}?{urlencode({'i': self.flow.id})}"
+        return self.flow.name_page(PATH)
 
 
 class RaisingPage:
@@ -125,13 +124,13 @@ class RaisingPage:
     async def _begin(self, context: RequestContext) -> Response:
         browser = bind_browser(context, self._interactions.make_browser_cookie)
         begun = await self._portal.begin(browser, context.address, towards="/account")
-        return RedirectResponse(f"{PATH}?{urlencode({'i': begun.id})}", 303)
+        return RedirectResponse(begun.name_page(PATH), 303)
 
     async def _enter(self, context: RequestContext, interaction_id: str) -> Asked | Response:
         held = await self._interactions.read(interaction_id, context.browser_cookie)
         session = await self._sessions.read(context.session_cookie)
         if session is None:
-            return RedirectResponse(f"/continue?{urlencode({'i': held.interaction.id})}", 303)
+            return RedirectResponse(held.interaction.way_on, 303)
         self._sessions.touch(session)
         return Asked(context, held, session, make_requester(read_visit(context), held.interaction))
 

@@ -124,7 +124,7 @@ class RecoveryPage:
 
     async def _begin(self, context: RequestContext) -> Response:
         interaction = await self._portal.begin(bind_browser(context, self._interactions.make_browser_cookie), context.address)
-        return RedirectResponse(f"{PATH}?{urlencode({'i': interaction.id})}", 303)
+        return RedirectResponse(interaction.name_page(PATH), 303)
 
     async def _enter(self, context: RequestContext, interaction_id: str) -> _Stand:
         flow = await self._interactions.read(interaction_id, context.browser_cookie)
@@ -191,7 +191,7 @@ class RecoveryPage:
                 raise
             return self._show_password(stand, held, [FieldError("password", refusal.code, refusal.facts)], refusal)
         set_cookies(stand.context, done)
-        return RedirectResponse(f"/continue?{urlencode({'i': done.held.interaction.id})}", 303)
+        return RedirectResponse(done.held.interaction.way_on, 303)
 
     # ---- pages ----
 
@@ -266,7 +266,7 @@ class RecoveryPage:
         return ("、" if context.language == "zh-CN" else ", ").join(names)
 
     def _go_on(self, stand: _Stand) -> Response:
-        return RedirectResponse(f"{PATH}?{urlencode({'i': stand.flow.interaction.id})}", 303)
+        return RedirectResponse(stand.flow.interaction.name_page(PATH), 303)
 
     def _refuse(self, context: RequestContext, interaction_id: str, refusal: Refusal, stand: _Stand | None) -> Response:
         if isinstance(refusal, StepRepeated) or refusal.code == "recovery_gone":

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -77,7 +76,7 @@ class RegistrationPages:
             interaction_id = request.query_params.get("i", "")
             if not interaction_id:
                 begun = await self._door.begin(context)
-                return RedirectResponse(f"{PATH}?{urlencode({'i': begun.id})}", 303)
+                return RedirectResponse(begun.name_page(PATH), 303)
             stand = await self._door.enter(context, interaction_id, PATH)
             if isinstance(stand, Response):
                 return stand

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
@@ -99,7 +98,7 @@ class AccountSteps:
         set_cookies(stand.context, opened)
         # Who signs out here stays signed out: the finished registration leads to a session only while nobody got one.
         self._door.drop_cookie(stand.context)
-        return RedirectResponse(f"/continue?{urlencode({'i': stand.interaction.id, 'opened': '1'})}", 303)
+        return RedirectResponse(stand.interaction.name_page("/continue", opened="1"), 303)
 
     def _render_agreement(self, stand: Stand, errors: list[FieldError] | None = None, *, lost: bool = False) -> Response:
         draft = require_draft(stand)

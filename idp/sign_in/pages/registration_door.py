@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
@@ -76,7 +75,7 @@ class Stand:
 
     def name_page(self, step: Step, **more: str) -> str:
         """Return the address of a step in this flow."""
-        return f"{PATH}/{step.value}?{urlencode({'i': self.interaction.id, **more})}"
+        return self.interaction.name_page(f"{PATH}/{step.value}", **more)
 
 
 class RegistrationDoor:
@@ -110,7 +109,7 @@ class RegistrationDoor:
                 raise
             fresh = await self._arrival.renew(draft.draft, self._bind(context), context.address)
             await self._registration.renew_origin(draft, fresh.id, self._arrival.keep(fresh), anew=False)
-            return RedirectResponse(f"{page}?{urlencode({'i': fresh.id, **({'why': 'lost'} if posted else {})})}", 303)
+            return RedirectResponse(fresh.name_page(page, **({"why": "lost"} if posted else {})), 303)
         return Stand(context, held, draft, read_visit(context))
 
     async def enter_again(self, stand: Stand) -> Stand:
@@ -130,7 +129,7 @@ class RegistrationDoor:
             return self._show_done(stand)
         if stand.draft.draft.flow != stand.interaction.id:
             # Another visit: whoever sits there now is asked, and proves the phone, before anything of it is shown.
-            return RedirectResponse(f"{PATH}?{urlencode({'i': stand.interaction.id})}", 303)
+            return RedirectResponse(stand.interaction.name_page(PATH), 303)
         if stand.draft.checking:
             return self._show_checking(stand)
         place, now = _ORDER.index(step), _ORDER.index(stand.draft.step)

@@ -1,7 +1,6 @@
 """Decides how a sign-in step is shown and read: forms in, the same page with what to correct, or 303 to where the flow goes on."""
 
 from dataclasses import replace
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -243,8 +242,8 @@ class SignInPage:
         return RedirectResponse(held.interaction.way_on, 303)
 
     def _come_back(self, held: Held, way: str = "") -> Response:
-        chosen = f"&way={CODE_WAY}" if way == CODE_WAY else ""
-        return RedirectResponse(f"{PATH}?i={quote(held.interaction.id, safe='')}{chosen}", 303)
+        chosen = {"way": CODE_WAY} if way == CODE_WAY else {}
+        return RedirectResponse(held.interaction.name_page(PATH, **chosen), 303)
 
     def _refuse(self, context: RequestContext, held: Held | None, refusal: Refusal) -> Response:
         if held is None:

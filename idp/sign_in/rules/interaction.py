@@ -5,6 +5,7 @@ import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
+from urllib.parse import urlencode
 from uuid import UUID
 
 from idp.kernel.levels import ACR_ORDER, Acr, Proved
@@ -76,10 +77,14 @@ class Interaction:
         """Return the department's name in the language of a page."""
         return self.department if language == "zh-CN" else self.department_en or self.department
 
+    def name_page(self, path: str, **more: str) -> str:
+        """Return the address of a page in this flow; ``more`` is what that page is told beside it."""
+        return f"{path}?{urlencode({'i': self.id, **more})}"
+
     @property
     def way_on(self) -> str:
-        """Return the address at which the flow goes on after every step: an id is base64url, so it stands in an address as it is."""
-        return f"/continue?i={self.id}"
+        """Return the address at which the flow goes on after every step."""
+        return self.name_page("/continue")
 
     @property
     def way_back(self) -> WayBack:

@@ -83,3 +83,4 @@ def test_an_answer_keeps_ones_own_and_forgets_those_of_others() -> None:
 
 def test_a_flow_goes_on_at_the_dispatcher() -> None:
     assert make_flow().way_on == "/continue?i=i"
+    assert make_flow().name_page("/sign-in", way="code") == "/sign-in?i=i&way=code"
