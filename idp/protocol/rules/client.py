@@ -66,6 +66,11 @@ class Basis(StrEnum):
 ID_TOKEN_ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519", "SGD_SM3_SM2")
 
 
+def may_be_client_id(text: str) -> bool:
+    """Tell whether a client may have this id: 1 to 64 ASCII letters, digits, hyphens or underscores; no other is looked up anywhere."""
+    return 1 <= len(text) <= 64 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+
+
 def find_usable_statuses(environment: str) -> frozenset[str]:
     """Return the statuses in which a client may act: where real people are, only what was set live (domain.md §4)."""
     return frozenset({"live"}) if environment == "production" else frozenset({"sandbox", "reviewing", "live"})

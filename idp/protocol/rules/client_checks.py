@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import SECRET_SIGNING
-from idp.protocol.rules.client import LOOPBACK_HOSTS, ApplicationType, AuthMethod, BadRegistration, Client, GrantType
+from idp.protocol.rules.client import LOOPBACK_HOSTS, ApplicationType, AuthMethod, BadRegistration, Client, GrantType, may_be_client_id
 from idp.protocol.rules.client_metadata import DeliveryMode
 from idp.protocol.rules.device_secret import SCOPE as DEVICE_SSO
 from idp.protocol.rules.profile import find_profile_fault
@@ -64,8 +64,7 @@ def list_response_algorithms(client: Client) -> dict[str, str | None]:
 
 
 def _check_names(client: Client) -> None:
-    name = client.client_id
-    if not (1 <= len(name) <= 64 and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+    if not may_be_client_id(client.client_id):
         raise BadRegistration("client_id", "1 to 64 letters, digits, hyphens or underscores")
     for field, text in (("client_name", client.name), ("client_name#en", client.name_en or client.name)):
         if not 1 <= len(text) <= 100 or not text.isprintable():

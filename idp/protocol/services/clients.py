@@ -9,7 +9,7 @@ from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_outward_id, make_uuid7
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
-from idp.protocol.rules.client import ID_TOKEN_ALGORITHMS, NO_SECTOR, AuthMethod, BadRegistration, Client, renew_versions
+from idp.protocol.rules.client import ID_TOKEN_ALGORITHMS, NO_SECTOR, AuthMethod, BadRegistration, Client, may_be_client_id, renew_versions
 from idp.protocol.rules.client_checks import SECRET_METHODS, check_certificates, check_client, list_response_algorithms
 from idp.protocol.rules.client_status import CLIENT_TRANSITIONS, ClientEvent, ClientStatus
 from idp.protocol.rules.resources import is_of_issuer
@@ -242,8 +242,8 @@ class ClientDirectory:
         self._known: dict[str, tuple[float, Client]] = {}
 
     async def find(self, client_id: str | None) -> Client | None:
-        """Return the client, None when there is none; ids that cannot be registered are not even looked up."""
-        if not client_id or len(client_id) > 64 or not client_id.isascii() or not client_id.isprintable():
+        """Return the client, None when there is none."""
+        if client_id is None or not may_be_client_id(client_id):
             return None
         now = self._clock().timestamp()
         known = self._known.get(client_id)

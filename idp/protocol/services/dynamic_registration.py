@@ -16,7 +16,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.fetching import Fetcher, FetchFailed
 from idp.platform.transients import Transients
-from idp.protocol.rules.client import BadRegistration, Basis, Client, Entitlement
+from idp.protocol.rules.client import BadRegistration, Basis, Client, Entitlement, may_be_client_id
 from idp.protocol.rules.client_checks import check_client
 from idp.protocol.rules.client_status import ClientEvent, ClientStatus
 from idp.protocol.rules.dynamic_registration import RegistrationMode, check_sector_document, check_update, read_registration
@@ -182,11 +182,11 @@ class DynamicRegistration:
             raise BadRegistration("sector_identifier_uri", "what is there is no JSON list with all redirect URIs") from None
 
     async def _find(self, tx: Transaction, client_id: str, token: str | None) -> tuple[Client, store.Management]:
-        management = await store.read_management(tx, client_id[:64])
+        management = await store.read_management(tx, client_id) if may_be_client_id(client_id) else None
         kept = management.token_hash if management is not None else None
         if token is None or management is None or kept is None or not hmac.compare_digest(kept, _hash(token)):
             raise _refuse_token("management token")
-        client = await self._clients.read(tx, client_id[:64])
+        client = await self._clients.read(tx, client_id)
         assert client is not None  # noqa: S101 - its row was just read
         return client, management
 

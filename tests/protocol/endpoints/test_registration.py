@@ -256,7 +256,9 @@ async def test_only_the_client_itself_reaches_its_registration(provider: Provide
         for method in ("GET", "PUT", "DELETE"):
             answer = await provider.browser.request(method, path_of(one), json=as_update(one), headers=bear(token))
             assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
-    assert (await provider.browser.get("/connect/register/nobody", headers=bear(one["registration_access_token"]))).status_code == 401
+    for name in ("nobody", "%00", "a%00b", "%EF%BF%BE", "%F0%9F%98%80", f"{one['client_id']}%00", "x" * 65, "a b"):
+        answer = await provider.browser.get(f"/connect/register/{name}", headers=bear(one["registration_access_token"]))
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token"), name
     twice = [("authorization", f"Bearer {one['registration_access_token']}"), ("authorization", "Bearer x")]
     assert (await provider.browser.delete(path_of(one), headers=twice)).status_code == 401, "which of them is meant?"
 
