@@ -1,6 +1,7 @@
 """Decides which status every refusal and protocol error has, and how each is told: the one table of architecture decision 14."""
 
 import json
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from idp.http.responses import NO_STORE, Header
@@ -156,6 +157,22 @@ class WrongHost(Refusal):
 def find_refusal_status(code: str) -> int:
     """Return the status of a refusal; an unlisted code is our fault."""
     return REFUSAL_STATUS.get(code, 500)
+
+
+def judge_form(errors: Collection[object], refusal: Refusal | None) -> tuple[int, dict[str, str] | None]:
+    """Return the status of a page that shows a form, and when to come back if time heals it (Retry-After, RFC 9110 §10.2.3).
+
+    200 for a form as it is asked for, 422 for ``errors`` in what was typed; a refusal has its own.
+    """
+    if refusal is None:
+        return 422 if errors else 200, None
+    status = find_refusal_status(refusal.code)
+    return status, write_wait(status, refusal.facts)
+
+
+def write_wait(status: int, facts: Mapping[str, object]) -> dict[str, str] | None:
+    """Return the Retry-After header of a refusal that time heals, None of any other; the fact ``seconds`` says how much."""
+    return {"retry-after": str(facts.get("seconds", BUSY_RETRY_SECONDS))} if status in (429, 503) else None
 
 
 def find_protocol_status(error: ProtocolError) -> int:

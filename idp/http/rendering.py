@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from idp.http.errors import BUSY_RETRY_SECONDS, find_refusal_status
+from idp.http.errors import find_refusal_status, write_wait
 from idp.http.forms import FieldError
 from idp.http.languages import LANGUAGES, Language
 from idp.http.messages import Fact, Messages
@@ -162,7 +162,7 @@ class Pages:
             context,
             "error.html",
             status,
-            headers={"retry-after": str(known.get("seconds", BUSY_RETRY_SECONDS))} if status in (429, 503) else None,
+            headers=write_wait(status, known),
             text=self._messages.refusal(context.language, code, known),
             code=code,
             department=department,

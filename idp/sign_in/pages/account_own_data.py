@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from idp.authenticators.rules.sms_code import normalize_code
-from idp.http.errors import find_refusal_status
+from idp.http.errors import judge_form
 from idp.http.forms import FieldError, Form
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
@@ -126,7 +126,7 @@ class AccountOwnDataPage:
         errors: list[FieldError],
         refusal: Refusal | None = None,
     ) -> Response:
-        status, wait = _judge(errors, refusal)
+        status, wait = judge_form(errors, refusal)
         return self._pages.render(
             context,
             f"account_{datum.value}.html",
@@ -152,7 +152,7 @@ class AccountOwnDataPage:
         *,
         resent: bool = False,
     ) -> Response:
-        status, wait = _judge(errors, refusal)
+        status, wait = judge_form(errors, refusal)
         return self._pages.render(
             context,
             "account_own_data_code.html",
@@ -192,12 +192,6 @@ def _fill(desk: Desk) -> dict[str, str]:
         area = {"province": shown.province, "city": shown.city, "district": shown.district}
         return {**area, "detail": shown.detail, "postal_code": shown.postal_code} if desk.waiting is not None else area
     return {}
-
-
-def _judge(errors: list[FieldError], refusal: Refusal | None) -> tuple[int, dict[str, str] | None]:
-    """Return the status, and when to come back if it is a matter of waiting."""
-    status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
-    return status, {"retry-after": str(refusal.facts.get("seconds", 5))} if refusal is not None and status in (429, 503) else None
 
 
 def _name_sent(datum: OwnDatum) -> str:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from idp.http.errors import Busy, find_refusal_status
+from idp.http.errors import Busy, judge_form
 from idp.http.forms import FieldError
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
@@ -83,8 +83,7 @@ class AccountPasswordPage:
         return RedirectResponse(f"{PATH}?done={self._door.mark_done(owner, 'password')}", 303)
 
     async def _ask(self, context: RequestContext, owner: Owner, errors: list[FieldError], refusal: Refusal | None = None) -> Response:
-        status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
-        wait = {"retry-after": str(refusal.facts.get("seconds", 5))} if refusal is not None and status in (429, 503) else None
+        status, wait = judge_form(errors, refusal)
         return self._pages.render(
             context,
             "account_password.html",

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from idp.http.browser_binding import bind_browser
-from idp.http.errors import find_refusal_status
+from idp.http.errors import judge_form
 from idp.http.forms import FieldError, Form, read_form
 from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
@@ -172,7 +172,7 @@ class RaisingPage:
             return self._block(asked, "raise_register_differs", opened=opened)
         if need.held is not None and need.held.checking:
             return self._answer(asked, "register_checking.html", look=asked.name_page())
-        status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
+        status, wait = judge_form(errors or (), refusal)
         draft = need.held.draft if need.held is not None else None
         view = view_items(draft.answers if draft is not None else (), draft.pending if draft is not None else (), self._serves)
         only_phone = _needs_only_phone(need, view)
@@ -184,6 +184,7 @@ class RaisingPage:
             asked,
             "raise.html",
             status,
+            headers=wait,
             errors=errors or [],
             phone=str(need.phone),
             earlier=_name_kinds(need.earlier - {CheckKind.PHONE}),

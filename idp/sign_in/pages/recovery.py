@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from idp.http.browser_binding import bind_browser
-from idp.http.errors import Busy, find_refusal_status
+from idp.http.errors import Busy, judge_form
 from idp.http.forms import FieldError, Form, read_form
 from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
@@ -243,14 +243,13 @@ class RecoveryPage:
         refusal: Refusal | None,
         **values: Any,
     ) -> Response:
-        status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
-        waits = refusal is not None and status in (429, 503)
+        status, wait = judge_form(errors, refusal)
         interaction = stand.flow.interaction
         return self._pages.render(
             stand.context,
             template,
             status,
-            headers={"retry-after": str(refusal.facts.get("seconds", 5))} if refusal is not None and waits else None,
+            headers=wait,
             i=interaction.id,
             csrf=interaction.csrf,
             step=held.token if held is not None else "",

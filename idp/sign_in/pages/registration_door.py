@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.responses import RedirectResponse, Response
 
 from idp.http.browser_binding import bind_browser
-from idp.http.errors import find_refusal_status
+from idp.http.errors import judge_form
 from idp.http.forms import FieldError
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext
@@ -146,14 +146,13 @@ class RegistrationDoor:
         self, stand: Stand, step: Step, errors: list[FieldError] | None = None, refusal: Refusal | None = None, **values: Any
     ) -> Response:
         """Return the page of a step, with the frame that all of them have."""
-        status = find_refusal_status(refusal.code) if refusal is not None else 422 if errors else 200
-        retry = {"retry-after": str(refusal.facts.get("seconds", 5))} if refusal is not None and status in (429, 503) else None
+        status, wait = judge_form(errors or (), refusal)
         at, back = AT[step], BACK.get(step)
         return self._pages.render(
             stand.context,
             f"register_{step.value}.html",
             status,
-            headers=retry,
+            headers=wait,
             i=stand.interaction.id,
             csrf=stand.interaction.csrf,
             step=stand.token,

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from idp.authenticators.rules.proof_of_work import Proof
-from idp.http.errors import Busy, find_refusal_status
+from idp.http.errors import Busy
 from idp.http.forms import FieldError, Form, read_form
 from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
@@ -205,8 +205,7 @@ class SignInPage:
             except Refusal as refused:
                 errors, refusal = [_place(refused, "code")], refused
         shown = await self._sign_in.look_again(held, visit)
-        status = find_refusal_status(refusal.code) if refusal is not None else 422
-        return self._forms.show_code(context, shown, errors, status, refusal)
+        return self._forms.show_code(context, shown, errors, refusal)
 
     def _answer(self, context: RequestContext, answer: Answer, way: str = "") -> Response:
         match answer:
@@ -220,7 +219,7 @@ class SignInPage:
                 return self._forms.show_password(context, held, identifier, [], notice=notice)
             case AskCode(problem=problem) | AskFirstCode(problem=problem):
                 errors = [FieldError("resend", problem.code, problem.facts)] if problem else []
-                return self._forms.show_code(context, answer, errors, find_refusal_status(problem.code) if problem else 200, problem)
+                return self._forms.show_code(context, answer, errors, problem)
             case AskSecret(held=held):
                 return self._forms.show_secret(context, held, [])
             case AskPasskey():

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from idp.authenticators.rules.refusals import ProofWanted
-from idp.http.errors import find_refusal_status
+from idp.http.errors import judge_form
 from idp.http.forms import FieldError
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext
@@ -64,7 +64,7 @@ class SignInForms:
         return self._draw(context, "new_password.html", asked.held, errors, refusal, name=asked.name)
 
     def show_code(
-        self, context: RequestContext, asked: AskCode | AskFirstCode, errors: list[FieldError], status: int, refusal: Refusal | None = None
+        self, context: RequestContext, asked: AskCode | AskFirstCode, errors: list[FieldError], refusal: Refusal | None = None
     ) -> Response:
         """Draw the form for the code."""
         first = isinstance(asked, AskFirstCode)
@@ -74,7 +74,6 @@ class SignInForms:
             asked.held,
             errors,
             refusal,
-            status=status,
             phone="" if isinstance(asked, AskFirstCode) else str(asked.phone),
             asks_document=isinstance(asked, AskFirstCode) and asked.asks_document,
             first=first,
@@ -90,16 +89,14 @@ class SignInForms:
         held: Held,
         errors: list[FieldError],
         refusal: Refusal | None,
-        status: int | None = None,
         **values: Any,
     ) -> Response:
-        if status is None:
-            status = find_refusal_status(refusal.code) if refusal else 422 if errors else 200
+        status, wait = judge_form(errors, refusal)
         return self._pages.render(
             context,
             template,
             status,
-            headers=_name_wait(refusal, status),
+            headers=wait,
             i=held.interaction.id,
             csrf=held.interaction.csrf,
             step=held.step,
@@ -108,10 +105,3 @@ class SignInForms:
             puzzle=refusal.puzzle if isinstance(refusal, ProofWanted) else None,
             **values,
         )
-
-
-def _name_wait(refusal: Refusal | None, status: int) -> dict[str, str] | None:
-    """Return the Retry-After header of a refusal that time heals (RFC 9110 §10.2.3)."""
-    if refusal is None or status not in (429, 503):
-        return None
-    return {"retry-after": str(refusal.facts.get("seconds", 5))}
