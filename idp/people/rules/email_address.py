@@ -78,6 +78,9 @@ def check_email(text: str) -> EmailAddress | EmailSlip:
 
 
 def _write_domain(text: str) -> str | None:
+    # A single letter may stand for eighteen, and IDNA looks at each of them several times; in ASCII none gets shorter again.
+    if len(unicodedata.normalize("NFKC", text)) > LONGEST_DOMAIN:
+        return None
     labels = text.translate(_DOTS).split(".")
     known = [written for label in labels if (written := _write_label(label)) is not None]
     if len(known) < max(len(labels), 2) or known[-1].isdigit():

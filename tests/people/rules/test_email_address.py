@@ -102,6 +102,12 @@ def test_what_is_kept_is_ascii_bounded_and_read_again_as_itself(typed: str) -> N
         assert found.write().isprintable()
 
 
+@pytest.mark.parametrize("domain", ["\ufdfa" * 500, ".".join(["\ufdfa" * 3] * 126), ".".join(["例"] * 200)], ids=["one", "many", "short"])
+def test_a_domain_that_is_too_long_is_not_computed_over(domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idp.people.rules.email_address._write_label", pytest.fail)
+    assert check_email(f"z@{domain}") is EmailSlip.DOMAIN
+
+
 def test_an_address_prints_masked_and_its_owner_reads_the_letters_of_the_domain() -> None:
     address = EmailAddress("zhao@xn--fsqu00a.xn--fiqs8s")
     assert (str(address), f"{address!r}", f"{address:>3}") == ("z***@例子.中国", "EmailAddress(z***@例子.中国)", "z***@例子.中国")
