@@ -7,7 +7,7 @@ from idp.http.cookies import CookieNames
 from idp.kernel.checks import CheckKind
 from idp.platform.outside_addresses import read_networks
 from idp.protocol.rules.scopes import SCOPES, list_claims
-from idp.settings.sections import ClientRegistrationSettings, FetchingSettings, MtlsSettings, Server, Settings, SmsSettings, SourceSettings
+from idp.settings.sections import ClientRegistrationSettings, FetchingSettings, MtlsSettings, Settings, SmsSettings, SourceSettings
 from idp.sources.addresses import find_fault
 from idp.sources.signatures import is_app_key
 from keys import ALGORITHMS, PKCS11_ALGORITHMS
@@ -33,7 +33,7 @@ def check_sense(settings: Settings) -> None:
     if 0 < len(settings.server.metrics_token) < 32:
         raise SettingsError("server.metrics_token must have at least 32 characters; it is better named by a file.")
     if settings.environment != "production":
-        if not loopback and not _is_trial(settings.server):
+        if not loopback and urlsplit(settings.server.issuer).hostname != settings.server.trial_host:
             raise SettingsError(f"The {settings.environment} environment only runs on a loopback issuer, or on server.trial_host.")
     elif settings.server.trial_host:
         raise SettingsError("server.trial_host is for the demo and for a sandbox; in production the issuer alone says the name.")
@@ -121,12 +121,6 @@ def _check_issuer(issuer: str) -> bool:
     if issuer != f"{parts.scheme}://{parts.netloc}":
         raise SettingsError("server.issuer must have no trailing slash, query or fragment.")
     return loopback
-
-
-def _is_trial(server: Server) -> bool:
-    """Tell whether the issuer is the host that was named for trying out, and speaks https."""
-    parts = urlsplit(server.issuer)
-    return bool(server.trial_host) and parts.scheme == "https" and parts.hostname == server.trial_host
 
 
 def _split_address(issuer: str) -> SplitResult | None:
