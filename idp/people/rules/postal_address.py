@@ -85,7 +85,8 @@ def check_address(typed: Mapping[str, str]) -> PostalAddress | dict[str, Address
     slips = {name: part for name, part in checked.items() if isinstance(part, AddressSlip)}
     if checked["city"] == checked["district"] == "":
         slips["city"] = AddressSlip.EMPTY
-    postal_code = straighten(typed.get("postal_code", "")[:MAX_TEXT], _WIDE).replace(" ", "")
+    code = typed.get("postal_code", "")
+    postal_code = straighten(code, _WIDE).replace(" ", "") if len(code) <= MAX_TEXT else code
     if postal_code and not _POSTAL_CODE.fullmatch(postal_code):
         slips["postal_code"] = AddressSlip.MALFORMED
     return slips or PostalAddress(**checked, postal_code=postal_code)

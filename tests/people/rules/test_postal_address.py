@@ -49,10 +49,11 @@ def test_addresses_as_they_are_kept(changes: dict[str, str], address: PostalAddr
         ({"detail": "\u3164\u115f\u034f"}, {"detail": AddressSlip.EMPTY}),
         ({"postal_code": "35000"}, {"postal_code": AddressSlip.MALFORMED}),
         ({"postal_code": "３５０００１" * 10_000}, {"postal_code": AddressSlip.MALFORMED}),
+        ({"postal_code": "350001" + " " * 400}, {"postal_code": AddressSlip.MALFORMED}),
         ({"postal_code": "SW1A1A"}, {"postal_code": AddressSlip.MALFORMED}),
         (dict.fromkeys(TYPED, ""), {"province": AddressSlip.EMPTY, "detail": AddressSlip.EMPTY, "city": AddressSlip.EMPTY}),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_what_is_no_address(changes: dict[str, str], slips: dict[str, AddressSlip]) -> None:
     assert check_address({**TYPED, **changes}) == slips
