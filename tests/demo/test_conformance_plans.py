@@ -3,8 +3,10 @@
 import json
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -152,6 +154,15 @@ async def test_nobody_is_answered_for_outside_a_conformance_run(provider: Provid
         Decisions(provider.services)
     for method in ("GET", "POST"):
         assert (await provider.browser.request(method, "/demo/ciba?auth_req_id=x&action=allow")).status_code == 404
+
+
+async def test_nobody_is_answered_for_in_a_sandbox_whose_code_is_known(provider: Provider) -> None:
+    platform = provider.services.platform
+    known = msgspec.structs.replace(platform.settings.sms, fixed_code="135790")
+    for environment in ("sandbox", "production"):
+        settings = msgspec.structs.replace(platform.settings, environment=environment, sms=known)
+        with pytest.raises(NotForConformance):
+            Decisions(replace(provider.services, platform=replace(platform, settings=settings)))
 
 
 async def test_a_trial_knows_its_codes_and_lets_clients_ask_for_consent(service_dsn: str, home: Path) -> None:
