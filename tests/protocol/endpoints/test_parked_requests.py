@@ -53,6 +53,12 @@ async def test_nothing_that_was_posted_stands_in_the_address(provider: Provider)
     assert read_query(landed)["state"] == "state-1"
 
 
+async def test_the_address_stays_short(provider: Provider) -> None:
+    await provider.add_client("brief")
+    answers = [await cross(Web(provider), "/authorize", ask("brief", ui_locales="e" * length)) for length in (200, 201)]
+    assert [set(read_query(answer)) for answer in answers] == [{"client_id", "ui_locales", "parked"}, {"client_id", "parked"}]
+
+
 async def test_a_reload_and_back_find_the_request_again(provider: Provider) -> None:
     await provider.add_client("again")
     web = await open_browser(provider, await provider.add_person())
@@ -135,6 +141,9 @@ async def test_only_what_was_posted_counts(provider: Provider) -> None:
     assert read_query(landed)["state"] == "state-1"
     elsewhere = await web.client.get("/sign-out?" + urlencode({"parked": name}))
     assert elsewhere.status_code == 200, "a request of one address means nothing at another: the person is asked"
+    leaving = read_query(await cross(web, "/sign-out", {"state": "bye"}))["parked"]
+    page = await web.client.get("/authorize?" + urlencode({"parked": leaving}))
+    assert (page.status_code, find_code(page)) == (410, "interaction_expired")
 
 
 async def test_a_posted_sign_out_is_the_same_as_one_in_the_address(provider: Provider) -> None:
