@@ -3,17 +3,23 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from idp.app import Services, build_services
 from idp.composition import open_platform
 from idp.demo.population import PASSWORD, REGISTERED, SyntheticPerson, make_person
+from idp.kernel.checks import CheckKind
 from idp.kernel.clock import SHANGHAI, read_system_clock, read_system_random
+from idp.kernel.ids import make_uuid7
 from idp.kernel.levels import Acr
 from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.rules.person import Status
 from idp.people.rules.postal_address import PostalAddress
 from idp.people.services.directory import NewPerson
+from idp.people.services.proofing import Case
+from idp.people.services.registration import PURPOSE
+from idp.people.services.requester import Requester
 from idp.platform.child_processes import write_private
 from idp.protocol.rules.client import Basis, Client, Entitlement, GrantType
 from idp.protocol.rules.client_metadata import About, LogoutAddresses, RequestDemands
@@ -21,6 +27,9 @@ from idp.settings import Settings
 
 ACTOR = "demo"
 LEVELS = (3, 3, 3, 2)
+VERIFIED_BY_ITEMS = 3
+"""The level of whom the register and two further authorities know."""
+
 STATUSES = (Status.ACTIVE, Status.ACTIVE, Status.BANNED, Status.ACTIVE)
 
 
@@ -78,9 +87,14 @@ APP = "province-app"
 APP_TITLE = "政务服务应用（样例）"
 
 
-def make_app_registration(port: int) -> Client:
+def find_websites_host(issuer: str) -> str:
+    """Return the host of the samples' addresses: browsers keep cookies from a site that is called otherwise than the provider's."""
+    return "localhost" if urlsplit(issuer).hostname == "localhost" else "127.0.0.1"
+
+
+def make_app_registration(host: str, port: int) -> Client:
     """Return how the sample app is registered when the provider listens on ``port``: its web view opens both departments."""
-    address = f"http://127.0.0.1:{port + APP_PLACE}"
+    address = f"http://{host}:{port + APP_PLACE}"
     return Client(
         client_id=APP,
         name=APP_TITLE,
@@ -100,9 +114,11 @@ class SecretLost(Exception):
     """A client exists but its secret file does not."""
 
 
-def make_registration(department: SampleDepartment, port: int) -> Client:
+def make_registration(department: SampleDepartment, host: str, port: int) -> Client:
     """Return how a sample department is registered when the provider listens on ``port``."""
-    address = f"http://127.0.0.1:{port + department.place}"
+    address = f"http://{host}:{port + department.place}"
+    # Our worker asks for itself where the website listens: the name may mean another address to it.
+    told_at = f"http://127.0.0.1:{port + department.place}/backchannel-logout"
     has_website = next(d for d in DEPARTMENTS if d.place == department.place) is department
     return Client(
         client_id=department.client_id,
@@ -111,7 +127,7 @@ def make_registration(department: SampleDepartment, port: int) -> Client:
         sector=department.sector,
         redirect_uris=(f"{address}/callback",),
         post_logout_redirect_uris=(f"{address}/",),
-        logout=LogoutAddresses(backchannel_logout_uri=f"{address}/backchannel-logout" if has_website else None),
+        logout=LogoutAddresses(backchannel_logout_uri=told_at if has_website else None),
         about=About(initiate_login_uri=f"{address}/login" if has_website else None),
         scopes=department.scopes,
         entitlements=department.entitlements,
@@ -125,10 +141,11 @@ async def seed(settings: Settings, secrets: Path) -> None:
     platform = await open_platform(settings, read_system_clock, read_system_random)
     try:
         services = build_services(platform)
+        host, port = find_websites_host(settings.server.issuer), settings.server.port
         for department in DEPARTMENTS:
-            registration = make_registration(department, settings.server.port)
+            registration = make_registration(department, host, port)
             await _seed_client(services, registration, secrets / f"{department.client_id}.secret")
-        await _seed_client(services, make_app_registration(settings.server.port), secrets / f"{APP}.secret")
+        await _seed_client(services, make_app_registration(host, port), secrets / f"{APP}.secret")
         for number in range(REGISTERED):
             await _seed_person(services, number)
     finally:
@@ -169,10 +186,11 @@ async def _seed_person(services: Services, number: int) -> None:
         return
     verifier = await services.passwords.hash(PASSWORD)
     document = parse_id_number(person.id_number, now.astimezone(SHANGHAI).date())
+    phone = parse_phone(person.phone)
     new = NewPerson(
         person.name,
         document,
-        parse_phone(person.phone),
+        phone,
         LEVELS[number],
         verifier,
         now,
@@ -180,7 +198,12 @@ async def _seed_person(services: Services, number: int) -> None:
         email=EmailAddress(f"synthetic-{number}@example.com"),
         address=PostalAddress("福建省", "福州市", "鼓楼区", f"合成路{number + 1}号", "350001"),
     )
-    await services.people.add_person(new)
+    person_id = await services.people.add_person(new)
+    if LEVELS[number] == VERIFIED_BY_ITEMS and document is not None and phone is not None:
+        case = Case(make_uuid7(read_system_clock, read_system_random), person.name, document, phone, PURPOSE, person_id=person_id)
+        checks = {CheckKind.IDENTITY: "", CheckKind.PHONE: phone.value, CheckKind.SOCIAL_SECURITY_CARD: person.social_security_card}
+        # As at a registration: what departments read of it (``verified_claims``) is what the simulated authorities answer.
+        await services.enrolment.proofing.ask(case, checks, Requester())
 
 
 def find_account() -> SyntheticPerson:

@@ -20,7 +20,7 @@ from types import FrameType
 import idp
 from idp.composition import StartRefused
 from idp.demo.conformance import DOOR_PLACE, ConformanceTarget, SuiteAddress, add_settings
-from idp.demo.seed import APP, APP_PLACE, APP_TITLE, DEPARTMENTS, SampleDepartment, SecretLost, seed
+from idp.demo.seed import APP, APP_PLACE, APP_TITLE, DEPARTMENTS, SampleDepartment, SecretLost, find_websites_host, seed
 from idp.demo.site import describe_account
 from idp.kernel.checks import CheckKind
 from idp.kernel.clock import read_system_random
@@ -130,6 +130,7 @@ class Demo:
         self._port = port
         self._target = target
         self._websites = () if target else _list_websites()
+        self._websites_host = find_websites_host(self._issuer)
         self._announce = announce
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._postgres: EmbeddedPostgres | None = None
@@ -164,13 +165,14 @@ class Demo:
         self._write_settings(postgres, sms_port, authorities_port)
         settings = load_settings(self._folder / "idp.toml", {})
         asyncio.run(migrate(settings.database.owner_dsn, settings.environment))
+        python = [sys.executable, "-m"]
+        # Before the people: what is known of them was asked there.
+        authorities = [*python, "idp.demo.processes", "authorities", "--port", str(authorities_port)]
+        self._launch("authorities", authorities, f"http://127.0.0.1:{authorities_port}/faults")
         asyncio.run(seed(settings, self._folder / "secrets"))
         if self._target:
             asyncio.run(self._target.seed(settings))
-        python = [sys.executable, "-m"]
         self._launch("sms", [*python, "idp.demo.processes", "simulator", "--port", str(sms_port)], f"http://127.0.0.1:{sms_port}/messages")
-        authorities = [*python, "idp.demo.processes", "authorities", "--port", str(authorities_port)]
-        self._launch("authorities", authorities, f"http://127.0.0.1:{authorities_port}/faults")
         self._launch_provider([*python, "idp.demo.processes", "serve"])
         self._launch("worker", [*python, "idp", "worker"], None)
         for department in self._websites:
@@ -183,12 +185,14 @@ class Demo:
         """The provider's address."""
         return self._issuer
 
-    def announce_websites(self) -> None:
-        """Say where the departments are; for a conformance run, what it needs instead."""
+    def announce_websites(self, *, with_app: bool) -> None:
+        """Say where the departments and the app are; for a conformance run, what it needs instead."""
         for department in self._websites:
-            self._announce(f"department: http://127.0.0.1:{self._port + department.place}")
+            self._announce(f"department: http://{self._websites_host}:{self._port + department.place}")
         if self._target:
             self._target.announce(self._announce)
+        if with_app:
+            self._announce(f"app: http://{self._websites_host}:{self._port + APP_PLACE}")
 
     def watch(self) -> None:
         """Return never: raises _Stopped when somebody says so, DemoFailed when a part dies."""
@@ -267,14 +271,15 @@ class Demo:
         command = [sys.executable, "-m", "examples.department"]
         command += ["--issuer", self._issuer, "--client-id", department.client_id]
         command += ["--client-secret-file", str(self._folder / "secrets" / f"{department.client_id}.secret")]
-        command += ["--port", str(port), "--title", department.title, "--subtitle", department.title_en]
+        command += ["--host", self._websites_host, "--port", str(port), "--title", department.title, "--subtitle", department.title_en]
         command += ["--scope", " ".join(("openid", *department.scopes)), "--theme", "pine" if department.place == 1 else "brick"]
         self._launch(department.client_id, command, f"http://127.0.0.1:{port}/")
 
     def _launch_app(self) -> None:
         port = self._port + APP_PLACE
         command = [sys.executable, "-m", "examples.app_entry", "--issuer", self._issuer, "--client-id", APP]
-        command += ["--client-secret-file", str(self._folder / "secrets" / f"{APP}.secret"), "--port", str(port), "--title", APP_TITLE]
+        command += ["--client-secret-file", str(self._folder / "secrets" / f"{APP}.secret"), "--title", APP_TITLE]
+        command += ["--host", self._websites_host, "--port", str(port)]
         for department in _list_websites():
             command += ["--target", f"{department.client_id}={department.title}"]
         self._launch(APP, command, f"http://127.0.0.1:{port}/")
@@ -349,9 +354,7 @@ def run_demo(
     before = [(number, signal.signal(number, _raise_stopped)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         demo.start(reset=reset, with_app=with_app)
-        demo.announce_websites()
-        if with_app:
-            announce(f"app: http://127.0.0.1:{port + APP_PLACE}")
+        demo.announce_websites(with_app=with_app)
         announce(f"account: {describe_account()}")
         announce(f"ready: {demo.issuer}")
         demo.watch()
