@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--issuer", required=True, help="the provider's address, for instance http://127.0.0.1:8000")
     parser.add_argument("--client-id", required=True)
     parser.add_argument("--client-secret-file", required=True, type=Path, help="a file that holds the client secret and nothing else")
+    parser.add_argument("--host", default="127.0.0.1", choices=["127.0.0.1", "localhost"], help="what browsers call this machine")
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--title", required=True, help="the department's name, for instance 不动产登记中心")
     parser.add_argument("--subtitle", default="", help="the department's name in English")
@@ -26,7 +27,7 @@ def main() -> None:
         issuer=given.issuer,
         client_id=given.client_id,
         client_secret=given.client_secret_file.read_text(encoding="utf-8").strip(),
-        address=f"http://127.0.0.1:{given.port}",
+        address=f"http://{given.host}:{given.port}",
         title=given.title,
         subtitle=given.subtitle,
         scope=given.scope,

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys.test_two_departments import fill_in
-from tests.support.demo import RunningDemo
+from tests.support.demo import DemoProcess, RunningDemo, find_ports
 
 pytestmark = pytest.mark.xdist_group("journeys")
 
@@ -36,6 +36,14 @@ def web_view(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    """A demo whose issuer is a name, as passkeys need it."""
+    folder = tmp_path_factory.mktemp("named-demo")
+    with DemoProcess(find_ports(4), "--host", "localhost", "--data", str(folder), "--with-app") as running:
+        yield running
+
+
 def sign_in_to_app(web_view: BrowserContext, demo: RunningDemo) -> Page:
     """Sign the ready-made account in to the app and return its page."""
     page = web_view.new_page()
@@ -48,7 +56,9 @@ def sign_in_to_app(web_view: BrowserContext, demo: RunningDemo) -> Page:
     return page
 
 
-def test_s58_departments_open_from_the_app_without_a_page(web_view: BrowserContext, demo: RunningDemo) -> None:
+@pytest.mark.parametrize("which", ["demo", pytest.param("named", marks=pytest.mark.slow)])
+def test_s58_departments_open_from_the_app_without_a_page(web_view: BrowserContext, which: str, request: pytest.FixtureRequest) -> None:
+    demo: RunningDemo = request.getfixturevalue(which)
     page = sign_in_to_app(web_view, demo)
     # The browser's own session is gone, as in an app whose web view is new every time.
     web_view.clear_cookies(domain=re.compile("."), name=re.compile("session"))
