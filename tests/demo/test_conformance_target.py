@@ -1,5 +1,6 @@
 """``idp demo --conformance`` as a suite meets it: over https, by its own configurations, with a browser that only obeys their commands."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,6 +51,17 @@ def test_a_client_registers_itself_and_everybody_signs_in_and_out(target: Target
     assert party.leave(id_token_hint=tokens["id_token"], post_logout_redirect_uri=back, state="bye") == f"{back}?state=bye"
     assert "logout_token" in await_call(target.suite, "backchannel_logout")
     assert party.ask(prompt="none")["error"] == "login_required"
+
+
+def test_how_the_sample_person_was_verified(target: Target) -> None:
+    party = register(target, "oidcc-claims-essential")
+    wanted = {"verification": {"trust_framework": None, "assurance_level": None, "evidence": [{"type": {"value": "electronic_record"}}]}}
+    asked = {"userinfo": {"verified_claims": {**wanted, "claims": {"name": None}}}}
+    tokens = party.redeem(party.ask(claims=json.dumps(asked))["code"])
+    told = party.read_userinfo(tokens["access_token"])["verified_claims"]
+    assert told["verification"]["assurance_level"] == "urn:yizheng:ial:3"
+    assert len(told["verification"]["evidence"]) == 3, "the register, the operator and the card's authority"
+    assert told["claims"].keys() == {"name"}
 
 
 def test_an_answer_that_is_posted(target: Target) -> None:
