@@ -80,7 +80,7 @@ def migrate_database(context: click.Context) -> None:
     """Bring the database to this release's schema."""
     settings = read_chosen(context)
     if not settings.database.owner_dsn:
-        fail("The setting database.owner_dsn is empty; name the owner's connection.", 2)
+        fail("The setting database.owner_dsn is empty: name the owner's connection, or the settings file by --settings or IDP_SETTINGS.", 2)
     revision = run(migrate(settings.database.owner_dsn, settings.environment))
     click.echo(f"migrated: {revision}")
 

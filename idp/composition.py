@@ -113,7 +113,9 @@ async def open_platform(
     except SelfTestFailed as error:
         raise StartRefused(_describe_self_test(error)) from None
     if not settings.database.dsn:
-        raise SettingRefused("The setting database.dsn is empty; name the PostgreSQL database to use.")
+        raise SettingRefused(
+            "The setting database.dsn is empty: name the PostgreSQL database, or the settings file by --settings or IDP_SETTINGS."
+        )
     if with_sources and settings.sources.authorities and "SM3" in tested.unavailable:
         raise StartRefused("This machine's cryptography has no SM3, which signs what the authorities of sources.authorities are asked.")
     if SM2_SIGNATURE in settings.keys.algorithms and "SM2" in tested.unavailable:

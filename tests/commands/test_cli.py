@@ -220,7 +220,8 @@ def test_migrate_says_where_it_arrived_and_may_be_repeated(operator: Operator) -
     for _ in range(2):
         result = operator.type("migrate")
         assert (result.exit_code, result.output) == (0, "migrated: 0003\n")
-    assert_one_sentence(operator.type("migrate", environ={"IDP_DATABASE__OWNER_DSN": ""}), 2, "database.owner_dsn")
+    assert_one_sentence(operator.type("migrate", environ={"IDP_DATABASE__OWNER_DSN": ""}), 2, "database.owner_dsn", "IDP_SETTINGS")
+    assert_one_sentence(operator.type("clients", "list", environ={"IDP_DATABASE__DSN": ""}), 2, "database.dsn", "IDP_SETTINGS")
     assert_one_sentence(operator.type("migrate", environ={"IDP_ENVIRONMENT": "sandbox"}), 1, "demo", "sandbox")
 
 
