@@ -19,14 +19,28 @@ MAX_DEPTH = 16
 
 
 def parse_bounded_object(raw: bytes) -> dict[str, Any]:
-    """Return the object as parse_object does, of somebody who is not us: ValueError also when it is nested deeper than MAX_DEPTH."""
+    """Return the object as parse_object does, of somebody who is not us.
+
+    ValueError also when it is nested deeper than MAX_DEPTH, and for half of a surrogate pair (RFC 8259 §8.2): such a text is none that
+    could be sent on, kept or compared as UTF-8.
+    """
     value = parse_object(raw)
+    if b"\\ud" in raw.lower() and not _is_whole(value):
+        raise ValueError("half of a surrogate pair")
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _list_inner(outer)]
         if not level:
             return value
     raise ValueError("nested too deep")
+
+
+def _is_whole(value: dict[str, Any]) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _list_inner(outer: dict[str, Any] | list[Any]) -> list[Any]:

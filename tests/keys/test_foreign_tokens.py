@@ -425,6 +425,9 @@ def test_the_type_must_be_the_one_asked_for(typ: str | None) -> None:
         b"\xff",
         b"[" * 3000,
         b'{"a":' + b"[" * 16 + b"]" * 16 + b"}",
+        b'{"a":"\\ud800"}',
+        b'{"a":["x\\uDFFFx"]}',
+        b'{"a":{"\\uDc00\\ud800":1}}',
     ],
 )
 def test_claims_that_are_no_clean_object(payload: bytes) -> None:
@@ -434,6 +437,10 @@ def test_claims_that_are_no_clean_object(payload: bytes) -> None:
 
 def test_a_finite_number_stays_what_it_is() -> None:
     assert check(sign(EC, "ES256", b'{"a":[0.5,-2e3,7]}')) == {"a": [0.5, -2000.0, 7]}
+
+
+def test_a_whole_pair_and_what_only_looks_like_half_of_one_stay() -> None:
+    assert check(sign(EC, "ES256", b'{"a":"\\ud83d\\ude00","b":"\\\\ud800"}')) == {"a": "\U0001f600", "b": "\\ud800"}
 
 
 def test_depth_is_counted() -> None:

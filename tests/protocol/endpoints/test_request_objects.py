@@ -181,3 +181,17 @@ async def test_an_instant_beyond_all_numbers_is_refused(provider: Provider, inst
     text = jws.serialize_compact(header, body.encode(), KEY.key)
     landing = await send(provider, client_id=client, redirect_uri=REDIRECT_URI, request=text)
     assert landing.parameters["error"] == "invalid_request_object"
+
+
+@pytest.mark.parametrize("name", ["state", "nonce", "login_hint", "claims", "authorization_details", "unknown"])
+@pytest.mark.parametrize("path", ["/authorize", "/par"])
+async def test_half_of_a_surrogate_pair_is_refused(provider: Provider, name: str, path: str) -> None:
+    client = await add_signing_client(provider, "halved")
+    text = KEY.sign(make_claims(provider, client, **{name: "\ud800"}))
+    if path == "/par":
+        answer = await provider.post(path, {"request": text}, client)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request_object")
+        return
+    for cookies in (None, await provider.open_session(await provider.add_person())):
+        landing = await send(provider, cookies, client_id=client, redirect_uri=REDIRECT_URI, request=text)
+        assert landing.parameters["error"] == "invalid_request_object"
