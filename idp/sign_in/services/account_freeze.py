@@ -1,6 +1,6 @@
 """Decides how a person freezes the own account: at once, with everything that is signed in, undone only by proof of identity."""
 
-from idp.kernel.audit_events import AuditEvent, Kind
+from idp.kernel.audit_events import Kind
 from idp.people.rules.person import PERSON_TRANSITIONS, Status, StatusEvent
 from idp.people.services.directory import People, UnknownPerson
 from idp.platform.audit_log import AuditLog
@@ -37,14 +37,7 @@ class AccountFreeze:
         try:
             async with self._database.transaction() as tx:
                 await self._people.change_status(tx, owner.person_id, status, StatusEvent.FREEZE)
-                event = AuditEvent(
-                    Kind.ACCOUNT_FROZEN,
-                    actor=f"person:{owner.person_id}",
-                    person_id=owner.person_id,
-                    request_id=visit.request_id,
-                    details={"way": "account", "before": status.value},
-                    place=visit.place,
-                )
+                event = visit.describe_deed(Kind.ACCOUNT_FROZEN, owner.person_id, {"way": "account", "before": status.value})
                 await self._audit.record(tx, event)
                 await self._notices.add(tx, owner.phone, name, NOTICE)
         except UnknownPerson:

@@ -8,7 +8,7 @@ from idp.authenticators.rules.sms_code import CodeDead, CodeGone, CodeRight, Cod
 from idp.authenticators.rules.sms_limits import Limit, Wait
 from idp.authenticators.rules.waits import refuse_message
 from idp.authenticators.services.codes import CodeRequest, Codes
-from idp.kernel.audit_events import AuditEvent, Detail, Kind, Result
+from idp.kernel.audit_events import Detail, Kind, Result
 from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
 from idp.people.rules.identifiers import Phone
@@ -26,7 +26,7 @@ from idp.people.rules.profile_change import (
 )
 from idp.people.services.directory import People
 from idp.platform.audit_log import AuditLog
-from idp.platform.database import Database, Transaction
+from idp.platform.database import Database
 from idp.platform.transients import Transients
 from idp.sign_in.rules.account_history import PROFILE_CHANGE
 from idp.sign_in.rules.account_refusals import OwnDatumUnchanged
@@ -143,7 +143,8 @@ class AccountOwnData:
                 raise StepRepeated
             before = await self._people.change_profile(tx, owner.person_id, lambda profile: apply_change(profile, change))
             done = describe_change(find_value(before, datum), change.value)
-            await self._record(tx, Kind.PROFILE_CHANGED, owner, visit, {"datum": datum.value, "change": done})
+            changed = visit.describe_deed(Kind.PROFILE_CHANGED, owner.person_id, {"datum": datum.value, "change": done})
+            await self._audit.record(tx, changed)
             await self._notices.add(tx, phone, name, NOTICE, {"what": NAMES[datum]})
         await self._transients.take(WAITING, self._name(owner, datum))
         return done
@@ -152,7 +153,7 @@ class AccountOwnData:
         if isinstance(verdict, CodeWrong):
             details: dict[str, Detail] = {"way": "code", "reason": "wrong", "purpose": PROFILE_CHANGE, "datum": datum.value}
             async with self._database.transaction() as tx:
-                await self._record(tx, Kind.SIGN_IN_FAILED, owner, visit, details, Result.REFUSED)
+                await self._audit.record(tx, visit.describe_deed(Kind.SIGN_IN_FAILED, owner.person_id, details, Result.REFUSED))
         return refusals.CodeGone() if isinstance(verdict, CodeGone) else explain_code(verdict, asked_both=False)
 
     async def _find_obstacle(self, owner: Owner) -> str:
@@ -194,17 +195,3 @@ class AccountOwnData:
             after_password=True,  # whoever asks is signed in
             request_id=visit.request_id,
         )
-
-    async def _record(
-        self, tx: Transaction, kind: Kind, owner: Owner, visit: Visit, details: dict[str, Detail], result: Result = Result.DONE
-    ) -> None:
-        event = AuditEvent(
-            kind,
-            result,
-            actor=f"person:{owner.person_id}",
-            person_id=owner.person_id,
-            request_id=visit.request_id,
-            details=details,
-            place=visit.place,
-        )
-        await self._audit.record(tx, event)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from idp.authenticators.rules.passkey import MOST, clean_name
 from idp.authenticators.services.passkeys import Passkeys
-from idp.kernel.audit_events import AuditEvent, Detail, Kind
+from idp.kernel.audit_events import Detail, Kind
 from idp.kernel.clock import Clock
 from idp.kernel.levels import find_aal
 from idp.people.services.directory import People
@@ -96,7 +96,8 @@ class AccountPasskeys:
         async with self._database.transaction() as tx:
             await self._hold(tx, owner)
             await self._people.note_passkeys(tx, owner.person_id, await self._passkeys.add(tx, passkey))
-            await self._record(tx, Kind.PASSKEY_ADDED, owner, visit, {"passkey": str(passkey.id), "synced": passkey.backup_eligible})
+            details: dict[str, Detail] = {"passkey": str(passkey.id), "synced": passkey.backup_eligible}
+            await self._audit.record(tx, visit.describe_deed(Kind.PASSKEY_ADDED, owner.person_id, details))
             await self._notices.add(tx, owner.phone, masked_name, ADDED_NOTICE)
 
     async def remove(self, owner: Owner, handle: str, visit: Visit) -> bool:
@@ -118,8 +119,9 @@ class AccountPasskeys:
             if left == 0 and person.must_change is None and not person.has_own_phone:
                 raise LastWayIn
             await self._people.note_passkeys(tx, owner.person_id, left)
-            ended = await self._account_sessions.end_others_in(tx, owner, PASSKEY_REMOVED, visit.request_id, visit.place)
-            await self._record(tx, Kind.PASSKEY_REMOVED, owner, visit, {"passkey": str(known[0].id), "sessions": ended})
+            ended = await self._account_sessions.end_others_in(tx, owner, PASSKEY_REMOVED, visit)
+            details: dict[str, Detail] = {"passkey": str(known[0].id), "sessions": ended}
+            await self._audit.record(tx, visit.describe_deed(Kind.PASSKEY_REMOVED, owner.person_id, details))
             await self._notices.add(tx, owner.phone, masked_name, REMOVED_NOTICE)
         return True
 
@@ -137,14 +139,3 @@ class AccountPasskeys:
 
     def _name(self, owner: Owner, passkey_id: UUID) -> str:
         return self._account.make_mark(owner.session, f"passkey {passkey_id}")
-
-    async def _record(self, tx: Transaction, kind: Kind, owner: Owner, visit: Visit, details: dict[str, Detail]) -> None:
-        event = AuditEvent(
-            kind,
-            actor=f"person:{owner.person_id}",
-            person_id=owner.person_id,
-            request_id=visit.request_id,
-            details=details,
-            place=visit.place,
-        )
-        await self._audit.record(tx, event)

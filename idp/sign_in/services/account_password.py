@@ -11,13 +11,13 @@ from idp.authenticators.rules.waits import say_when
 from idp.authenticators.services.passwords import Passwords
 from idp.authenticators.services.throttle import Throttle, Ticket, TurnedAway
 from idp.authenticators.stores import known_devices
-from idp.kernel.audit_events import AuditEvent, Detail, Kind, Result
+from idp.kernel.audit_events import Detail, Kind, Result
 from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
 from idp.people.rules.masking import mask_name
 from idp.people.services.directory import People
 from idp.platform.audit_log import AuditLog
-from idp.platform.database import Database, Transaction
+from idp.platform.database import Database
 from idp.platform.password_hashing import Overloaded
 from idp.sign_in.rules.account_history import PASSWORD_CHANGE, PASSWORD_CHANGED
 from idp.sign_in.rules.account_refusals import CurrentPasswordWrong, PasswordUnchanged
@@ -86,12 +86,13 @@ class AccountPassword:
                 raise StepRepeated
             await self._passwords.set(tx, owner.person_id, verifier, self._clock())
             await known_devices.forget(tx, owner.person_id, but=device_hash)
-            ended = await self._account_sessions.end_others_in(tx, owner, PASSWORD_CHANGED, visit.request_id, visit.place)
+            ended = await self._account_sessions.end_others_in(tx, owner, PASSWORD_CHANGED, visit)
             # Whoever copied this browser's cookie is out as well.
             opened = await self._sessions.open(
                 tx, owner.person_id, owner.session.proved, device_hash, visit.place, replaces=owner.session, keep_total=True
             )
-            await self._record(tx, Kind.PASSWORD_CHANGED, owner.person_id, visit, {"way": "account", "sessions": ended})
+            changed: dict[str, Detail] = {"way": "account", "sessions": ended}
+            await self._audit.record(tx, visit.describe_deed(Kind.PASSWORD_CHANGED, owner.person_id, changed))
             await self._notices.add(tx, owner.phone, mask_name(profile.name), NOTICE)
         return opened
 
@@ -119,7 +120,7 @@ class AccountPassword:
             reason = "delayed" if isinstance(refused.verdict, Delayed) else "locked"
             details: dict[str, Detail] = {"way": Way.PASSWORD.value, "reason": reason, "purpose": PASSWORD_CHANGE}
             async with self._database.transaction() as tx:
-                await self._record(tx, Kind.SIGN_IN_FAILED, person_id, visit, details, Result.REFUSED)
+                await self._audit.record(tx, visit.describe_deed(Kind.SIGN_IN_FAILED, person_id, details, Result.REFUSED))
         return self._refuse(refused.verdict)
 
     async def _fail(self, ticket: Ticket, person_id: UUID, visit: Visit) -> Refusal:
@@ -131,9 +132,10 @@ class AccountPassword:
         }
         async with self._database.transaction() as tx:
             verdict = await self._throttle.fail(tx, ticket)
-            await self._record(tx, Kind.SIGN_IN_FAILED, person_id, visit, details, Result.REFUSED)
+            await self._audit.record(tx, visit.describe_deed(Kind.SIGN_IN_FAILED, person_id, details, Result.REFUSED))
             if isinstance(verdict, Locked):
-                await self._record(tx, Kind.SIGN_IN_LOCKED, person_id, visit, {"way": Way.PASSWORD.value}, Result.REFUSED)
+                locked = visit.describe_deed(Kind.SIGN_IN_LOCKED, person_id, {"way": Way.PASSWORD.value}, Result.REFUSED)
+                await self._audit.record(tx, locked)
         await self._throttle.slow_down(ticket, verdict)
         return self._refuse(verdict) if isinstance(verdict, Locked) else CurrentPasswordWrong()
 
@@ -144,17 +146,3 @@ class AccountPassword:
 
     def _name_step(self, owner: Owner, changed_at: datetime | None) -> str:
         return self._account.make_mark(owner.session, f"password {changed_at.isoformat() if changed_at else 'none'}")
-
-    async def _record(
-        self, tx: Transaction, kind: Kind, person_id: UUID, visit: Visit, details: dict[str, Detail], result: Result = Result.DONE
-    ) -> None:
-        event = AuditEvent(
-            kind,
-            result,
-            actor=f"person:{person_id}" if result is Result.DONE else "visitor",
-            person_id=person_id,
-            request_id=visit.request_id,
-            details=details,
-            place=visit.place,
-        )
-        await self._audit.record(tx, event)

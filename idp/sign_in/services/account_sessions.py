@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from idp.kernel.audit_events import AuditEvent, Kind, Place
+from idp.kernel.audit_events import Kind, Place
 from idp.kernel.clock import Clock
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
@@ -98,20 +98,13 @@ class AccountSessions:
     async def end_others(self, owner: Owner, visit: Visit) -> int:
         """End all of the person's sign-ins but this one; return how many."""
         async with self._database.transaction() as tx:
-            return await self.end_others_in(tx, owner, ELSEWHERE, visit.request_id, visit.place)
+            return await self.end_others_in(tx, owner, ELSEWHERE, visit)
 
-    async def end_others_in(self, tx: Transaction, owner: Owner, reason: str, request_id: str, place: Place) -> int:
+    async def end_others_in(self, tx: Transaction, owner: Owner, reason: str, visit: Visit) -> int:
         """Do the same in the caller's transaction. Grants of sign-ins that are over long ago end too: they outlived them offline."""
-        number = await self._sessions.end_others(tx, owner.person_id, owner.session.lineage, reason, request_id)
+        number = await self._sessions.end_others(tx, owner.person_id, owner.session.lineage, reason, visit.request_id)
         if number:
-            event = AuditEvent(
-                Kind.SESSION_ENDED,
-                actor=f"person:{owner.person_id}",
-                person_id=owner.person_id,
-                request_id=request_id,
-                details={"reason": reason, "sessions": number},
-                place=place,
-            )
+            event = visit.describe_deed(Kind.SESSION_ENDED, owner.person_id, {"reason": reason, "sessions": number})
             await self._audit.record(tx, event)
         await self._end_grants(tx, owner.person_id, owner.session.lineage, reason, others=True)
         return number

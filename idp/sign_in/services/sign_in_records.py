@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from idp.kernel.audit_events import AuditEvent, Detail, Kind, Result
+from idp.kernel.audit_events import Detail, Kind, Result
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.sign_in.rules.interaction import Interaction
@@ -28,17 +28,7 @@ class SignInRecords:
         result: Result = Result.DONE,
     ) -> None:
         """Write a row in the caller's transaction."""
-        event = AuditEvent(
-            kind,
-            result,
-            actor=f"person:{person_id}" if person_id and result is Result.DONE else "visitor",
-            person_id=person_id,
-            client_id=interaction.client_id or None,
-            request_id=visit.request_id,
-            details=dict(details),
-            place=visit.place,
-        )
-        await self._audit.record(tx, event)
+        await self._audit.record(tx, visit.describe_deed(kind, person_id, details, result, interaction.client_id or None))
 
     async def refuse(
         self, kind: Kind, person_id: UUID | None, interaction: Interaction, visit: Visit, details: Mapping[str, Detail]

@@ -1,9 +1,11 @@
 """Decides what a sign-in step knows of the request that asks for it, and what it may answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from idp.authenticators.rules.proof_of_work import Proof
-from idp.kernel.audit_events import Place
+from idp.kernel.audit_events import AuditEvent, Detail, Kind, Place, Result
 from idp.kernel.errors import Refusal
 from idp.people.rules.identifiers import Phone
 from idp.people.services.requester import Requester
@@ -35,6 +37,26 @@ class Visit:
     def place(self) -> Place:
         """Return where it happens, for the audit."""
         return Place(self.address, self.device)
+
+    def describe_deed(
+        self,
+        kind: Kind,
+        person_id: UUID | None,
+        details: Mapping[str, Detail],
+        result: Result = Result.DONE,
+        client_id: str | None = None,
+    ) -> AuditEvent:
+        """Return the audit row of what this request did, or was refused: only what was done was done by the person."""
+        return AuditEvent(
+            kind,
+            result,
+            actor=f"person:{person_id}" if person_id and result is Result.DONE else "visitor",
+            person_id=person_id,
+            client_id=client_id,
+            request_id=self.request_id,
+            details=dict(details),
+            place=self.place,
+        )
 
     def ask_for(self, client_id: str | None) -> Requester:
         """Return what the services of people know of this request, made for a client or for nobody."""

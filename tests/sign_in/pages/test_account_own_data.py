@@ -207,6 +207,8 @@ async def test_nothing_changes_without_the_code(provider: Provider) -> None:
     assert (await read_profile(provider, person)).email is None
     events = await read_own_events(provider, person, "sign_in_failed", "profile_changed")
     assert events == [("sign_in_failed", {"way": "code", "reason": "wrong", "purpose": "profile_change", "datum": "email"})]
+    (failed,) = [e for e in await provider.read_events("sign_in_failed") if e["person_id"] == person.person_id]
+    assert failed["actor"] == "visitor", "nobody proved to be the person"
     assert "修改个人信息时，验证码不正确" in (await web.get("/account/history")).text
     for _ in range(4):
         page = await confirm(web, EMAIL, wrong(code))
