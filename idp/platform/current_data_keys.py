@@ -25,14 +25,16 @@ class CurrentDataKeys:
         self._database = database
         self._kek = kek
         self._clock = clock
+        self._reading = asyncio.Lock()
 
     async def reload(self) -> float:
         """Read the keys again and return the seconds until they have to be read once more.
 
         When a row cannot be trusted, or a purpose would be left without a key, the keys stay as they were and the log says so.
         """
-        now = self._clock()
-        async with self._database.transaction() as tx:
+        # One after the other: what was read of an earlier instant must not come after what was read of a later one.
+        async with self._reading, self._database.transaction() as tx:
+            now = self._clock()
             try:
                 stored = await data_key_store.load(tx, self._kek, now)
                 self._data_keys.replace(stored.keys)
