@@ -178,3 +178,14 @@ async def test_every_variant(provider: Provider, proxy: httpx2.AsyncClient, meth
     again = await party.ask(form)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
     assert (await party.read_userinfo(kept.json()["access_token"])).status_code == 401, "its tokens end with it"
+
+
+@pytest.mark.parametrize("host", ["mtls.id.example", "MTLS.Id.Example"])
+async def test_a_proof_is_for_the_name_that_was_asked_in_whatever_letters(provider: Provider, proxy: httpx2.AsyncClient, host: str) -> None:
+    party = await add_party(provider, proxy, AuthMethod.PRIVATE_KEY_JWT, "dpop")
+    form = {"grant_type": "refresh_token", "refresh_token": "x"}
+    assert (await party.ask(form)).json()["error"] == "invalid_grant", "it has a nonce now"
+    for origin, error in ((ISSUER, "invalid_dpop_proof"), (MTLS, "invalid_grant")):
+        headers = {**party.tell(), "host": host, "dpop": party.prove("POST", f"{origin}/token")}
+        answer = await proxy.post("/token", data={**form, **party.authenticate()}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (400, error)

@@ -39,6 +39,9 @@ async def test_the_mac_of_a_secret_moves_when_the_client_shows_it(provider: Prov
         answer = await provider.post("/token", FORM, "shows", secret)
         assert answer.status_code == (401 if secret else 200), answer.text
         assert await read_key(provider, "shows") == (key, version)
+    known = await provider.services.directory.find("shows")
+    assert known is not None
+    assert (known.secret_mac or b"").startswith(new.encode()), "what was remembered of it is read again"
     provider.clock.advance(60)
     assert (await provider.post("/token", FORM, "shows")).status_code == 200, "it is the same secret"
 
@@ -71,6 +74,19 @@ async def test_the_secret_before_moves_nothing(provider: Provider) -> None:
     assert (await read_key(provider, "turns"))[0] != old
 
 
+async def test_a_secret_that_was_changed_meanwhile_keeps_its_own_mac(provider: Provider) -> None:
+    await provider.add_client("overtaken", **CREDENTIALS)
+    services = provider.services
+    async with services.platform.database.transaction() as tx:
+        client = await services.clients.read(tx, "overtaken")
+        assert client is not None
+        provider.secrets["overtaken"] = await services.clients.rotate_secret(tx, client, timedelta(days=1), actor="test")
+    statement = "SELECT secret_mac FROM clients WHERE client_id = 'overtaken'"
+    changed = await services.platform.database.fetch(statement)
+    await services.directory.keep_mac(client, b"other:mac")
+    assert await services.platform.database.fetch(statement) == changed
+
+
 async def test_the_old_key_goes_when_every_client_was_here(provider: Provider) -> None:
     await provider.add_client("last", **CREDENTIALS)
     old, _ = await read_key(provider, "last")
@@ -79,7 +95,7 @@ async def test_the_old_key_goes_when_every_client_was_here(provider: Provider) -
     platform = provider.services.platform
     with pytest.raises(DataKeyRefused, match=r"clients\.secret_mac, until the client shows its secret"):
         await platform.data_key_rotation.retire(old, "test", platform.database)
-    for client_id in ("shows", "turns", "last"):
+    for client_id in ("shows", "turns", "overtaken", "last"):
         if (await read_key(provider, client_id))[0] == old:
             assert (await provider.post("/token", FORM, client_id)).status_code == 200
     await provider.execute("UPDATE clients SET previous_secret_mac = NULL, sealed_secret = NULL")
