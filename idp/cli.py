@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ from idp.platform.logging import configure_logging
 from idp.platform.migrations import migrate
 from idp.protocol.services.key_revocation import KeyRevocation
 from idp.settings import describe_settings
-from keys import ALGORITHMS, IllegalKeyTransition
+from keys import ALGORITHMS, IllegalKeyTransition, KeyState
 
 REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{2,63}")
 """A reference to what happened; the audit keeps it for years, so it has no room for a name."""
@@ -128,14 +129,17 @@ def rotate_keys(context: click.Context, algorithm: str) -> None:
     """Let the key that stands by take over, once every client can know it; another one is published to stand by."""
 
     async def work() -> None:
-        platform = await open_quietly(read_chosen(context))
+        chosen = read_chosen(context)
+        platform = await open_quietly(chosen)
         try:
             try:
                 kid = await platform.key_rotation.rotate(algorithm, actor="command")
             except ValueError as error:
                 fail(str(error), 2)
-            state = next(key.state for key in await platform.key_rotation.list_keys() if key.kid == kid)
-            click.echo(f"{state.value}: {kid}")
+            key = next(key for key in await platform.key_rotation.list_keys() if key.kid == kid)
+            ripe = key.state_since + timedelta(seconds=chosen.keys.pending_seconds)
+            waits = f"  signs from {ripe:%Y-%m-%d %H:%M:%S}Z, by a worker" if key.state is KeyState.PENDING else ""
+            click.echo(f"{key.state.value}: {kid}{waits}")
         finally:
             await platform.close()
 

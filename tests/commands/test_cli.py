@@ -1,6 +1,7 @@
 """What an operator types: each command on a real database, one sentence per error, exit code 2 for wrong arguments or settings."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -287,7 +288,9 @@ def test_keys_are_listed_rotated_and_revoked(operator: Operator, monkeypatch: py
 
     before = list_states()
     assert sorted(before.values()) == ["ES256 active", "RS256 active"]
-    pending = operator.type("keys", "rotate").output.removeprefix("pending: ").strip()
+    rotated = operator.type("keys", "rotate").output
+    pending = rotated.split()[1]
+    assert re.fullmatch(rf"pending: {pending}  signs from [-0-9]{{10}} [:0-9]{{8}}Z, by a worker\n", rotated)
     assert list_states()[pending] == "ES256 pending"
     assert_one_sentence(operator.type("keys", "rotate"), 1, pending)
     old = next(kid for kid, what in before.items() if what == "ES256 active")
