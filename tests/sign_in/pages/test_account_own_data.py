@@ -349,6 +349,11 @@ async def test_messages_are_limited_and_what_was_typed_stays(provider: Provider)
         statuses.append((await web.client.post(EMAIL, data={**form, "resend": "1"})).status_code)
     assert statuses[0] == 303
     assert statuses[-1] == 429, "asking again and again is locked"
+    assert len(await read_own_events(provider, person, "resend_locked")) == 1
+    provider.clock.advance(900)
+    form = list_forms(await web.get(EMAIL))[1]
+    await web.client.post(EMAIL, data={**form, "resend": "1"})
+    assert len(await read_own_events(provider, person, "resend_locked")) == 1, "after the lock it is counted anew"
     stale = await web.client.post(EMAIL, data={**form, "step": "x", "resend": "1"})
     assert (stale.status_code, find_code(stale)) == (409, "step_repeated")
 

@@ -1,13 +1,15 @@
 """Whoever stands at a page of somebody else's account can go on with their own."""
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
 
+from idp.kernel.audit_events import Place
 from idp.kernel.levels import Acr
 from idp.platform.database import Database
-from idp.sign_in.rules.interaction import SignInNeeded
+from idp.sign_in.rules.interaction import PORTAL, Refused, SignInNeeded
 from tests.sign_in.house import DEPARTMENT, HOME, PASSWORD, House, find_code, find_left, find_way
 from tests.support.clocks import ManualClock
 
@@ -81,3 +83,17 @@ async def test_what_one_person_cannot_reach_is_not_refused_to_another(house: Hou
         patch.setattr(house.department, "decide", insist)
         page = await browser.open(first)
     assert 'name="code"' in page.text, "whoever signed in by another tab is asked for what is missing"
+
+
+async def test_neither_is_a_page_of_the_account(house: House) -> None:
+    unable, able, browser = await house.add_person(), await house.add_person(), house.browser()
+    await browser.sign_in(able)
+    session = await house.sessions.read(browser.session())
+    known = await house.people.find_by_id(able.person_id)
+    assert session is not None
+    assert known is not None
+    flow = await house.interactions.begin(PORTAL, "cookie", request="/account", home_url="/account", aal=2)
+    house.clock.advance(1)
+    for whose, step in ((unable, SignInNeeded()), (able, Refused("second_factor_missing", "/account"))):
+        asked = replace(flow, fresh_after=house.clock(), unreachable_by=whose.person_id)
+        assert await house.portal.decide(asked, session, known.standing, "", Place()) == step

@@ -64,5 +64,7 @@ async def test_so_is_the_identifier_of_who_signs_in_and_never_a_secret(provider:
         assert ('name="password"' in page.text) == (not ask)
         assert "a secret" not in page.text
         assert 'role="alert"' not in page.text
+    page = await web.client.post("/sign-in", data={**form, "identifier": "1" * 101})
+    assert f'value="{"1" * 100}"' in page.text
     page = await web.client.post("/sign-in", data={**form, "csrf": "x"})
     assert page.status_code == 403
