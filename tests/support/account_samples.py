@@ -43,10 +43,11 @@ def _list_history() -> list[list[Entry]]:
 def _list_passkeys(token: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]]:
     phone = ShownPasskey("sample-0", "我的手机", _ago(days=30), _ago(hours=2), True)
     key = ShownPasskey("sample-1", "W" * 40, _ago(minutes=4), None, False)
-    none = {**token, "passkeys": [], "fresh": False, "full": False, "options": "", "name": "", "done": ""}
-    fresh = {**none, "fresh": True, "options": PASSKEY_OPTIONS, "name": "华为手机"}
+    none = {**token, "passkeys": [], "fresh": False, "full": False, "options": PASSKEY_OPTIONS, "name": "", "done": ""}
+    fresh = {**none, "fresh": True, "name": "华为手机"}
     return {
         "account-passkeys-none": ("account_passkeys.html", none),
+        "account-passkeys-address": ("account_passkeys.html", {**none, "options": ""}),
         "account-passkeys": ("account_passkeys.html", {**none, "passkeys": [phone, key]}),
         "account-passkeys-fresh": ("account_passkeys.html", {**fresh, "passkeys": [phone, key], "done": "added"}),
         "account-passkeys-full": ("account_passkeys.html", {**fresh, "passkeys": [phone], "full": True}),

@@ -96,7 +96,7 @@ class AccountPasskeysPage:
             passkeys=shown,
             fresh=fresh,
             full=self._passkeys.is_full(shown),
-            options=await self._passkeys.ask(owner) if fresh else "",
+            options=await self._passkeys.ask(owner),
             name=self._suggest(context),
             done=done,
             errors=errors or [],

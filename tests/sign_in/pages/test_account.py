@@ -10,7 +10,7 @@ from idp.people.rules.masking import mask_name
 from idp.people.rules.person import Status, StatusEvent
 from idp.sign_in.services.portal import find_own_page
 from keys import row_aad
-from tests.support.account import COMPUTER, PAGES, PHONE, find_bare, open_account, sign_in_to
+from tests.support.account import COMPUTER, PAGES, PHONE, find_bare, list_forms, open_account, sign_in_to
 from tests.support.provider import PASSWORD, Provider, Somebody
 from tests.support.web import Web, find_code
 
@@ -48,6 +48,13 @@ async def test_the_front_page_leads_to_the_account(provider: Provider) -> None:
     page = await web.get("/account")
     for path in PAGES[1:]:
         assert f'href="{path}"' in page.text
+
+
+async def test_where_there_are_no_passkeys_nobody_confirms_for_nothing(provider: Provider) -> None:
+    web = await open_account(provider, await provider.add_person(), "/account/passkeys")
+    assert web.page is not None
+    assert "不能使用通行密钥" in web.page.text
+    assert list_forms(web.page) == []
 
 
 @pytest.mark.parametrize(("ial", "words"), [(1, "身份还没有核验"), (2, "姓名和证件号码已核验"), (3, "手机号已确认"), (4, "最高的核验程度")])
