@@ -196,3 +196,15 @@ async def test_a_flow_fits_whatever_was_asked(provider: Provider) -> None:
     parked = await cross(Web(provider), "/authorize", form)
     landed = await Web(provider).client.get(parked.headers["location"])
     assert landed.headers["location"].startswith("/continue?i="), landed.text
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/json", "multipart/form-data; boundary=x", "application/x-www-form-urlencodedx", ""]
+)
+@pytest.mark.parametrize("path", ["/authorize", "/sign-out"])
+async def test_what_is_no_form_is_neither_read_nor_kept(provider: Provider, path: str, kind: str) -> None:
+    client = await provider.add_client("formless") if "formless" not in provider.secrets else "formless"
+    web = await open_browser(provider, await provider.add_person())
+    for site in ("cross-site", "same-origin"):
+        page = await web.client.post(path, content=urlencode(ask(client)), headers={"content-type": kind, "sec-fetch-site": site})
+        assert (page.status_code, find_code(page)) == (400, "bad_form")
