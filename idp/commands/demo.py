@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from idp.commands.running import fail
+from idp.kernel.loopback import LOOPBACK
 
 HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 ORIGIN = re.compile(r"https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?")
-NEAR = ("127.0.0.1", "localhost")
 
 
 @click.command()
@@ -43,7 +43,7 @@ def demo(
 
     if conformance:
         _check_suite(host, suite, suite_network, listen, with_app=with_app)
-    elif host not in (None, *NEAR) or suite or suite_ca or suite_network or listen:
+    elif host not in (None, *LOOPBACK) or suite or suite_ca or suite_network or listen:
         fail("--host with another name, --suite, --suite-ca, --suite-network and --listen go with --conformance.", 2)
     try:
         run_demo(

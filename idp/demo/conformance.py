@@ -12,6 +12,7 @@ from idp.demo.certificates import CertificateFolder
 from idp.demo.conformance_clients import CLAIMS
 from idp.demo.conformance_seed import seed_conformance
 from idp.demo.mtls_door import find_nginx, write_door
+from idp.kernel.loopback import LOOPBACK
 from idp.settings import Settings
 
 FIXED_CODE = "123456"
@@ -28,7 +29,6 @@ attempts_per_network_and_hour = 60000
 """
 """Whoever registers itself may ask for consent to everything, because everybody here is synthetic."""
 
-LOOPBACK = ("localhost", "127.0.0.1")
 LONGEST_SOCKET = 100
 """Bytes of a unix socket's path; systems know little more."""
 
@@ -69,7 +69,7 @@ class ConformanceTarget:
     def near_address(self) -> str:
         """Where this machine itself reaches the provider."""
         number = ip_address(self._listen)
-        host = LOOPBACK[1] if number.is_unspecified else f"[{number}]" if number.version == 6 else str(number)
+        host = "127.0.0.1" if number.is_unspecified else f"[{number}]" if number.version == 6 else str(number)
         return f"https://{host}:{self._port}"
 
     def prepare(self) -> None:

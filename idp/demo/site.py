@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Route
 from idp.app import Services
 from idp.demo.authorities_page import AuthoritiesPage, find_address
 from idp.demo.population import PASSWORD, REGISTERED, SIZE, make_person
+from idp.kernel.loopback import LOOPBACK
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 MACHINE_PREFIX = "/demo/"
 """Below the index everything is read by programs."""
 

@@ -30,6 +30,7 @@ from idp.http.request_context import SCOPE_KEY, ContextRules, RequestContext
 from idp.http.responses import JSON_TYPE, Header, send_json
 from idp.kernel.clock import Random
 from idp.kernel.errors import Fault, ProtocolError, Refusal
+from idp.kernel.loopback import LOOPBACK
 from idp.platform.database import DatabaseUnavailable
 from idp.platform.transients import TransientsUnavailable
 from keys import UnusableToken
@@ -104,7 +105,7 @@ class Shell:
         self._certificates = rules.certificates
         self._proxy_hops = rules.proxy_hops
         # Of localhost it would be said of every port, and browsers would never again reach what speaks plain http there.
-        secure = (HSTS,) if parts.scheme == "https" and parts.hostname not in ("localhost", "127.0.0.1") else ()
+        secure = (HSTS,) if parts.scheme == "https" and parts.hostname not in LOOPBACK else ()
         self._short = (*SHORT, *secure)
         self._full = (*FULL, *secure)
         self._routes = frozenset(routes)

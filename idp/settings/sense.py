@@ -5,6 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from idp.http.cookies import CookieNames
 from idp.kernel.checks import CheckKind
+from idp.kernel.loopback import LOOPBACK
 from idp.platform.outside_addresses import read_networks
 from idp.protocol.rules.scopes import SCOPES, list_claims
 from idp.settings.sections import ClientRegistrationSettings, FetchingSettings, MtlsSettings, Settings, SmsSettings, SourceSettings
@@ -15,8 +16,6 @@ from sms import TEMPLATES
 
 JWKS_LIFE = 300
 """Seconds that clients may keep our keys."""
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 
 
 class SettingsError(Exception):

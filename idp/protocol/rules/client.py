@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from idp.kernel.levels import Acr
+from idp.kernel.loopback import LOOPBACK
 from idp.protocol.rules.client_metadata import (
     PARTS,
     About,
@@ -234,7 +235,7 @@ def renew_versions(known: tuple[Entitlement, ...], wanted: tuple[Entitlement, ..
     return tuple(renewed)
 
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK_HOSTS = frozenset({*LOOPBACK, "::1"})
 
 
 def find_home(client: Client) -> str:
