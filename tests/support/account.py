@@ -57,8 +57,8 @@ def read_cookies(web: Web) -> dict[str, str]:
     return {SESSION: cookie}
 
 
-async def read_notices(provider: Provider) -> list[dict[str, Any]]:
-    """Deliver every message that waits and return those that are no codes."""
+async def read_messages(provider: Provider) -> list[dict[str, Any]]:
+    """Deliver every message that waits and return them."""
     sent: list[dict[str, Any]] = []
 
     async def keep(payload: dict[str, Any], message_id: object) -> str:
@@ -68,7 +68,12 @@ async def read_notices(provider: Provider) -> list[dict[str, Any]]:
     platform = provider.services.platform
     while await deliver_due(platform.outbox, platform.database, {"sms": keep}):
         pass
-    return [payload for payload in sent if "code" not in payload["parameters"]]
+    return sent
+
+
+async def read_notices(provider: Provider) -> list[dict[str, Any]]:
+    """Deliver every message that waits and return those that are no codes."""
+    return [payload for payload in await read_messages(provider) if "code" not in payload["parameters"]]
 
 
 async def read_own_events(provider: Provider, person: Somebody, *kinds: str) -> list[tuple[str, dict[str, Any]]]:

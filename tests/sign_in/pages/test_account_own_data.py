@@ -14,9 +14,8 @@ from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.person import Status, StatusEvent
 from idp.people.rules.postal_address import PostalAddress
 from idp.people.rules.profile import Profile
-from idp.platform.outbox import deliver_due
 from sms.templates import find_template
-from tests.support.account import list_forms, open_account, read_cookies, read_own_events
+from tests.support.account import list_forms, open_account, read_cookies, read_messages, read_own_events
 from tests.support.provider import Provider, Somebody
 from tests.support.web import Web, find_code
 
@@ -28,20 +27,6 @@ TYPED = {"province": "福建省", "city": "福州市", "district": "鼓楼区", 
 
 async def read_profile(provider: Provider, person: Somebody) -> Profile:
     return await provider.services.people.read_profile(person.person_id)
-
-
-async def read_messages(provider: Provider) -> list[dict[str, Any]]:
-    """Deliver what waits and return it."""
-    sent: list[dict[str, Any]] = []
-
-    async def keep(payload: dict[str, Any], message_id: object) -> str:
-        sent.append(payload)
-        return "kept"
-
-    platform = provider.services.platform
-    while await deliver_due(platform.outbox, platform.database, {"sms": keep}):
-        pass
-    return sent
 
 
 async def read_code(provider: Provider) -> str:
