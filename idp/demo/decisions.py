@@ -27,6 +27,7 @@ ANSWERS = {"allow": Answer.APPROVE, "deny": Answer.DENY}
 
 ACTOR = "demo"
 TRIES, PAUSE = 30, 0.1
+"""How often it is looked whether a request reached its person, and the seconds between."""
 
 
 class NotForConformance(Exception):
