@@ -1,6 +1,7 @@
 """Decides how somebody starts the demo: ``idp demo``, and for a conformance suite ``idp demo --conformance``."""
 
 import re
+import ssl
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -42,7 +43,7 @@ def demo(
     from idp.demo.supervisor import DemoFailed, run_demo
 
     if conformance:
-        _check_suite(host, suite, suite_network, listen, with_app=with_app)
+        _check_suite(host, suite, suite_ca, suite_network, listen, with_app=with_app)
     elif host not in (None, *LOOPBACK) or suite or suite_ca or suite_network or listen:
         fail("--host with another name, --suite, --suite-ca, --suite-network and --listen go with --conformance.", 2)
     try:
@@ -60,11 +61,15 @@ def demo(
         fail(str(error))
 
 
-def _check_suite(host: str | None, suite: str | None, networks: Sequence[str], listen: str | None, *, with_app: bool) -> None:
+def _check_suite(
+    host: str | None, suite: str | None, ca: Path | None, networks: Sequence[str], listen: str | None, *, with_app: bool
+) -> None:
     if host is not None and not HOST.fullmatch(host):
         fail("--host is a host name in small letters, or an IPv4 address, without a port.", 2)
     if suite is not None and not ORIGIN.fullmatch(suite):
         fail("--suite is https://HOST or https://HOST:PORT, with nothing after it.", 2)
+    if ca is not None and not _holds_certificate(ca):
+        fail(f"--suite-ca: {ca} holds no certificate as PEM (-----BEGIN CERTIFICATE-----).", 2)
     if with_app:
         fail("--with-app does not go with --conformance: no department runs there.", 2)
     try:
@@ -73,3 +78,11 @@ def _check_suite(host: str | None, suite: str | None, networks: Sequence[str], l
         ip_address(listen or "127.0.0.1")
     except ValueError as error:
         fail(f"--listen is a numeric address, and --suite-network a network: {error}.", 2)
+
+
+def _holds_certificate(file: Path) -> bool:
+    try:
+        ssl.create_default_context(cadata=file.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # ssl.SSLError is an OSError, UnicodeDecodeError a ValueError
+        return False
+    return True

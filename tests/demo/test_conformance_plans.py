@@ -137,6 +137,14 @@ def test_words_that_do_not_go_together(words: tuple[str, ...]) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "证书"], ids=["empty", "broken", "words"])
+def test_a_suites_certificate_must_be_one(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "suite.pem"
+    file.write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(main, ["demo", "--conformance", "--suite-ca", str(file), "--data", str(tmp_path / "data")])
+    assert (result.exit_code, result.output.startswith(f"idp: --suite-ca: {file} holds no certificate")) == (2, True), result.output
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the keys of this module's database lie."""
