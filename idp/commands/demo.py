@@ -82,7 +82,7 @@ def _check_suite(
 
 def _holds_certificate(file: Path) -> bool:
     try:
-        ssl.create_default_context(cadata=file.read_text(encoding="ascii"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=file.read_text(encoding="ascii"))
     except (OSError, ValueError):  # ssl.SSLError is an OSError, UnicodeDecodeError a ValueError
         return False
     return True
