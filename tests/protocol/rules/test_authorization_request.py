@@ -32,8 +32,9 @@ def test_without_a_client_or_a_registered_address_nobody_is_redirected() -> None
     for wrong in (None, "https://evil.example/callback"):
         with pytest.raises(BadRedirectUri):
             find_return_address(make_parameters(redirect_uri=wrong), CLIENT, LIVE)
-    with pytest.raises(ClientSuspended):
+    with pytest.raises(ClientSuspended) as caught:
         find_return_address(make_parameters(), make_client(status="suspended"), LIVE)
+    assert caught.value.facts["home_url"] == ""
 
 
 @pytest.mark.parametrize(

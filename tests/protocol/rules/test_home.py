@@ -1,5 +1,7 @@
 """Where a person begins again at a department: an address that is registered and that a browser can open."""
 
+from dataclasses import replace
+
 import pytest
 
 from idp.protocol.rules.client import ApplicationType, find_home
@@ -22,3 +24,4 @@ def test_home_is_the_origin_of_the_first_web_address(
 ) -> None:
     client = make_client(post_logout_redirect_uris=after_sign_out, redirect_uris=redirect, application_type=kind)
     assert find_home(client) == home
+    assert find_home(replace(client, status="suspended")) == find_home(replace(client, status="retired")) == "", "nobody is led there"
