@@ -35,15 +35,19 @@ def select_claims(
 ) -> dict[str, ClaimValue]:
     """Return the claims of ``known`` that the scopes, or ``asks``, ask for and that need no entitlement, or have one.
 
-    What is asked for with a value that it does not have is left out (OpenID Connect Core §5.5.1).
+    What is asked for with a value that it does not have is left out (OpenID Connect Core §5.5.1). An e-mail address never leaves without
+    the mark that nobody verified it: whoever finds accounts by it must be able to see that.
     """
     by_scope = list_claims(scope)
     entitled = {claim for e in allowed for claim in e.claims}
-    return {
+    chosen = {
         claim: known[claim]
         for claim in dict.fromkeys((*by_scope, *asks))
         if claim in known and (claim not in GUARDED or claim in entitled) and (claim in by_scope or asks[claim].accepts(known[claim]))
     }
+    if "email" in chosen:
+        chosen["email_verified"] = known["email_verified"]
+    return chosen
 
 
 def list_unasked(scope: Iterable[str], client: Client, asked: Iterable[Entitlement], named: Iterable[str] = ()) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import CONTENT_ENCRYPTION
 from idp.protocol.rules.authorization_request import PROMPTS, RESPONSE_MODES
 from idp.protocol.rules.claims import ClaimValue, find_allowed, list_amr, list_releases, list_unasked, select_claims
+from idp.protocol.rules.claims_request import ClaimAsk
 from idp.protocol.rules.client import Basis, Entitlement, GrantType
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh, is_effective
 from idp.protocol.rules.metadata import PATHS, REGISTRATION_PATH, describe_provider
@@ -92,6 +93,14 @@ def test_what_is_released_beside_the_question_is_named_too() -> None:
     assert not {"gender", "birthdate"} & set(unasked), "stand in the question itself"
     assert "birthdate" not in list_unasked(("openid", "profile"), make_client(entitlements=(duty,)), []), "nobody may release it"
     assert list_unasked(("openid",), client, [asked]) == tuple(list_claims(["openid"]))
+
+
+def test_an_address_never_leaves_without_its_mark() -> None:
+    known: dict[str, ClaimValue] = {"email": "a@example.com", "email_verified": False}
+    bare = (Entitlement("p", Basis.STATUTORY_DUTY, ("email",)),)
+    assert select_claims(("email",), bare, known) == known, "though the entitlement does not list the mark"
+    assert select_claims((), bare, known, {"email": ClaimAsk()}) == known
+    assert select_claims(("email",), (), known) == {}
 
 
 def test_amr_names_factors_and_mfa() -> None:
