@@ -191,17 +191,26 @@ class Database:
             raise DatabaseUnavailable("the connection was lost twice") from lost.__cause__
 
     async def write(self, statement: str, *arguments: object) -> list[Row]:
-        """Run one held statement that writes, as its own transaction; never retried."""
+        """Run one held statement that writes, as its own transaction; tried again on a new connection only when it was never sent."""
+        try:
+            return await self._run(statement, arguments)
+        except _NeverSent:
+            self._drop_idle()
+        except _Lost as lost:
+            self._drop_idle()
+            raise DatabaseUnavailable("the connection was lost while writing") from lost.__cause__
         try:
             return await self._run(statement, arguments)
         except _Lost as lost:
-            self._drop_idle()
             raise DatabaseUnavailable("the connection was lost while writing") from lost.__cause__
 
     async def _run(self, statement: str, arguments: tuple[object, ...]) -> list[Row]:
         held = await self._acquire()
+        sent = False
         try:
-            rows: list[Row] = await (await held.prepare(statement)).fetch(*arguments)
+            prepared = await held.prepare(statement)
+            sent = True
+            rows: list[Row] = await prepared.fetch(*arguments)
         except asyncio.CancelledError:
             self._retire(held)
             raise
@@ -211,7 +220,7 @@ class Database:
         except Exception as error:
             if _is_lost(error, held.connection):
                 self._discard(held)
-                raise _Lost from error
+                raise (_Lost if sent else _NeverSent) from error
             self._release(held)
             raise
         self._release(held)
@@ -264,6 +273,10 @@ class Database:
 
 class _Lost(Exception):
     """The connection went away under a statement; its cause says how."""
+
+
+class _NeverSent(_Lost):
+    """It went away while the statement was prepared: nothing was carried out. A server that ends says so before it closes."""
 
 
 def _is_lost(error: BaseException, connection: asyncpg.Connection) -> bool:

@@ -278,6 +278,25 @@ async def test_idle_connections_that_died_are_replaced_without_a_word(small: Dat
     assert await find_idp_backends(owner) <= 2
 
 
+async def test_a_write_that_was_never_sent_is_sent_once(small: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ends a connection says so before it closes it; in between the driver refuses to begin."""
+    prepare, refused = asyncpg.Connection.prepare, asyncpg.InternalClientError("cannot switch to state 11")
+    faults = [refused]
+
+    async def refuse_first(connection: asyncpg.Connection, statement: str) -> object:
+        if faults:
+            raise faults.pop()
+        return await prepare(connection, statement)
+
+    monkeypatch.setattr(asyncpg.Connection, "prepare", refuse_first)
+    await small.write("INSERT INTO notes (id, text) VALUES ($1, 'sent once')", 40)
+    assert len(await small.fetch("SELECT id FROM notes WHERE text = 'sent once'")) == 1
+    faults += [refused, refused]
+    with pytest.raises(DatabaseUnavailable, match="writing"):
+        await small.write("INSERT INTO notes (id, text) VALUES ($1, 'never sent')", 41)
+    assert await small.fetch("SELECT id FROM notes WHERE text = 'never sent'") == []
+
+
 async def test_a_statement_that_a_migration_made_stale_is_prepared_anew(small: Database, owner: asyncpg.Connection) -> None:
     await owner.execute("CREATE TABLE changing (id integer); INSERT INTO changing (id) VALUES (5); GRANT SELECT ON changing TO idp_app")
     statement = "SELECT id FROM changing"
