@@ -121,7 +121,8 @@ async def test_email_and_address_by_name_alone_and_never_verified_nor_in_a_plain
         "id_token": {"email": {"essential": True}, "address": None},
     }
     id_token, userinfo = await ask(provider, "by-name", person, claims)
-    assert userinfo.keys() == {"sub", "email", "address"}, "no verified e-mail address was to be had"
+    assert userinfo.keys() == {"sub", "email", "email_verified", "address"}
+    assert userinfo["email_verified"] is False, "no verified e-mail address was to be had, and that is said"
     assert not {"email", "address"} & id_token.keys()
 
 
