@@ -10,7 +10,7 @@ from starlette.types import Receive
 from idp.http.request_context import SCOPE_KEY
 from idp.kernel.errors import Refusal
 
-FORM_TYPE = "application/x-www-form-urlencoded"
+FORM_TYPE = b"application/x-www-form-urlencoded"
 MAX_FIELDS = 64
 MAX_NAME = 100
 MAX_INTERACTION = 200
@@ -118,13 +118,17 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         chunks.append(chunk)
 
 
+def is_form(content_type: bytes | None) -> bool:
+    """Tell whether a Content-Type header is that of an urlencoded form: the whole media type in any case, its parameters apart."""
+    return content_type is not None and (content_type == FORM_TYPE or content_type.partition(b";")[0].strip().lower() == FORM_TYPE)
+
+
 async def read_form(request: Request, limit: int = 65_536) -> Form:
     """Return the posted form of a page request; raise BadForm when it is not an urlencoded form.
 
     The flow that it names (``i``) is noted, so that also the page of a refusal changes its language within the flow.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != FORM_TYPE:
+    if not is_form(request.headers.get("content-type", "").encode("latin-1")):
         raise BadForm()
     form = parse_form(await read_body(request.receive, limit), limit=limit)
     context = request.scope.get(SCOPE_KEY)

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from idp.http.browser_binding import bind_browser
-from idp.http.forms import FORM_TYPE, BadForm, read_body
+from idp.http.forms import BadForm, is_form, read_body
 from idp.http.posting import post_on
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
@@ -92,8 +92,7 @@ class AuthorizeEndpoint:
         context = read_context(scope)
         if context.method not in ("GET", "POST"):
             raise HTTPException(405, headers={"Allow": "GET, POST"})
-        kind = context.header(b"content-type") or b""
-        if context.method == "POST" and kind.partition(b";")[0].strip().lower() != FORM_TYPE.encode():
+        if context.method == "POST" and not is_form(context.header(b"content-type")):
             raise BadForm
         raw = context.query if context.method == "GET" else await read_body(receive, MAX_BODY)
         parameters = read_parameters(raw)

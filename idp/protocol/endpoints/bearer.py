@@ -3,7 +3,7 @@
 from starlette.types import Receive, Send
 
 from idp.http.errors import find_protocol_status, write_protocol_error
-from idp.http.forms import FORM_TYPE, read_body
+from idp.http.forms import is_form, read_body
 from idp.http.request_context import RequestContext
 from idp.http.responses import NO_STORE, Header, send_json
 from idp.kernel.errors import ProtocolError
@@ -65,8 +65,7 @@ def _make_use(context: RequestContext, text: str, scheme: Scheme) -> TokenUse:
 
 
 async def _read_posted_token(context: RequestContext, receive: Receive) -> str | None:
-    kind = (context.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-    if kind != FORM_TYPE.encode():
+    if not is_form(context.header(b"content-type")):
         return None
     try:
         return parse_parameters(await read_body(receive, MAX_BODY)).get("access_token")

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from idp.http.browser_binding import bind_browser
-from idp.http.forms import FORM_TYPE, BadForm, Form, read_body
+from idp.http.forms import BadForm, Form, is_form, read_body
 from idp.http.guards import require_csrf
 from idp.http.rendering import Pages
 from idp.http.request_context import RequestContext, read_context
@@ -66,7 +66,7 @@ class SignOutPage:
     async def submit(self, request: Request) -> Response:
         """Take the person's answer; a department's own POST waits for our GET, which has the cookies."""
         context = read_context(request)
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        if not is_form(context.header(b"content-type")):
             raise BadForm
         raw = await read_body(request.receive, MAX_BODY)
         parameters = read_parameters(raw)

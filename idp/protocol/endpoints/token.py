@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from idp.http.errors import find_protocol_status, write_protocol_error, write_protocol_headers
-from idp.http.forms import FORM_TYPE, read_body
+from idp.http.forms import is_form, read_body
 from idp.http.request_context import RequestContext, read_context
 from idp.http.responses import NO_STORE, Header, send_bytes, send_json
 from idp.kernel.audit_events import Place
@@ -18,7 +18,6 @@ from idp.protocol.services.tokens import Tokens
 
 MAX_BODY = 32_768
 NOT_CACHED: tuple[Header, ...] = (NO_STORE, (b"pragma", b"no-cache"))
-_FORM = FORM_TYPE.encode()
 
 
 async def read_client_form(context: RequestContext, receive: Receive) -> dict[str, str]:
@@ -28,8 +27,7 @@ async def read_client_form(context: RequestContext, receive: Receive) -> dict[st
     """
     if context.method != "POST":
         raise HTTPException(405, headers={"Allow": "POST"})
-    kind = context.header(b"content-type") or b""
-    if kind != _FORM and kind.partition(b";")[0].strip().lower() != _FORM:
+    if not is_form(context.header(b"content-type")):
         raise ProtocolError("invalid_request", "The body must be application/x-www-form-urlencoded.", redirectable=False)
     try:
         return parse_parameters(await read_body(receive, MAX_BODY))
