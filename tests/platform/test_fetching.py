@@ -319,7 +319,7 @@ async def test_slow_answers_end_at_the_time_limit() -> None:
         async with serve(behave) as port, open_fetcher() as fetcher:
             began = time.monotonic()
             assert await read_failure(fetcher, f"http://127.0.0.1:{port}/", seconds=0.3) == "timeout"
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 8  # they would go on for ten
 
 
 async def test_a_name_server_that_is_silent_ends_at_the_time_limit() -> None:

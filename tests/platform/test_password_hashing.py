@@ -50,9 +50,9 @@ async def test_nobody_costs_as_much_as_somebody(hashing: PasswordHashing) -> Non
     async def measure(stored: str | None) -> float:
         times = []
         for _ in range(5):
-            begun = time.perf_counter()
+            begun = time.process_time()
             assert not await hashing.verify(stored, "wrong")
-            times.append(time.perf_counter() - begun)
+            times.append(time.process_time() - begun)
         return min(times)
 
     somebody, nobody = await measure(verifier), await measure(None)

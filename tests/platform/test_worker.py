@@ -113,7 +113,7 @@ async def wait_for_code(simulator: str, code: str, seconds: float = 10) -> None:
 @pytest.mark.usefixtures("worker")
 async def test_a_code_reaches_the_phone_and_its_event_the_chain(settings: Settings, platform: Platform, simulator: str) -> None:
     await send(platform, "100001")
-    await wait_for_code(simulator, "100001", 2)
+    await wait_for_code(simulator, "100001")
     path = Path(settings.audit.checkpoint_file)
     signer = RingSigner(platform.ring)
     reports: list[AuditReport] = []
@@ -123,7 +123,7 @@ async def test_a_code_reaches_the_phone_and_its_event_the_chain(settings: Settin
         reports.append(report)
         return report.tail == 0 and report.checkpointed_to == report.chained > 0
 
-    await wait_until(marked, 15)
+    await wait_until(marked, 30)
     assert reports[-1].ok, reports[-1].faults
 
 
@@ -135,11 +135,11 @@ async def test_s27_the_worker_carries_out_a_rotation(platform: Platform) -> None
 
     # Whether the worker had a key stand by for long enough already depends on how long it runs; the one after that has to wait.
     first = await platform.key_rotation.rotate("ES256", "operator")
-    await wait_until(lambda: signs(first), 15)
+    await wait_until(lambda: signs(first), 30)
     kid = await platform.key_rotation.rotate("ES256", "operator")
     await platform.ring.reload()
     assert kid in platform.ring.jwks.decode()
-    await wait_until(lambda: signs(kid), 15)
+    await wait_until(lambda: signs(kid), 30)
 
 
 @pytest.mark.usefixtures("worker")
@@ -157,7 +157,7 @@ async def test_a_lost_database_only_pauses_the_work(settings: Settings, platform
             break
         except Exception:
             assert attempt < 19
-    await wait_for_code(simulator, "100003", 15)
+    await wait_for_code(simulator, "100003", 30)
 
 
 async def test_the_cleaning_goes_on_at_once_while_something_is_left(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -346,7 +346,7 @@ async def test_a_suspended_client_is_refused_everywhere_at_once(provider: Provid
         return client is not None and client.status == "suspended"
 
     # The provider's clock stands still, so nothing but the notice makes it read the client again.
-    await wait_until(noticed, 5)
+    await wait_until(noticed)
     landing = await provider.authorize("suspended", cookies)
     assert landing.response.status_code == 403
     assert (await provider.post("/token", {"grant_type": "client_credentials"}, "suspended")).json()["error"] == "invalid_client"

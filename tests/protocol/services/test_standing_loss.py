@@ -71,7 +71,7 @@ async def test_whoever_opens_a_session_while_the_standing_is_lost_loses_it_too(p
             assert found is not None
             assert found.status is Status.ACTIVE
             held.set()
-            await asyncio.wait_for(asked.wait(), 5)
+            await asyncio.wait_for(asked.wait(), 10)
             await asyncio.sleep(0.2)
             await services.sessions.open(tx, person.person_id, (Proved(Factor.PASSWORD, provider.now()),), None, Place("127.0.0.1"))
 
