@@ -62,7 +62,8 @@ def _list_own_data(token: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]
     area = {"province": "新疆维吾尔自治区", "city": "克孜勒苏柯尔克孜自治州", "district": ""}
     half = {"province": "福建省", "detail": "<样例路>1号", "postal_code": "35000"}
     slips = {"city": "city_empty", "detail": "address_wrong_character", "postal_code": "postal_code_malformed"}
-    code = {**token, "step": "sample-step", "datum": "email", "wanted": [], "phone": "138****8000", "minutes": 5, "resent": False}
+    life = {"phone": "138****8000", "minutes": 5, "ended": False, "resent": False}
+    code = {**token, **life, "step": "sample-step", "datum": "email", "wanted": []}
     twice = FieldError("email", "email_one_at")
     wrong = [FieldError("code", "code_wrong", {"tries": 4}), FieldError("resend", "sms_too_soon", {"seconds": 30})]
     samples: dict[str, dict[str, Any]] = {
@@ -77,6 +78,7 @@ def _list_own_data(token: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]
     codes: dict[str, dict[str, Any]] = {
         "email-code": {**code, "wanted": ["sample" * 4 + "@example.com"]},
         "email-code-wrong": {**code, "errors": wrong},
+        "email-code-ended": {**code, "ended": True},
         "address-code": {
             **code,
             "datum": "address",

@@ -9,7 +9,7 @@ from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.postal_address import PostalAddress
 from idp.people.rules.profile import Profile
 
-FORMAT = 1
+FORMAT = 2
 
 
 class OwnDatum(StrEnum):
@@ -25,12 +25,16 @@ OwnValue = EmailAddress | PostalAddress | None
 
 @dataclass(frozen=True)
 class ProfileChange:
-    """A change that waits. ``id`` is what its code is bound to and its form carries; ``sends`` is how many codes were asked for."""
+    """A change that waits. ``id`` is what its code is bound to and its form carries; ``sends`` is how many codes were asked for.
+
+    ``code_until`` is when the last code ends, in seconds since 1970: 0 when it was used up by wrong tries.
+    """
 
     id: str
     datum: OwnDatum
     value: OwnValue
     sends: int = 1
+    code_until: float = 0.0
 
 
 def find_value(profile: Profile, datum: OwnDatum) -> OwnValue:
@@ -57,7 +61,7 @@ def name_change(datum: OwnDatum, value: OwnValue) -> str:
 
 def write_change(change: ProfileChange) -> bytes:
     """Return the stored form."""
-    return json.dumps([FORMAT, change.id, change.datum.value, _write_value(change.value), change.sends]).encode()
+    return json.dumps([FORMAT, change.id, change.datum.value, _write_value(change.value), change.sends, change.code_until]).encode()
 
 
 def read_change(stored: bytes) -> ProfileChange | None:
@@ -66,7 +70,7 @@ def read_change(stored: bytes) -> ProfileChange | None:
     if raw[0] != FORMAT:
         return None
     datum = OwnDatum(raw[2])
-    return ProfileChange(raw[1], datum, _read_value(datum, raw[3]), raw[4])
+    return ProfileChange(raw[1], datum, _read_value(datum, raw[3]), raw[4], raw[5])
 
 
 def _write_value(value: OwnValue) -> list[str]:

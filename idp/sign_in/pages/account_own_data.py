@@ -164,6 +164,7 @@ class AccountOwnDataPage:
             wanted=change.value.write().splitlines() if change.value is not None else [],
             phone=str(desk.phone) if desk.phone is not None else "",
             minutes=desk.minutes,
+            ended=desk.code_ended and not errors,
             resent=resent,
             errors=errors,
         )

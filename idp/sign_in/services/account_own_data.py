@@ -50,12 +50,14 @@ class Desk:
     """What the page of a datum needs. ``value`` is what is kept, ``phone`` where the code goes.
 
     ``obstacle``: no_phone or unused_phone when no code can be asked for, else "".
+    ``code_ended``: the change waits, and only another code can confirm it.
     """
 
     value: OwnValue
     phone: Phone | None
     obstacle: str
     waiting: ProfileChange | None
+    code_ended: bool
     minutes: int
 
 
@@ -91,13 +93,15 @@ class AccountOwnData:
         value = find_value(await self._people.read_profile(owner.person_id), datum)
         obstacle = await self._find_obstacle(owner)
         held = None if obstacle else await self._find(owner, datum)
-        return Desk(value, owner.phone, obstacle, held[0] if held else None, int(self._codes.life.total_seconds() // 60))
+        waiting = held[0] if held else None
+        ended = waiting is not None and not self._has_code(waiting)
+        return Desk(value, owner.phone, obstacle, waiting, ended, int(self._codes.life.total_seconds() // 60))
 
     async def ask(self, owner: Owner, datum: OwnDatum, value: OwnValue, visit: Visit) -> None:
         """Let a change wait, in the place of another one of this sign-in, and send its code.
 
-        The same form sent twice is one change. Raises OwnDatumUnchanged; SmsForAnother, SendingLocked, SmsLimitReached, SmsBusy;
-        StepRepeated where no code can be sent.
+        The same form sent twice is one change, as long as its code can be used. Raises OwnDatumUnchanged; SmsForAnother, SendingLocked,
+        SmsLimitReached, SmsBusy; StepRepeated where no code can be sent.
         """
         phone = await self._require_phone(owner)
         profile = await self._people.read_profile(owner.person_id)
@@ -105,12 +109,13 @@ class AccountOwnData:
             raise OwnDatumUnchanged
         change = ProfileChange(self._account.make_mark(owner.session, name_change(datum, value)), datum, value)
         held = await self._find(owner, datum)
-        if held is not None and held[0].id == change.id:
+        if held is not None and held[0].id == change.id and self._has_code(held[0]):
             return
         verdict = await self._codes.send(await self._request_code(owner, change, phone, visit))
         if isinstance(verdict, Wait):
             raise refuse_message(verdict, self._clock(), unsent=True)
-        await self._transients.put(WAITING, self._name(owner, datum), write_change(change), LIFE)
+        waiting = replace(change, code_until=self._end_code())
+        await self._transients.put(WAITING, self._name(owner, datum), write_change(waiting), LIFE)
 
     async def resend(self, owner: Owner, datum: OwnDatum, step: str, visit: Visit) -> None:
         """Send another code. Raises StepRepeated for a form of another change; ResendLocked, SmsTooSoon, SmsLimitReached, SmsBusy."""
@@ -125,6 +130,7 @@ class AccountOwnData:
             if verdict.limit is Limit.RESENDS:
                 await self._transients.replace(WAITING, key, write_change(replace(change, sends=1)), version + 1)
             raise refuse_message(verdict, self._clock(), unsent=False)
+        await self._transients.replace(WAITING, key, write_change(replace(moved, code_until=self._end_code())), version + 1)
 
     async def confirm(self, owner: Owner, datum: OwnDatum, step: str, typed: str, visit: Visit) -> str:
         """Change the datum with a right code; return whether it was added, changed or removed.
@@ -132,8 +138,10 @@ class AccountOwnData:
         Raises StepRepeated for a form of another change; CodeWrong, CodeDead, CodeGone.
         """
         phone = await self._require_phone(owner)
-        change, _ = await self._require(owner, datum, step)
+        change, version = await self._require(owner, datum, step)
         verdict = await self._codes.check(PROFILE_CHANGE, change.id, phone.value, typed)
+        if isinstance(verdict, CodeDead | CodeGone):  # the page, opened anew, must not promise that it can still be used
+            await self._transients.replace(WAITING, self._name(owner, datum), write_change(replace(change, code_until=0.0)), version)
         if not isinstance(verdict, CodeRight):
             raise await self._fail(owner, datum, verdict, visit)
         name = await self._account.read_name(owner)
@@ -155,6 +163,13 @@ class AccountOwnData:
             async with self._database.transaction() as tx:
                 await self._audit.record(tx, visit.describe_deed(Kind.SIGN_IN_FAILED, owner.person_id, details, Result.REFUSED))
         return refusals.CodeGone() if isinstance(verdict, CodeGone) else explain_code(verdict, asked_both=False)
+
+    def _end_code(self) -> float:
+        """Return when a code that is sent now ends."""
+        return (self._clock() + self._codes.life).timestamp()
+
+    def _has_code(self, change: ProfileChange) -> bool:
+        return self._clock().timestamp() < change.code_until
 
     async def _find_obstacle(self, owner: Owner) -> str:
         if owner.phone is None:

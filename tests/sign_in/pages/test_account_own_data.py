@@ -201,6 +201,19 @@ async def test_nothing_changes_without_the_code(provider: Provider) -> None:
     page = await confirm(web, EMAIL, code)
     assert page.status_code == 422, "five wrong tries kill the code"
     assert (await read_profile(provider, person)).email is None
+    await assert_another_code_is_asked_for(web)
+    provider.clock.advance(61)
+    await read_messages(provider)
+    await type_in(web, EMAIL, email="sample@example.com")
+    assert "已保存" in (await confirm(web, EMAIL, await read_code(provider))).text, "the same change, typed again, gets a code again"
+    provider.clock.advance(3_600)  # what one address may ask for in an hour is left to the tests that follow
+
+
+async def assert_another_code_is_asked_for(web: Web) -> None:
+    """The page, opened anew, says that the code cannot be used any more."""
+    page = (await web.get(EMAIL)).text
+    assert 'id="ended"' in page
+    assert "验证码已发送" not in page
 
 
 async def test_a_code_is_good_once_and_for_five_minutes(provider: Provider) -> None:
@@ -213,6 +226,7 @@ async def test_a_code_is_good_once_and_for_five_minutes(provider: Provider) -> N
     provider.clock.advance(301)
     page = await web.client.post(EMAIL, data={**form, "code": code})
     assert (page.status_code, "已失效" in page.text) == (422, True)
+    await assert_another_code_is_asked_for(web)
     resend = list_forms(page)[1]
     page = await web._follow(await web.client.post(EMAIL, data={**resend, "resend": "1"}))
     assert "新的验证码已发送" in page.text
