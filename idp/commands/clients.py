@@ -285,11 +285,15 @@ def list_changes(context: click.Context, state: str, client_id: str | None) -> N
     """List what waits for a second person, or waited."""
 
     async def work(administration: ClientAdministration, _: Platform) -> None:
+        if client_id is not None:
+            await administration.read(client_id)  # a mistyped id is named, not answered as if nothing waited
         after = ""
         while page := await administration.list_changes(after, ChangeState(state), client_id, 200):
             for change in page:
                 _show_change(change)
             after = page[-1].id
+        if not after:
+            click.echo(f"no change is {state}")
 
     _administer(context, work)
 

@@ -89,6 +89,8 @@ def test_on_a_live_client_another_operator_approves(operator: Operator) -> None:
     assert "other.example" in operator.type("clients", "show", "served").output
     assert_one_sentence(operator.type("clients", "approve", change, "--actor", "operator-2"), 1, "approved")
     assert "by operator:operator-2" in operator.type("clients", "changes", "--state", "approved", "--client", "served").output
+    assert operator.type("clients", "changes", "--client", "served").output == "no change is pending\n"
+    assert_one_sentence(operator.type("clients", "changes", "--client", "nobody"), 1, "no such client")
 
 
 def test_a_change_is_refused(operator: Operator) -> None:

@@ -185,12 +185,10 @@ class ClientAdministration:
 
     async def list_changes(self, after: str, state: ChangeState | None, client_id: str | None, limit: int) -> list[Change]:
         """Return at most ``limit`` (of 200) changes by id; one whose time is over is told as expired."""
-        asked = ChangeState.PENDING if state is ChangeState.EXPIRED else state
         now = self._clock()
         async with self._database.transaction() as tx:
-            found = await store.list_after(tx, after, asked, client_id, min(limit, MAX_PAGE))
-        told = [replace(change, state=find_state(change, now)) for change in found]
-        return [change for change in told if state in (None, change.state)]
+            found = await store.list_after(tx, after, state, client_id, now, min(limit, MAX_PAGE))
+        return [replace(change, state=find_state(change, now)) for change in found]
 
     async def read_change(self, change_id: str) -> Change:
         """Return a change."""

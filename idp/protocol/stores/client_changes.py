@@ -22,8 +22,10 @@ LOCK_CHANGE = READ_CHANGE + "FOR UPDATE"
 
 LIST_CHANGES = """
     SELECT id, client_id, kind, state, wanted, asked_by, asked_at, expires_at, decided_by, decided_at, reason
-    FROM client_changes WHERE id > $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR client_id = $3)
-    ORDER BY id LIMIT $4
+    FROM client_changes
+    WHERE id > $1 AND ($2::text IS NULL OR CASE WHEN state = 'pending' AND expires_at <= $4 THEN 'expired' ELSE state END = $2)
+      AND ($3::text IS NULL OR client_id = $3)
+    ORDER BY id LIMIT $5
 """
 
 DECIDE_CHANGE = """
@@ -83,9 +85,11 @@ async def lock(tx: Transaction, change_id: str) -> Change | None:
     return None if row is None else make_change(row)
 
 
-async def list_after(tx: Transaction, after: str, state: str | None, client_id: str | None, limit: int) -> list[Change]:
-    """Return at most ``limit`` changes in order of their ids, beginning after ``after``."""
-    return [make_change(row) for row in await tx.fetch(LIST_CHANGES, after, state, client_id, limit)]
+async def list_after(
+    tx: Transaction, after: str, state: ChangeState | None, client_id: str | None, now: datetime, limit: int
+) -> list[Change]:
+    """Return at most ``limit`` changes in order of their ids, beginning after ``after``; ``state`` is what they are by ``now``."""
+    return [make_change(row) for row in await tx.fetch(LIST_CHANGES, after, state, client_id, now, limit)]
 
 
 async def decide(tx: Transaction, change_id: str, state: ChangeState, decided_by: str, now: datetime, reason: str | None) -> bool:

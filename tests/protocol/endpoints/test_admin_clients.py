@@ -299,7 +299,18 @@ async def test_a_change_that_waited_for_thirty_days_is_over(provider: Provider, 
     assert (await writer.ask("GET", f"/client-changes/{waits['id']}")).json()["state"] == "expired"
     listed = (await writer.ask("GET", "/client-changes?client_id=slow&state=expired")).json()["changes"]
     assert [change["id"] for change in listed] == [waits["id"]]
-    assert (await writer.change("slow", {"isolated": True})).status_code == 202
+    again = (await writer.change("slow", {"isolated": True})).json()["change"]
+    listed = {
+        state: [change["id"] for change in (await writer.ask("GET", f"/client-changes?client_id=slow&state={state}")).json()["changes"]]
+        for state in ("expired", "pending")
+    }
+    assert listed == {"expired": [waits["id"]], "pending": [again["id"]]}, "also when another one was asked for"
+    provider.clock.advance(30 * 86_400)
+    writer = await appoint(provider, "writer", "clients:read", "clients:write")
+    page = (await writer.ask("GET", "/client-changes?client_id=slow&state=expired&limit=1")).json()
+    assert ([change["id"] for change in page["changes"]], page["next"]) == ([waits["id"]], waits["id"]), "a page is full"
+    page = (await writer.ask("GET", f"/client-changes?client_id=slow&state=expired&limit=1&after={page['next']}")).json()
+    assert [change["id"] for change in page["changes"]] == [again["id"]]
 
 
 async def test_changes_are_listed(writer: Administrator, approver: Administrator) -> None:
