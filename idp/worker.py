@@ -84,12 +84,12 @@ def make_loops(platform: Platform, handlers: Mapping[str, Handler], log: Any) ->
         write = log.info if attempt.outcome in (Outcome.DELIVERED, Outcome.RETRIED) else log.warning
         write("message", kind=attempt.kind, outcome=attempt.outcome.value, attempt=attempt.number)
 
-    checkpoint_file = Path(platform.settings.audit.checkpoint_file)
+    checkpoints = CheckpointFile(Path(platform.settings.audit.checkpoint_file))
 
     async def chain(stop: asyncio.Event) -> None:
         while not stop.is_set():
             # The first rows of a new installation get their checkpoint at once: until there is one, verification must doubt them.
-            if await sequencer.run_once() and not await asyncio.to_thread(checkpoint_file.exists):
+            if await sequencer.run_once() and await asyncio.to_thread(checkpoints.is_empty):
                 await mark_chain(platform)
             await _pause(stop, TICK)
 
@@ -159,7 +159,8 @@ def make_jobs(platform: Platform) -> list[Job]:
     # Far more often than a key has to wait, so that a rotation is at most a tenth late.
     rotation_every = timedelta(seconds=max(1.0, min(30.0, settings.keys.pending_seconds / 10)))
     jobs = [
-        Job("audit_checkpoint", timedelta(seconds=settings.audit.checkpoint_seconds), mark),
+        # A checkpoint takes milliseconds: when its worker was killed, the next one need not wait for long.
+        Job("audit_checkpoint", timedelta(seconds=settings.audit.checkpoint_seconds), mark, timedelta(seconds=15)),
         Job("partitions", timedelta(days=1), make_partitions),
         Job("key_rotation", rotation_every, rotate_keys),
         Job("forget_past", timedelta(days=1), forget),

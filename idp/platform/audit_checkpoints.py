@@ -125,13 +125,16 @@ class CheckpointFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def is_empty(self) -> bool:
+        """Tell whether no line was ever written: there is no file, or a crash came between making it and writing to it."""
+        return not self._path.exists() or self._path.stat().st_size == 0
+
     def append(self, head: ChainHead, signer: Signer, clock: Clock) -> Checkpoint | None:
         """Write a checkpoint of ``head`` and force it to the disk; None when the last line already says it.
 
         Raises ChainContradictsCheckpoint when the last line knows more, or otherwise, than the chain.
         """
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        created = not self._path.exists()
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -150,7 +153,7 @@ class CheckpointFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if created:
+        if not line:
             _sync_folder(self._path.parent)
         return checkpoint
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from idp.platform.database import Database
 from idp.platform.jobs import JobState
 from idp.platform.outbox import DeliveryRefused
 from idp.settings import AuditSettings, DatabaseSettings, KeySettings, Settings, SmsSettings
-from idp.worker import make_jobs, make_sms_handler, run_worker
+from idp.worker import make_jobs, make_loops, make_sms_handler, run_worker
 from sms import TEMPLATES, Action, Receipt, ShortMessage, SmsRefused, SmsUnavailable, create_simulator
 from tests.support.waiting import wait_for_listener, wait_until
 
@@ -125,6 +126,22 @@ async def test_a_code_reaches_the_phone_and_its_event_the_chain(settings: Settin
 
     await wait_until(marked, 30)
     assert reports[-1].ok, reports[-1].faults
+
+
+@pytest.mark.parametrize("left", [None, b""], ids=["new", "a crash came before the first line"])
+async def test_the_first_rows_get_a_checkpoint_at_once(platform: Platform, tmp_path: Path, left: bytes | None) -> None:
+    path = tmp_path / "checkpoints.jsonl"
+    if left is not None:
+        path.write_bytes(left)
+    audit = AuditSettings(checkpoint_file=str(path), checkpoint_seconds=3_600)
+    elsewhere = replace(platform, settings=msgspec.structs.replace(platform.settings, audit=audit))
+    stop = asyncio.Event()
+    chaining = asyncio.ensure_future(make_loops(elsewhere, {}, structlog.get_logger())["audit chain"](stop))
+    async with platform.database.transaction() as tx:
+        await platform.audit_log.record(tx, AuditEvent(Kind.CODE_SENT))
+    await wait_until(lambda: path.exists() and path.read_bytes().count(b"\n") == 1)
+    stop.set()
+    await chaining
 
 
 @pytest.mark.usefixtures("worker")
