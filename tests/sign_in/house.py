@@ -66,7 +66,7 @@ DEPARTMENT_EN = "Housing Fund Centre (sample)"
 HOME = "https://department.example/"
 NAMES: WayBack = {"department": DEPARTMENT, "department_en": DEPARTMENT_EN, "home_url": HOME}
 PASSWORD = "correct horse battery"
-HASHING = PasswordHashing(2, 32)
+HASHING = PasswordHashing(2, 32, deadline=60)
 KEYS = DataKeys([DataKey(f"{purpose}-1", purpose, read_system_random(32)) for purpose in DATA_KEY_PURPOSES])
 
 
