@@ -141,7 +141,8 @@ class BackchannelAuthentication:
             return
         person_id = known.standing.person_id
         name = await self._people.find_masked_name(person_id)
-        await self._requests.keep(replace(request, person_id=person_id))
+        if not await self._requests.address(request.id, person_id):
+            return
         await self._transients.put(OF_PERSON, str(person_id), request.id.encode(), asked.life)
         async with self._database.transaction() as tx:
             await self._audit.record(tx, _describe(Kind.REQUEST_REACHED, client, request_id, place, person_id))

@@ -1,7 +1,8 @@
 """Decides how requests that wait for another device are kept: sealed, short, found by their secret or by the code a person types."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_outward_id
@@ -69,15 +70,25 @@ class DecoupledRequests:
             wanted=wanted,
             notify=notify,
         )
-        await self.keep(request)
+        # A minute longer than it lives, so that the end can be told from never.
+        await self._transients.put(REQUESTS, request.id, write_decoupled_request(request), life + 60)
         if user_code:
             await self._transients.put(USER_CODES, user_code, request.id.encode(), life)
         return request
 
-    async def keep(self, request: DecoupledRequest) -> None:
-        """Store a request as it is, whatever was stored; a minute longer than it lives, so that the end can be told from never."""
-        ttl = (request.expires_at - self._clock()).total_seconds() + 60
-        await self._transients.put(REQUESTS, request.id, write_decoupled_request(request), ttl)
+    async def address(self, request_id: str, person_id: UUID) -> bool:
+        """Say whom a request is for, and change nothing else: what was noted of polls stays, so they tell nobody that it was done.
+
+        False when it is over.
+        """
+        for _ in range(MAX_TRIES):
+            held = await self.find(request_id)
+            if held is None:
+                return False
+            addressed = write_decoupled_request(replace(held.request, person_id=person_id))
+            if await self._transients.replace(REQUESTS, request_id, addressed, held.version):
+                return True
+        return False
 
     async def find_by_user_code(self, code: str) -> HeldRequest | None:
         """Return the device's request of a typed code, None when there is none (any more)."""
