@@ -129,20 +129,21 @@ class CodeGrant:
         )
 
     async def _end_replayed(self, code: AuthorizationCode, client: Client, now: datetime, request_id: str) -> None:
-        """End the grant of a code that was used before, whenever it comes again (RFC 6749 §4.1.2); nothing when it never was."""
+        """End the grant of a code that was used before, whenever it comes with its proofs (RFC 6749 §4.1.2); nothing if it was not."""
         await self._endings.end(code.id, code.person_id, client, now, "code used twice", request_id)
 
 
 def _find_fault(code: AuthorizationCode, request: RedeemCode, caller: Caller, now: int) -> str | None:
-    """Return why a code does not fit its request, None when it does. No fault says anything to the client but ``invalid_grant``."""
+    """Return why a code does not fit its request, None when it does. No fault says anything to the client but ``invalid_grant``.
+
+    That it is too old comes last: it ends what the code gave, so only whoever proved everything else may say it (RFC 7636 §4.6).
+    """
     if code.client_id != caller.client.client_id:
         return "of another client"
-    if now >= code.expires_at:
-        return EXPIRED
     if code.redirect_uri != request.redirect_uri:
         return "another redirect URI"
     if not proves(request.verifier, code.challenge):
         return "the code verifier does not fit"
     if code.confirmation is not None and code.confirmation != caller.confirmation:
         return "bound to another key"
-    return None
+    return EXPIRED if now >= code.expires_at else None

@@ -374,6 +374,30 @@ async def test_a_code_bound_to_a_key(provider: Provider) -> None:
             assert answer.json()["error"] == "invalid_grant"
 
 
+@pytest.mark.parametrize("wait", [0, 61, 5 * 86_400])
+async def test_who_proves_nothing_ends_nothing_by_a_used_code(provider: Provider, wait: int) -> None:
+    cookies = await provider.open_session(await provider.add_person())
+    landing = await provider.authorize("app", cookies, scope="openid offline_access", dpop_jkt=KEY.thumbprint())
+    code = {"code": landing.code, "redirect_uri": REDIRECT_URI, "code_verifier": landing.verifier}
+
+    async def redeem(key: Any = KEY, **change: str) -> httpx2.Response:
+        return await ask(provider, prove(provider, key), "app", grant_type="authorization_code", **{**code, **change})
+
+    async def refresh(token: str) -> httpx2.Response:
+        return await ask(provider, prove(provider), "app", grant_type="refresh_token", refresh_token=token)
+
+    tokens = (await redeem()).json()
+    provider.clock.advance(wait)
+    for change in ({"redirect_uri": "https://elsewhere.example/"}, {"code_verifier": "x" * 43}):
+        assert (await redeem(**change)).json()["error"] == "invalid_grant"
+    assert (await redeem(OTHER)).json()["error"] == "invalid_grant"
+    alive = await refresh(tokens["refresh_token"])
+    assert alive.status_code == 200, alive.text
+    assert (await redeem()).json()["error"] == "invalid_grant"
+    over = await refresh(alive.json()["refresh_token"])
+    assert over.json()["error"] == "invalid_grant", "who proves everything ends it, however late"
+
+
 async def test_a_public_clients_refresh_token_is_bound(provider: Provider) -> None:
     tokens = await sign_in(provider, "app", prove(provider))
 
