@@ -7,7 +7,9 @@ from enum import StrEnum
 from idp.kernel.errors import ProtocolError
 from idp.kernel.json_text import Json
 from idp.protocol.rules.authorization_request import AuthorizationRequest
-from idp.protocol.rules.client import Client, GrantType
+from idp.protocol.rules.client import AuthMethod, Client, GrantType
+from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
+from idp.protocol.rules.grant import Grant
 from idp.protocol.rules.pkce import METHODS, is_challenge
 from idp.protocol.rules.resources import read_resources
 from idp.protocol.rules.scopes import choose_scope, read_scope
@@ -132,9 +134,31 @@ def choose_app_scope(asked: frozenset[str], client: Client) -> tuple[str, ...]:
     return choose_scope(asked, ("openid", *(scope for scope in client.scopes if scope != "offline_access" or keeps)))
 
 
-def may_exchange(caller: Client, owner: str, audience: str | None) -> bool:
-    """Tell whether ``caller`` may exchange a token of the client ``owner``: its own, or one that it is the resource server of."""
-    return owner == caller.client_id or (audience is not None and audience in caller.resources)
+def find_exchange_fault(caller: Client, owner: str, audience: str | None, bound: str | None, proved: str | None) -> str | None:
+    """Return why ``caller`` may not exchange a token of the client ``owner``, None when it may: its own, or one that it is the resource of.
+
+    Its own token it exchanges with the key ``bound``, ``proved`` in the same request. Where nothing but an id says who asks, only that key
+    does (RFC 9700 §2.2): without it, every resource server that was shown a public app's token would be the app.
+    """
+    public = caller.auth_method is AuthMethod.NONE
+    if owner != caller.client_id:
+        return "of another client" if public or audience is None or audience not in caller.resources else None
+    if bound is None:
+        return "bound to no key, and anybody may say that it is this client" if public else None
+    return None if bound == proved else "bound to another key"
+
+
+def find_ticket_fault(client_id: str, grant: Grant, scope: tuple[str, ...], audience: str | None) -> str | None:
+    """Return why an access token makes no front ticket for an app, None when it does: that of its own sign-in, which goes on.
+
+    ``scope`` and ``audience`` are the token's. What was made for a resource server is seen there (RFC 9700 §2.3), what was narrowed is for
+    less than entering as the person, what was exchanged hangs on somebody else's sign-in, and what is offline may be left over from one.
+    """
+    if grant.client_id != client_id or grant.person_id is None or grant.lineage is None or grant.parent_id is not None:
+        return "not this app's own sign-in"
+    if audience is not None or APP_SCOPE not in scope:
+        return "not a token of an app's sign-in"
+    return None if grant.session_alive else "the app's sign-in ended"
 
 
 def narrow_exchange(granted: tuple[str, ...], asked: frozenset[str] | None) -> tuple[str, ...]:

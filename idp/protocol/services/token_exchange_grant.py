@@ -25,7 +25,8 @@ from idp.protocol.rules.token_exchange import (
     add_actor,
     choose_app_scope,
     describe_silent_request,
-    may_exchange,
+    find_exchange_fault,
+    find_ticket_fault,
     narrow_exchange,
     read_exchange,
 )
@@ -136,11 +137,9 @@ class TokenExchangeGrant:
     async def _exchange_for_ticket(self, exchange: ExchangeForTicket, caller: Caller, now: datetime, request_id: str) -> TokenResponse:
         read = await self._read_subject_token(exchange.subject_token, caller, now, request_id)
         client, grant = caller.client, read.grant
-        if grant.client_id != client.client_id or grant.person_id is None or grant.lineage is None:
-            raise await self._refuse(client, grant, "not this app's own sign-in", request_id)
-        # What was exchanged hangs on somebody else's sign-in, and what is offline may be left over from one that ended.
-        if grant.parent_id is not None or not grant.session_alive:
-            raise await self._refuse(client, grant, "the app's sign-in ended, or was another's", request_id)
+        fault = find_ticket_fault(client.client_id, grant, read.scope, read.audience)
+        if fault is not None:
+            raise await self._refuse(client, grant, fault, request_id)
         target = await self._directory.find(exchange.target)
         if exchange.target not in client.requests.front_ticket_targets or target is None:
             raise ProtocolError("invalid_target", "This app may not enter there.", redirectable=False)
@@ -244,12 +243,9 @@ class TokenExchangeGrant:
         if read is None:
             raise await self._refuse(caller.client, None, "not an access token that counts", request_id)
         grant = read.grant
-        if not may_exchange(caller.client, grant.client_id, read.audience):
-            raise await self._refuse(caller.client, grant, "of another client", request_id)
-        # Whoever holds a bound token must prove its key here as well; a resource server proves its own.
-        own = grant.client_id == caller.client.client_id
-        if own and read.confirmation is not None and read.confirmation != caller.confirmation:
-            raise await self._refuse(caller.client, grant, "bound to another key", request_id)
+        fault = find_exchange_fault(caller.client, grant.client_id, read.audience, read.confirmation, caller.confirmation)
+        if fault is not None:
+            raise await self._refuse(caller.client, grant, fault, request_id)
         return read
 
     async def _find_subject(self, grant: Grant, client: Client) -> str | None:

@@ -317,18 +317,16 @@ async def test_a_ticket_brings_no_ended_sign_in_back_to_life(provider: Provider)
     await add_app(
         provider,
         "app-offline",
-        scopes=("real_name", "offline_access"),
+        scopes=("real_name", "device_sso", "offline_access"),
         requests=RequestDemands(front_ticket_targets=("land-front-7",)),
     )
     person = await provider.add_person()
-    cookies = await provider.open_session(person)
-    tokens = await provider.get_tokens("app-offline", cookies, scope="openid real_name offline_access")
+    tokens = await provider.get_tokens(
+        "app-offline", await provider.open_session(person), scope="openid real_name device_sso offline_access"
+    )
     ticket = (await ask_for_ticket(provider, "app-offline", tokens["access_token"], audience="land-front-7")).json()["access_token"]
-    web = Web(provider)
-    web.client.cookies.set(SESSION, cookies[SESSION])
-    await web.get("/sign-out")
-    await web.submit("/sign-out", decision="sign-out")
-    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200, "offline access outlives the browser"
+    await provider.execute("UPDATE sessions SET ended_at = now(), ended_reason = 'expired' WHERE person_id = $1", person.person_id)
+    assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200, "offline access outlives the sign-in"
     page = await Web(provider).client.get(enter(ticket))
     assert find_code(page) == "ticket_refused"
 

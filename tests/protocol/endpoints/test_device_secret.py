@@ -129,10 +129,10 @@ async def test_who_never_refreshes_is_not_offline_by_coming_along(provider: Prov
 async def test_a_sign_in_that_ended_makes_no_ticket_though_its_grant_is_offline(provider: Provider) -> None:
     await provider.add_client("land-ended")
     await add_app(provider, "offline", scopes=OFFLINE, requests=RequestDemands(front_ticket_targets=("land-ended",)))
-    cookies = await provider.open_session(await provider.add_person())
-    tokens = await provider.get_tokens("offline", cookies, scope="openid offline_access")
+    person = await provider.add_person()
+    tokens = await provider.get_tokens("offline", await provider.open_session(person), scope="openid device_sso offline_access")
     assert (await ask_for_ticket(provider, "offline", tokens["access_token"], audience="land-ended")).status_code == 200
-    await sign_out(provider, cookies[SESSION])
+    await provider.execute("UPDATE sessions SET ended_at = now(), ended_reason = 'expired' WHERE person_id = $1", person.person_id)
     assert (await provider.read_userinfo(tokens["access_token"])).status_code == 200
     refused = await ask_for_ticket(provider, "offline", tokens["access_token"], audience="land-ended")
     assert refused.json()["error"] == "invalid_request"

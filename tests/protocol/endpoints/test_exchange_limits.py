@@ -10,6 +10,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from idp.kernel.ids import encode_base64url
+from idp.protocol.rules.client import ApplicationType, AuthMethod
 from idp.protocol.rules.client_metadata import RequestDemands
 from idp.protocol.rules.token_exchange import TokenType
 from tests.support.foreign import sign_claims
@@ -82,6 +83,90 @@ async def test_a_bound_token_is_exchanged_by_who_has_its_key(provider: Provider)
     answer = (await exchange(provider, broker, archive, tokens["access_token"], prove(provider, KEY))).json()
     assert answer["token_type"] == "DPoP"
     assert (await introspect(provider, archive, answer["access_token"]))["cnf"] == {"jkt": KEY.thumbprint()}
+
+
+async def add_app(provider: Provider, **changes: Any) -> tuple[str, str, str]:
+    """Register an app with a web view and two resource servers, both of which it may ask for; return all ids."""
+    app, *servers = (f"{kind}-{next(names)}" for kind in ("app", "first", "second"))
+    for server in servers:
+        await provider.add_client(server, resources=(f"{RESOURCE}/{server}",))
+    may = RequestDemands(front_ticket_targets=(servers[0],), allowed_resources=tuple(f"{RESOURCE}/{server}" for server in servers))
+    grants = ("authorization_code", "refresh_token", EXCHANGE)
+    await provider.add_client(app, grant_types=grants, scopes=("profile", "device_sso"), requests=may, **changes)
+    return app, servers[0], servers[1]
+
+
+def describe_ticket(token: str, target: str) -> dict[str, str]:
+    """Return the form of an exchange for a front ticket."""
+    return {
+        "grant_type": EXCHANGE,
+        "subject_token": token,
+        "subject_token_type": TokenType.ACCESS_TOKEN.value,
+        "requested_token_type": TokenType.FRONT_TICKET.value,
+        "audience": target,
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+
+
+async def sign_in_public_app(provider: Provider, app: str, proof: str | None = None, **changes: str) -> dict[str, Any]:
+    """Return the tokens of a public app that the person let in, bound to the key of ``proof``."""
+    cookies = await provider.open_session(await provider.add_person())
+    landing = await provider.authorize(app, cookies, scope="openid profile device_sso", **changes)
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": app,
+        "code": landing.code,
+        "redirect_uri": REDIRECT_URI,
+        "code_verifier": landing.verifier,
+    }
+    answer = await provider.browser.post("/token", data=form, headers={} if proof is None else {"dpop": proof})
+    assert answer.status_code == 200, answer.text
+    tokens: dict[str, Any] = answer.json()
+    return tokens
+
+
+@pytest.mark.parametrize("for_server", [True, False])
+async def test_whoever_was_shown_a_public_apps_token_is_not_the_app(provider: Provider, for_server: bool) -> None:
+    app, first, second = await add_app(provider, auth_method=AuthMethod.NONE, application_type=ApplicationType.NATIVE)
+    changes = {"resource": f"{RESOURCE}/{first}"} if for_server else {}
+    token = (await sign_in_public_app(provider, app, **changes))["access_token"]
+    ticket = {**describe_ticket(token, first), "client_id": app}
+    other = {**ticket, "requested_token_type": TokenType.ACCESS_TOKEN.value, "resource": f"{RESOURCE}/{second}"}
+    del other["audience"]
+    for form in (ticket, other):
+        answer = await provider.post("/token", form)
+        assert (answer.status_code, answer.json().get("error")) == (400, "invalid_request"), form
+
+
+async def test_a_public_app_exchanges_its_token_with_the_key_of_its_device(provider: Provider) -> None:
+    await provider.services.platform.transients.born_at()
+    provider.clock.advance(1)
+    app, target, _ = await add_app(provider, auth_method=AuthMethod.NONE, application_type=ApplicationType.NATIVE)
+    tokens = await sign_in_public_app(provider, app, prove(provider, KEY))
+    form = {**describe_ticket(tokens["access_token"], target), "client_id": app}
+    for headers in ({}, {"dpop": prove(provider, OTHER)}):
+        refused = await provider.browser.post("/token", data=form, headers=headers)
+        assert (refused.status_code, refused.json().get("error")) == (400, "invalid_request")
+    answer = await provider.browser.post("/token", data=form, headers={"dpop": prove(provider, KEY)})
+    assert answer.status_code == 200, answer.text
+    entered = await Web(provider).client.get("/enter?" + urlencode({"ticket": answer.json()["access_token"], "code_verifier": VERIFIER}))
+    assert entered.status_code == 303
+
+
+async def test_a_ticket_is_for_the_token_of_the_apps_sign_in_not_for_what_was_made_for_less(provider: Provider) -> None:
+    app, first, _ = await add_app(provider)
+    cookies = await provider.open_session(await provider.add_person())
+    shown = await provider.get_tokens(app, cookies, scope="openid device_sso", resource=f"{RESOURCE}/{first}")
+    own = await provider.get_tokens(app, cookies, scope="openid profile device_sso")
+    asked = {"grant_type": "refresh_token", "refresh_token": own["refresh_token"], "scope": "openid"}
+    narrowed = (await provider.post("/token", asked, app)).json()
+    assert narrowed["scope"] == "openid"
+    plain = await provider.get_tokens(app, cookies, scope="openid profile")
+    for tokens in (shown, narrowed, plain):
+        answer = await provider.post("/token", describe_ticket(tokens["access_token"], first), app)
+        assert (answer.status_code, answer.json().get("error")) == (400, "invalid_request")
+    assert (await provider.post("/token", describe_ticket(own["access_token"], first), app)).status_code == 200
 
 
 async def test_what_was_exchanged_ends_no_later_than_what_it_was_exchanged_for(provider: Provider) -> None:

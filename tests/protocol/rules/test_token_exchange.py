@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from idp.kernel.errors import ProtocolError
-from idp.protocol.rules.client import GrantType
+from idp.protocol.rules.client import AuthMethod, GrantType
 from idp.protocol.rules.device_secret import hash_device_secret, is_named, may_share
 from idp.protocol.rules.token_exchange import (
     ExchangeAccess,
@@ -15,10 +15,12 @@ from idp.protocol.rules.token_exchange import (
     add_actor,
     choose_app_scope,
     describe_silent_request,
-    may_exchange,
+    find_exchange_fault,
+    find_ticket_fault,
     narrow_exchange,
     read_exchange,
 )
+from tests.protocol.rules.test_values import make_grant
 from tests.support.protocol_samples import CHALLENGE, make_client
 
 ISSUER = "https://id.example"
@@ -78,10 +80,36 @@ def test_wrong_exchanges_have_their_own_error(error: str, parameters: dict[str, 
 
 def test_a_token_is_exchanged_by_its_client_or_its_resource_server() -> None:
     server = make_client(client_id="api", resources=("https://api.example",))
-    assert may_exchange(server, "api", None)
-    assert may_exchange(server, "land", "https://api.example")
-    assert not may_exchange(server, "land", "https://other.example")
-    assert not may_exchange(server, "land", None)
+    assert find_exchange_fault(server, "api", None, None, None) is None
+    assert find_exchange_fault(server, "land", "https://api.example", None, None) is None
+    assert find_exchange_fault(server, "land", "https://api.example", "jkt:the-app's", "jkt:its own") is None
+    assert find_exchange_fault(server, "land", "https://other.example", None, None) is not None
+    assert find_exchange_fault(server, "land", None, None, None) is not None
+
+
+def test_whoever_has_a_token_alone_does_not_exchange_it() -> None:
+    known, public = (
+        make_client(client_id="app"),
+        make_client(client_id="app", auth_method=AuthMethod.NONE, resources=("https://api.example",)),
+    )
+    for client in (known, public):
+        assert find_exchange_fault(client, "app", None, "jkt:a", "jkt:a") is None
+        assert find_exchange_fault(client, "app", None, "jkt:a", "jkt:b") is not None
+        assert find_exchange_fault(client, "app", None, "jkt:a", None) is not None
+    assert find_exchange_fault(known, "app", "https://api.example", None, None) is None
+    for proved in (None, "jkt:anybody's"):
+        assert find_exchange_fault(public, "app", "https://api.example", None, proved) is not None
+        assert find_exchange_fault(public, "land", "https://api.example", None, proved) is not None, "its id proves nothing"
+
+
+def test_only_the_token_of_an_apps_own_sign_in_makes_a_ticket() -> None:
+    own, scope = make_grant(client_id="app", lineage=b"1"), ("openid", "device_sso")
+    assert find_ticket_fault("app", own, scope, None) is None
+    assert find_ticket_fault("app", own, scope, "https://api.example") is not None, "a resource server has seen it"
+    assert find_ticket_fault("app", own, ("openid",), None) is not None, "it was made for less"
+    assert find_ticket_fault("other", own, scope, None) is not None
+    for changes in ({"person_id": None}, {"lineage": None}, {"parent_id": UUID(int=1)}, {"session_alive": False}):
+        assert find_ticket_fault("app", own._replace(**changes), scope, None) is not None, changes
 
 
 def test_the_scope_never_grows() -> None:
