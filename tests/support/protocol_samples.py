@@ -9,6 +9,7 @@ from idp.kernel.levels import Acr, Factor, Proved
 from idp.protocol.rules.authorization import Standing
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import ApplicationType, AuthMethod, Client
+from idp.protocol.rules.consents import NO_CONSENTS
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -87,6 +88,6 @@ def make_standing(*factors: Factor, age: float = 60, **changes: Any) -> Standing
         ial=3,
         phone_matched_at=NOW - timedelta(days=1),
         subject="sub-7",
-        consents=frozenset(),
+        consents=NO_CONSENTS,
     )
     return standing._replace(**changes)

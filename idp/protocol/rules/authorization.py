@@ -9,6 +9,7 @@ from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import ACR_ORDER, Acr, Proved, list_counted, meets
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
+from idp.protocol.rules.consents import Consents, covers
 from idp.protocol.rules.demand import Demand, Person, find_attainable, find_demand, find_level, find_raised, name_reached
 
 UNMET = ProtocolError("unmet_authentication_requirements", "The person cannot reach the level this client needs.")
@@ -28,7 +29,7 @@ class Standing(NamedTuple):
     ial: int
     phone_matched_at: datetime | None
     subject: str | None
-    consents: frozenset[tuple[str, int]]
+    consents: Consents
     recovered_at: datetime | None = None
     has_passkey: bool = False
     barred: bool = False
@@ -275,6 +276,6 @@ def list_consent_entitlements(request: AuthorizationRequest, client: Client) -> 
     return tuple(e for e in client.entitlements if e.basis is Basis.CONSENT and asked.intersection(e.claims))
 
 
-def find_missing_consents(request: AuthorizationRequest, client: Client, consents: frozenset[tuple[str, int]]) -> tuple[Entitlement, ...]:
-    """Return those of them that the person has not yet agreed to in their present version."""
-    return tuple(e for e in list_consent_entitlements(request, client) if (e.purpose, e.version) not in consents)
+def find_missing_consents(request: AuthorizationRequest, client: Client, consents: Consents) -> tuple[Entitlement, ...]:
+    """Return those of them that the person has not yet agreed to as they are now."""
+    return tuple(e for e in list_consent_entitlements(request, client) if not covers(consents, e))

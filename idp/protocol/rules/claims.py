@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from idp.kernel.levels import Factor, Proved
 from idp.protocol.rules.claims_request import Asked, ClaimAsk
 from idp.protocol.rules.client import Basis, Client, Entitlement
+from idp.protocol.rules.consents import Consents, covers
 from idp.protocol.rules.scopes import SCOPES, list_claims
 
 ClaimValue = str | int | bool | dict[str, str]
@@ -25,9 +26,9 @@ class Release:
     claims: tuple[str, ...]
 
 
-def find_allowed(client: Client, consents: frozenset[tuple[str, int]]) -> tuple[Entitlement, ...]:
-    """Return the entitlements that hold now: a statutory duty always, consent only in its present, not withdrawn version."""
-    return tuple(e for e in client.entitlements if e.basis is Basis.STATUTORY_DUTY or (e.purpose, e.version) in consents)
+def find_allowed(client: Client, consents: Consents) -> tuple[Entitlement, ...]:
+    """Return the entitlements that hold now: a statutory duty always, consent only where it covers what is registered now."""
+    return tuple(e for e in client.entitlements if e.basis is Basis.STATUTORY_DUTY or covers(consents, e))
 
 
 def select_claims(

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from idp.kernel.audit_events import Detail
 from idp.protocol.rules.client import Basis, Client
+from idp.protocol.rules.consents import Consents, covers
 
 SHOWN_DAYS = timedelta(days=1_096)
 """How far back releases are shown: as long as audit rows are kept unless a province says otherwise."""
@@ -38,8 +39,6 @@ def translate_purposes(purposes: Iterable[str], client: Client | None, language:
     return tuple(english.get(purpose) or purpose for purpose in purposes)
 
 
-def is_current(client: Client | None, purpose: str, version: int) -> bool:
-    """Tell whether a consent still lets something out: an older version is asked anew before it does."""
-    return client is not None and any(
-        e.basis is Basis.CONSENT and (e.purpose, e.version) == (purpose, version) for e in client.entitlements
-    )
+def is_current(client: Client | None, consent: Consents) -> bool:
+    """Tell whether a consent still lets something out: for what changed since, the person is asked anew before it does."""
+    return client is not None and any(e.basis is Basis.CONSENT and covers(consent, e) for e in client.entitlements)

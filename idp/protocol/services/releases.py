@@ -70,7 +70,8 @@ class Releases:
         shown = []
         for stored in await store.list_consents(self._database, owner.person_id, MOST_CONSENTS):
             client = await self._directory.find(stored.client_id)
-            shown.append(GivenConsent(stored, client, stored.withdrawn_at is None and is_current(client, stored.purpose, stored.version)))
+            consent = {(stored.purpose, stored.version): frozenset(stored.claims)}
+            shown.append(GivenConsent(stored, client, stored.withdrawn_at is None and is_current(client, consent)))
         return sorted(shown, key=lambda one: one.stored.withdrawn_at is not None)
 
     async def withdraw(self, owner: Owner, client_id: str, purpose: str, request_id: str, place: Place) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from idp.platform.database import Database, Row, Transaction
 from idp.platform.reads import BatchedRead
+from idp.protocol.rules.consents import Consents
 from idp.protocol.rules.grant import Grant
 from idp.protocol.stores.standing import read_consents
 from idp.sign_in.rules.session import read_factors
@@ -50,7 +51,7 @@ READ_GRANT_WITH_PERSON = f"""
            CASE WHEN g.client_id = ANY (p.barred_from) THEN 'barred' ELSE p.status END AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive,
            p.ial, p.profile,
-           (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
+           (SELECT string_agg(c.version || E'\\t' || c.claims || E'\\t' || c.purpose, E'\\n') FROM consents c
             WHERE c.person_id = g.person_id AND c.client_id = g.client_id AND c.withdrawn_at IS NULL) AS consents,
            {READ_PARENTS}
     FROM unnest($1::uuid[]) WITH ORDINALITY AS k (id, ord)
@@ -134,7 +135,7 @@ class GrantOfPerson(NamedTuple):
     grant: Grant
     ial: int | None
     profile: bytes | None
-    consents: frozenset[tuple[str, int]]
+    consents: Consents
 
 
 def make_grant_of_person(row: Row, usable: frozenset[str]) -> GrantOfPerson:

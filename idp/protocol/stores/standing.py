@@ -7,6 +7,7 @@ from uuid import UUID
 from idp.platform.database import Database, Row
 from idp.platform.reads import BatchedRead
 from idp.protocol.rules.authorization import Standing
+from idp.protocol.rules.consents import NO_CONSENTS, Consents
 from idp.sign_in.rules.session import Session, read_factors
 
 READ_STANDING = """
@@ -14,7 +15,7 @@ READ_STANDING = """
            p.passkeys, k.client_id = ANY (p.barred_from) AS barred, u.sub,
            (SELECT i.matched_at FROM person_identifiers i WHERE i.person_id = s.person_id AND i.kind = 'phone' AND i.state = 'active'
             ORDER BY i.created_at DESC LIMIT 1) AS phone_matched_at,
-           (SELECT string_agg(c.version || ' ' || c.purpose, E'\\n') FROM consents c
+           (SELECT string_agg(c.version || E'\\t' || c.claims || E'\\t' || c.purpose, E'\\n') FROM consents c
             WHERE c.person_id = s.person_id AND c.client_id = k.client_id AND c.withdrawn_at IS NULL) AS consents
     FROM unnest($1::bytea[], $2::text[], $3::uuid[]) WITH ORDINALITY AS k (id_hash, client_id, sector_id, ord)
     JOIN sessions s ON s.id_hash = k.id_hash AND s.ended_at IS NULL
@@ -56,12 +57,12 @@ def make_presence(row: Row) -> Presence:
     return Presence(session, standing)
 
 
-def read_consents(text: str | None) -> frozenset[tuple[str, int]]:
-    """Return the (purpose, version) pairs of an aggregated column."""
+def read_consents(text: str | None) -> Consents:
+    """Return the consents of an aggregated column: a line each of version, claims and purpose."""
     if not text:
-        return frozenset()
-    pairs = (line.split(" ", 1) for line in text.split("\n"))
-    return frozenset((purpose, int(version)) for version, purpose in pairs)
+        return NO_CONSENTS
+    rows = (line.split("\t", 2) for line in text.split("\n"))
+    return {(purpose, int(version)): frozenset(claims.split(" ")) for version, claims, purpose in rows}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from idp.protocol.rules.client import Basis, Entitlement
 from idp.protocol.rules.client_metadata import About
 from idp.protocol.services.shown_claims import mask_claims
 from tests.support.account import list_forms, open_account, read_cookies
+from tests.support.administration import appoint
 from tests.support.passkeys import read_answer, write_request
 from tests.support.protocol_samples import CHALLENGE, make_client
 from tests.support.provider import REDIRECT_URI, Provider
@@ -102,3 +103,24 @@ async def test_the_answer_of_one_person_counts_for_no_other(provider: Provider, 
     assert page.url.path == "/consent", "another tab signed somebody else in"
     await first.submit("/consent", decision="allow")
     assert "code" in read_answer(first)
+
+
+async def test_a_purpose_that_was_registered_again_for_more_is_asked_anew(provider: Provider) -> None:
+    await provider.add_client("registered-again", entitlements=(NAME,))
+    writer = await appoint(provider, "again-writer", "clients:read", "clients:write")
+    approver = await appoint(provider, "again-approver", "clients:read", "clients:approve")
+    web = await open_account(provider, await provider.add_person())
+    request = write_request("registered-again", scope="openid profile phone")
+    await web.get(request)
+    await web.submit("/consent", decision="allow")
+    wider = [{"purpose": NAME.purpose, "basis": "consent", "claims": ["name", "phone_number"]}]
+    for entitlements in (None, wider):
+        asked = await writer.change("registered-again", {"entitlements": entitlements})
+        approved = await approver.ask("POST", f"/client-changes/{asked.json()['change']['id']}/approve")
+        assert approved.status_code == 200, approved.text
+    provider.services.directory.forget("registered-again")
+    assert "手机号" in (await web.get(request)).text
+    await web.submit("/consent", decision="allow")
+    assert "code" in read_answer(web)
+    await web.get(request)
+    assert "code" in read_answer(web), "once"

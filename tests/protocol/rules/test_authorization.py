@@ -163,10 +163,11 @@ def test_max_age_with_prompt_none_is_login_required() -> None:
 def test_consent_is_asked_once_per_purpose_and_version() -> None:
     client = make_client(entitlements=(CONSENT, DUTY))
     assert decide(make_request(), client, make_standing(), None, FIRST_VISIT, NOW) == ConsentRequired((CONSENT,))
-    agreed = make_standing(consents=frozenset({(CONSENT.purpose, 1)}))
+    agreed = make_standing(consents={(CONSENT.purpose, 1): frozenset(CONSENT.claims)})
     assert isinstance(decide(make_request(), client, agreed, None, FIRST_VISIT, NOW), Granted)
-    changed = make_client(entitlements=(replace(CONSENT, version=2),))
-    assert isinstance(decide(make_request(), changed, agreed, None, FIRST_VISIT, NOW), ConsentRequired)
+    for now in (replace(CONSENT, version=2), replace(CONSENT, claims=(*CONSENT.claims, "id_document"))):
+        changed = make_client(entitlements=(now,))
+        assert isinstance(decide(make_request(), changed, agreed, None, FIRST_VISIT, NOW), ConsentRequired)
 
 
 def test_s57_a_statutory_duty_asks_no_page() -> None:
@@ -181,7 +182,7 @@ def test_consent_is_not_asked_for_what_the_scope_does_not_want() -> None:
 
 def test_prompt_consent_asks_again_once() -> None:
     client = make_client(entitlements=(CONSENT,))
-    agreed = make_standing(consents=frozenset({(CONSENT.purpose, 1)}))
+    agreed = make_standing(consents={(CONSENT.purpose, 1): frozenset(CONSENT.claims)})
     request = make_request(prompts=frozenset({"consent"}))
     assert isinstance(decide(request, client, agreed, None, FIRST_VISIT, NOW), ConsentRequired)
     assert isinstance(decide(request, client, agreed, None, Progress(consented=True), NOW), Granted)

@@ -26,5 +26,7 @@ def test_purposes_are_told_in_english_as_far_as_they_are_known() -> None:
 
 @pytest.mark.parametrize(("purpose", "version", "current"), [("查询", 2, True), ("查询", 1, False), ("登记", 1, False), ("以前", 1, False)])
 def test_only_the_present_version_of_a_consent_counts(purpose: str, version: int, current: bool) -> None:
-    assert is_current(CLIENT, purpose, version) is current
-    assert not is_current(None, purpose, version)
+    consent = {(purpose, version): frozenset({"name", "birthdate"})}
+    assert is_current(CLIENT, consent) is current
+    assert not is_current(None, consent)
+    assert not is_current(CLIENT, {(purpose, version): frozenset({"gender"})})

@@ -70,9 +70,18 @@ def test_consent_counts_only_in_its_present_version() -> None:
     duty = Entitlement("d", Basis.STATUTORY_DUTY, ("name",))
     asked = Entitlement("c", Basis.CONSENT, ("gender",), 2)
     client = make_client(entitlements=(duty, asked))
-    assert find_allowed(client, frozenset()) == (duty,)
-    assert find_allowed(client, frozenset({("c", 1)})) == (duty,)
-    assert find_allowed(client, frozenset({("c", 2)})) == (duty, asked)
+    agreed = frozenset({"gender"})
+    assert find_allowed(client, {}) == (duty,)
+    assert find_allowed(client, {("c", 1): agreed}) == (duty,)
+    assert find_allowed(client, {("c", 2): agreed}) == (duty, asked)
+
+
+def test_consent_covers_only_the_claims_that_were_agreed_to() -> None:
+    narrow, wide = Entitlement("c", Basis.CONSENT, ("gender",)), Entitlement("c", Basis.CONSENT, ("gender", "name"))
+    consents = {("c", 1): frozenset({"gender"})}
+    assert find_allowed(make_client(entitlements=(narrow,)), consents) == (narrow,)
+    assert find_allowed(make_client(entitlements=(wide,)), consents) == ()
+    assert find_allowed(make_client(entitlements=(narrow,)), {("c", 1): frozenset(wide.claims)}) == (narrow,)
 
 
 def test_each_released_claim_is_counted_for_one_purpose() -> None:

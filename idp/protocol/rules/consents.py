@@ -1,0 +1,20 @@
+"""Decides what a person's consent covers: a purpose in its present version, and no claim that was not agreed to."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from idp.protocol.rules.client import Entitlement
+
+Consents = Mapping[tuple[str, int], frozenset[str]]
+"""(purpose, version) → the claims that the person agreed to, of every consent that was not withdrawn."""
+
+NO_CONSENTS: Consents = MappingProxyType({})
+
+
+def covers(consents: Consents, entitlement: Entitlement) -> bool:
+    """Tell whether the person agreed to an entitlement as it is now.
+
+    The version alone does not say it: an entitlement that was removed and registered again begins with version 1.
+    """
+    agreed = consents.get((entitlement.purpose, entitlement.version))
+    return agreed is not None and agreed.issuperset(entitlement.claims)
