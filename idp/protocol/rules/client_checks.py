@@ -100,6 +100,8 @@ def _check_grants(client: Client) -> None:
         raise BadRegistration("grant_types", "a terminal authenticates with a key or a certificate of its own, not with a secret")
     if client.requests.front_ticket_targets and GrantType.TOKEN_EXCHANGE not in grants:
         raise BadRegistration("front_ticket_targets", "goes with the grant type token-exchange: that is how an app gets a ticket")
+    if public and client.resources:
+        raise BadRegistration("resources", "not of a public client: its id alone would exchange the tokens that are meant for it")
     if not client.requires_pkce and (public or client.application_type is ApplicationType.NATIVE):
         raise BadRegistration("requires_pkce", "only a confidential web client may go without PKCE")
     if DEVICE_SSO in client.scopes and client.sector.startswith((HOST_SECTOR, CLIENT_SECTOR)):

@@ -131,6 +131,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("redirect_uris", {"redirect_uris": ("https://land.example:/cb",)}),
     ("redirect_uris", {"redirect_uris": ("cn.example.app://a;b/cb",), "application_type": ApplicationType.NATIVE}),
     ("resources", {"resources": ("no address",)}),
+    ("resources", {"resources": ("https://api.example",), "auth_method": AuthMethod.NONE}),
     ("allowed_resources", {"requests": RequestDemands(allowed_resources=("https://a.example/#x",))}),
     ("default_acr_values", {"requests": RequestDemands(default_acr_values=("gold",))}),
     ("grant_types", {"grant_types": frozenset({"urn:openid:params:grant-type:ciba"}), "auth_method": AuthMethod.NONE}),
