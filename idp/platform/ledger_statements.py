@@ -7,6 +7,7 @@ half of what a row costs. A flush takes the smallest statement that holds it; en
 from collections.abc import Iterable, Mapping
 from functools import cache
 
+from idp.kernel.session_endings import LEAVES_OFFLINE_ACCESS
 from idp.platform.audit_log import COLUMN_LIST, COLUMNS
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
@@ -61,6 +62,7 @@ def _name(prefix: str, names: Iterable[str]) -> str:
 
 GRANT_COLUMNS = _name("", GRANT_TYPES)
 OF_THE_GRANT = _name("g_", GRANT_TYPES)
+HARMLESS_ENDS = ", ".join("'" + reason.replace("'", "''") + "'" for reason in LEAVES_OFFLINE_ACCESS)
 OF_THE_ROTATION = _name("r_", ROTATION_TYPES)
 """What the columns of a write are called beside those of its audit row."""
 
@@ -132,7 +134,10 @@ def write_grant_flush(entries: int) -> str:
 
 @cache
 def write_rotation_flush(entries: int) -> str:
-    """Return the statement that advances grants and writes audit rows; it returns the grants. A rotation's audit row needs it to hold."""
+    """Return the statement that advances grants and writes audit rows; it returns the grants. A rotation's audit row needs it to hold.
+
+    A code that was redeemed while its sign-in was being ended may leave a grant that nobody saw: it is never refreshed.
+    """
     return (
         "WITH entry ("  # noqa: S608
         + COLUMN_LIST
@@ -147,6 +152,9 @@ def write_rotation_flush(entries: int) -> str:
             FROM entry AS r
             WHERE grants.id = r.r_grant_id AND grants.generation = r.r_generation AND grants.ended_at IS NULL
               AND grants.expires_at > r.r_at
+              AND NOT EXISTS (SELECT FROM sessions s WHERE s.lineage = grants.lineage AND s.ended_reason NOT IN ("""
+        + HARMLESS_ENDS
+        + """))
             RETURNING grants.id
         ), events AS (
             INSERT INTO audit_events ("""

@@ -69,7 +69,6 @@ class ApplicationBans:
         person_id, department = await self._find(identifier, client_id)
         ban = ApplicationBan(person_id, make_uuid7(self._clock, self._random), client_id, reference, reason, actor, now)
         async with self._database.transaction() as tx:
-            # Whoever redeems a code at this moment comes before, and its grant ends here, or after, and finds the ban.
             await self._people.hold(tx, person_id, alone=True)
             if not await application_bans.add(tx, ban):
                 raise AlreadySo
@@ -87,6 +86,8 @@ class ApplicationBans:
             await self._people.hold(tx, person_id, alone=True)
             if not await application_bans.end(tx, person_id, client_id, actor, self._clock()):
                 raise AlreadySo
+            # A code that was redeemed while the ban was being written left a grant that it did not see, and that slept until now.
+            await grants.end_at_client(tx, person_id, client_id, self._clock(), GRANTS_END)
             await self._record(tx, person_id, client_id, {"event": "unbanned", "reference": reference}, actor)
             await self._tell(tx, person_id, UNBARRED, {"department": department})
 

@@ -101,6 +101,8 @@ class RefreshGrant:
             Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
         )
         async with self._database.transaction() as tx:
+            if not await grant_store.still_stands(tx, grant.id):
+                raise make_invalid_grant(NOT_VALID, "the grant ended")
             await grant_store.note_signers(tx, grant.id, signed_by)
             await self._audit.record(tx, event)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from idp.kernel.audit_events import Place
+from idp.kernel.session_endings import SIGNED_OUT
 from idp.platform.database import Database
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.logout import Channel, Telling
@@ -82,7 +83,7 @@ class SignOut:
         async with self._database.transaction() as tx:
             for lineage in (plan.lineage, plan.also):
                 if lineage is not None:
-                    await self._sessions.end_lineage(tx, lineage, "signed out", request_id=request_id, client_id=client_id, place=place)
+                    await self._sessions.end_lineage(tx, lineage, SIGNED_OUT, request_id=request_id, client_id=client_id, place=place)
         return await self._notices.list_tellings(plan.lineage)
 
     async def look(self, lineage: bytes, request_id: str) -> list[Telling]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from idp.platform.database import Database, Row, Transaction
+from idp.platform.ledger_statements import HARMLESS_ENDS
 from idp.platform.reads import BatchedRead
 from idp.protocol.rules.consents import Consents
 from idp.protocol.rules.grant import Grant
@@ -76,6 +77,13 @@ GRACE_GRANT = """
 """
 
 NOTE_SIGNERS = "UPDATE grants SET signed_by = $2 WHERE id = $1 AND ended_at IS NULL AND signed_by IS DISTINCT FROM $2"
+
+# Kept beside the rotation of idp/platform/ledger_statements.py: the same is asked of a grant whose refresh token stays.
+STILL_STANDS = f"""
+    SELECT true FROM grants g
+    WHERE g.id = $1 AND g.ended_at IS NULL
+      AND NOT EXISTS (SELECT FROM sessions s WHERE s.lineage = g.lineage AND s.ended_reason NOT IN ({HARMLESS_ENDS}))
+"""  # noqa: S608 - constants alone
 
 NOTE_USE = "UPDATE grants SET used_at = $2 WHERE id = $1 AND ended_at IS NULL AND (used_at IS NULL OR used_at < $2)"
 
@@ -184,6 +192,11 @@ class GrantReads:
         """Return the sign-in of an app, None when it ended, its person may not sign in (there), or the app may not act any more."""
         rows = await self._database.fetch(READ_APP_SIGN_IN, lineage, now, list(self._usable))
         return AppSignIn(lineage, rows[0]["person_id"], rows[0]["expires_at"]) if rows else None
+
+
+async def still_stands(tx: Transaction, grant_id: UUID) -> bool:
+    """Tell whether a grant has not ended, and was not overlooked when its sign-in ended."""
+    return bool(await tx.fetchval(STILL_STANDS, grant_id))
 
 
 async def note_signers(tx: Transaction, grant_id: UUID, signed_by: str) -> None:

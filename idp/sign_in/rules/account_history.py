@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from idp.kernel.audit_events import Detail, Kind
+from idp.kernel.session_endings import REPLACED_BY_ANOTHER, SIGNED_OUT
 
 SHOWN_DAYS = timedelta(days=366)
 """How far back the history goes; at least six months (domain.md "Looking after oneself")."""
@@ -43,11 +44,11 @@ PLAIN: Mapping[Kind, str] = {
 """Kinds that are told alike whatever their details say."""
 
 ENDS: Mapping[str, str] = {
-    "signed out": "signed_out",
+    SIGNED_OUT: "signed_out",
     ELSEWHERE: "signed_out_elsewhere",
     PASSWORD_CHANGED: "signed_out_by_password",
     PASSKEY_REMOVED: "signed_out_by_passkey",
-    "replaced by another person": "signed_out_by_another",
+    REPLACED_BY_ANOTHER: "signed_out_by_another",
     "frozen": "signed_out_by_standing",
     "banned": "signed_out_by_standing",
     "closed": "signed_out_by_standing",

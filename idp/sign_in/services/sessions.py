@@ -12,6 +12,7 @@ from idp.kernel.audit_events import AuditEvent, Kind, Place
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import encode_base64url
 from idp.kernel.levels import Proved
+from idp.kernel.session_endings import REPLACED, REPLACED_BY_ANOTHER
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.ledger import Ledger
@@ -23,7 +24,6 @@ from keys import Sealer, row_aad
 JUST_NOW = 2 * TOUCH_EVERY
 """A session that was in use so recently is taken to be in use; ``last_seen_at`` lags by up to one TOUCH_EVERY."""
 
-REPLACED_BY_ANOTHER = "replaced by another person"
 COOKIE_BYTES = 32
 MAX_COOKIE = 128
 """Characters of a cookie that is looked at."""
@@ -104,7 +104,7 @@ class Sessions:
         lineage = replaces.lineage if replaces is not None and same else id_hash
         session = Session(id_hash, lineage, person_id, proved, created_at, now, expires_at)
         if replaces is not None:
-            reason = "replaced" if same else REPLACED_BY_ANOTHER
+            reason = REPLACED if same else REPLACED_BY_ANOTHER
             if await sessions.end(tx, replaces.id_hash, now, reason) is None:
                 raise StepRepeated
             if not same:

@@ -43,6 +43,12 @@ END_OTHER_SESSIONS = """
     UPDATE sessions SET ended_at = $3, ended_reason = $4 WHERE person_id = $1 AND lineage <> $2 AND ended_at IS NULL RETURNING lineage
 """
 
+LINEAGE_HAS_MORE = "SELECT EXISTS (SELECT FROM sessions WHERE lineage = $1 AND ended_at IS NULL)"
+
+PERSON_HAS_MORE = "SELECT EXISTS (SELECT FROM sessions WHERE person_id = $1 AND ended_at IS NULL)"
+
+OTHERS_HAVE_MORE = "SELECT EXISTS (SELECT FROM sessions WHERE person_id = $1 AND lineage <> $2 AND ended_at IS NULL)"
+
 HAS_ENDED = """
     SELECT EXISTS (SELECT FROM sessions WHERE person_id = $1 AND ended_at IS NOT NULL AND ended_reason <> 'replaced')
 """
@@ -92,7 +98,7 @@ async def end(tx: Transaction, id_hash: bytes, now: datetime, reason: str) -> UU
 
 async def end_lineage(tx: Transaction, lineage: bytes, now: datetime, reason: str) -> tuple[UUID, int] | None:
     """End every session of a lineage; return whose they were and how many, None when all had ended before."""
-    rows = await tx.fetch(END_LINEAGE, lineage, now, reason)
+    rows = await _end_all(tx, END_LINEAGE, LINEAGE_HAS_MORE, (lineage,), now, reason)
     return (rows[0]["person_id"], len(rows)) if rows else None
 
 
@@ -103,13 +109,25 @@ async def list_lineages(database: Database, person_id: UUID, now: datetime) -> l
 
 async def end_all(tx: Transaction, person_id: UUID, now: datetime, reason: str) -> list[bytes]:
     """End every session of a person; return their lineages, one for each."""
-    rows = await tx.fetch(END_SESSIONS_OF_PERSON, person_id, now, reason)
+    rows = await _end_all(tx, END_SESSIONS_OF_PERSON, PERSON_HAS_MORE, (person_id,), now, reason)
     return [row["lineage"] for row in rows]
 
 
 async def end_others(tx: Transaction, person_id: UUID, lineage: bytes, now: datetime, reason: str) -> list[bytes]:
     """End every session of a person but those of ``lineage``; return their lineages, one for each."""
-    return [row["lineage"] for row in await tx.fetch(END_OTHER_SESSIONS, person_id, lineage, now, reason)]
+    rows = await _end_all(tx, END_OTHER_SESSIONS, OTHERS_HAVE_MORE, (person_id, lineage), now, reason)
+    return [row["lineage"] for row in rows]
+
+
+async def _end_all(tx: Transaction, end: str, has_more: str, whose: tuple[object, ...], now: datetime, reason: str) -> list[Row]:
+    """Return what the statement ``end`` ended, repeated until ``has_more`` finds nothing.
+
+    It waits for whoever replaces one of the sessions at this moment, and does not see the one that is put in its place.
+    """
+    ended = await tx.fetch(end, *whose, now, reason)
+    while await tx.fetchval(has_more, *whose):
+        ended = [*ended, *await tx.fetch(end, *whose, now, reason)]
+    return list(ended)
 
 
 def _read(row: Row) -> Session:

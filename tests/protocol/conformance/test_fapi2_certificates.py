@@ -18,13 +18,16 @@ from joserfc.jwk import ECKey
 
 from idp.app import build_app
 from idp.kernel.ids import encode_base64url
+from idp.kernel.session_endings import SIGNED_OUT
 from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.client_credentials import ASSERTION_TYPE
 from idp.protocol.rules.client_metadata import ClientKeys, Profile, RequestDemands, TlsIdentity
+from idp.sign_in.rules.account_history import ELSEWHERE
+from idp.sign_in.rules.session import hash_session_id
 from tests.support.certificates import Certified, ThroughProxy, make_certificate
 from tests.support.client_keys import decode_with
 from tests.support.foreign import sign_claims
-from tests.support.provider import ISSUER, REDIRECT_URI, Provider, run_provider
+from tests.support.provider import ISSUER, REDIRECT_URI, SESSION, Provider, run_provider
 
 MTLS = "https://mtls.id.example"
 SOCKET = "/run/yizheng/mtls.sock"
@@ -82,9 +85,9 @@ class Party:
         """Return the headers by which the proxy tells its certificate."""
         return {"client-cert": self.certificate.header, "x-client-cert-verify": "SUCCESS"}
 
-    async def push(self) -> httpx2.Response:
+    async def push(self, scope: str = "openid") -> httpx2.Response:
         """Push a request; with its certificate only where that is how it authenticates, as the suite does."""
-        request = {"response_type": "code", "redirect_uri": REDIRECT_URI, "scope": "openid", "state": "s", "nonce": "n"}
+        request = {"response_type": "code", "redirect_uri": REDIRECT_URI, "scope": scope, "state": "s", "nonce": "n"}
         form = {**request, "code_challenge": CHALLENGE, "code_challenge_method": "S256", **self.authenticate()}
         if self.method is AuthMethod.PRIVATE_KEY_JWT:
             return await self.provider.browser.post("/par", data=form)
@@ -103,9 +106,9 @@ class Party:
             self.nonce = answer.headers["dpop-nonce"]
         return answer
 
-    async def find_code(self, cookies: dict[str, str]) -> dict[str, str]:
+    async def find_code(self, cookies: dict[str, str], scope: str = "openid") -> dict[str, str]:
         """Return the form that redeems a new code."""
-        pushed = await self.push()
+        pushed = await self.push(scope)
         assert pushed.status_code == 201, pushed.text
         query = urlencode({"client_id": self.client_id, "request_uri": pushed.json()["request_uri"]})
         cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
@@ -178,6 +181,24 @@ async def test_every_variant(provider: Provider, proxy: httpx2.AsyncClient, meth
     again = await party.ask(form)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
     assert (await party.read_userinfo(kept.json()["access_token"])).status_code == 401, "its tokens end with it"
+
+
+@pytest.mark.parametrize(("reason", "status"), [(ELSEWHERE, 400), (SIGNED_OUT, 200)])
+async def test_a_code_redeemed_while_its_sign_in_was_being_ended_leaves_no_offline_access(
+    provider: Provider, proxy: httpx2.AsyncClient, reason: str, status: int
+) -> None:
+    """As ``test_remote_sign_out`` has it, with a refresh token that is never replaced."""
+    party = await add_party(provider, proxy, AuthMethod.PRIVATE_KEY_JWT, "dpop")
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    form = await party.find_code(cookies, "openid offline_access")
+    await party.ask(form | {"code": "x"})  # the nonce, so that the code is used by one request
+    async with provider.services.platform.database.transaction() as tx:
+        await provider.services.sessions.end_lineage(tx, hash_session_id(cookies[SESSION]), reason)
+        granted = await party.ask(form)
+    assert granted.status_code == 200, granted.text
+    refreshed = await party.ask({"grant_type": "refresh_token", "refresh_token": granted.json()["refresh_token"]})
+    assert refreshed.status_code == status, refreshed.text
 
 
 @pytest.mark.parametrize("host", ["mtls.id.example", "MTLS.Id.Example"])
