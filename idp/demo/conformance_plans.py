@@ -5,6 +5,7 @@ from typing import Any
 
 from idp.demo.conformance_clients import ALIAS, SCOPES, Credentials, Plan
 from idp.demo.population import PASSWORD, make_person
+from idp.kernel.levels import Acr
 from idp.protocol.rules.client import AuthMethod
 
 PATIENCE = 10
@@ -164,6 +165,7 @@ def _write_client(plan: Plan, place: int, credentials: Credentials, secret: str)
         written["jwks"] = credentials.keys
     if plan.delivery:
         written |= {"hint_type": "login_hint", "hint_value": make_person(0).id_number}
+        written["acr_value"] = Acr.SUBSTANTIAL.value  # what a module asks for, and what the ID Token must then name
     return written
 
 

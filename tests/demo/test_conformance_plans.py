@@ -99,6 +99,8 @@ def test_a_configuration_of_every_plan(tmp_path: Path, plan: Plan) -> None:
     assert ("mtls" in written, "mtls2" in written) == (plan.mtls, plan.mtls)
     assert written["resource"]["resourceUrl"] == f"https://a{':1' if plan.mtls else ''}/userinfo"
     assert ("automated_ciba_approval_url" in written) is bool(plan.delivery)
+    asked = "urn:yizheng:acr:substantial" if plan.delivery else None
+    assert [written[name].get("acr_value") for name in ("client", "client2")] == [asked] * 2
     assert ("browser" in written) is not bool(plan.delivery)
     assert clients == {place: find_credentials(plan, place, tmp_path, certificates) for place in (1, 2)}, "what was made is kept"
 

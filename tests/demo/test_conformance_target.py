@@ -140,6 +140,7 @@ def test_a_pushed_request_that_is_looked_at_first(target: Target) -> None:
 @pytest.mark.parametrize("plan", ["ciba-poll", "ciba-ping"])
 def test_a_counter_is_answered_by_the_address_of_the_configuration(target: Target, plan: str) -> None:
     client, answer = ask_at_the_counter(target, plan, "allow")
+    assert client.read_signed(answer.json()["id_token"])["acr"] == target.read(plan)["client2"]["acr_value"]
     assert client.read_resource(answer.json()["access_token"]).json().keys() == EVERYTHING
     _, answer = ask_at_the_counter(target, plan, "deny")
     assert (answer.status_code, answer.json()["error"]) == (400, "access_denied")

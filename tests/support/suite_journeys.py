@@ -146,10 +146,14 @@ def get_tokens(target: Target, plan: str, module: str = "", **changes: str) -> t
 
 
 def ask_at_the_counter(target: Target, plan: str, action: str) -> tuple[SuiteClient, httpx2.Response]:
-    """Ask a person by CIBA, let the configuration's address answer for them, and return what the token endpoint says then."""
-    configuration, client = target.read(plan), target.open_client(plan)
+    """Ask a person by CIBA, let the configuration's address answer for them, and return what the token endpoint says then.
+
+    The second client asks, since the suite lets that one ask for the ``acr_value`` of its configuration.
+    """
+    configuration, client = target.read(plan), target.open_client(plan, "client2")
     pinged = {"client_notification_token": "n" * 40} if plan == "ciba-ping" else {}
-    hint = {"login_hint": configuration["client"]["hint_value"], "binding_message": "1234"}
+    given = configuration["client2"]
+    hint = {"login_hint": given["hint_value"], "binding_message": "1234", "acr_values": given["acr_value"]}
     asked = client.ask("backchannel_authentication_endpoint", request=client.sign_request(scope=client.scope, **hint, **pinged))
     request_id = asked.raise_for_status().json()["auth_req_id"]
     address = configuration["automated_ciba_approval_url"].replace("{auth_req_id}", request_id).replace("{action}", action)
