@@ -29,11 +29,12 @@ class CibaPings:
         try:
             status = (await self._fetcher.send("POST", address, headers=headers, content=body)).status
         except FetchFailed as failed:
-            if failed.by_rule:
+            # A redirect is an answer like any other, and it is not followed (§10.2).
+            if failed.by_rule or failed.reason == "redirect":
                 raise DeliveryRefused(failed.reason) from None
             raise
         if status >= 500:
             raise FetchFailed(f"status_{status}")
-        if status >= 300:
+        if status >= 400:
             raise DeliveryRefused(f"status_{status}")
         return str(status)
