@@ -59,13 +59,15 @@ class GrantRow(NamedTuple):
 class Rotation(NamedTuple):
     """One use of a refresh token: the grant's generation grows if it still is ``generation``.
 
-    ``signed_by``: the keys that sign its new tokens, as in GrantRow; None leaves what the grant says.
+    ``signed_by``: the keys that sign its new tokens, as in GrantRow; ``confirmation``: the key that was proved for them; None leaves what
+    the grant says.
     """
 
     grant_id: UUID
     generation: int
     at: datetime
     signed_by: str | None = None
+    confirmation: str | None = None
 
 
 Write = GrantRow | Rotation | None
@@ -78,6 +80,7 @@ class _Entry(NamedTuple):
 
 
 assert GrantRow._fields == tuple(GRANT_TYPES), "every field of a grant is written, in its order"  # noqa: S101
+assert Rotation._fields == tuple(ROTATION_TYPES), "every field of a rotation is written, in its order"  # noqa: S101
 
 NO_GRANT = (None,) * len(GRANT_TYPES)
 NO_ROTATION = (None,) * len(ROTATION_TYPES)

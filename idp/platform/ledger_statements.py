@@ -50,7 +50,13 @@ GRANT_TYPES: Mapping[str, str] = {
 }
 """The columns that a new grant is written with, in the order of GrantRow."""
 
-ROTATION_TYPES: Mapping[str, str] = {"grant_id": "uuid", "generation": "integer", "at": "timestamptz", "signed_by": "text"}
+ROTATION_TYPES: Mapping[str, str] = {
+    "grant_id": "uuid",
+    "generation": "integer",
+    "at": "timestamptz",
+    "signed_by": "text",
+    "confirmation": "text",
+}
 """The fields of Rotation."""
 
 assert tuple(EVENT_TYPES) == COLUMNS, "every column of an audit row is written, in its order"  # noqa: S101
@@ -148,7 +154,7 @@ def write_rotation_flush(entries: int) -> str:
         + """
         ), turned AS (
             UPDATE grants SET generation = grants.generation + 1, rotated_at = r.r_at, graced = false,
-                signed_by = coalesce(r.r_signed_by, grants.signed_by)
+                signed_by = coalesce(r.r_signed_by, grants.signed_by), confirmation = coalesce(r.r_confirmation, grants.confirmation)
             FROM entry AS r
             WHERE grants.id = r.r_grant_id AND grants.generation = r.r_generation AND grants.ended_at IS NULL
               AND grants.expires_at > r.r_at

@@ -47,6 +47,14 @@ def may_continue(bound: str | None, proved: str | None, authenticated: bool) -> 
     return read_holding(proved) is read_holding(bound)
 
 
+def may_repeat(bound: str | None, proved: str | None, authenticated: bool) -> bool:
+    """Tell whether a refresh that proved ``proved`` may be the one before once more, whose key the grant names as ``bound``.
+
+    Without a key only a client that authenticated can be told from whoever found its token (RFC 9700 §4.14.2).
+    """
+    return authenticated if bound is None else proved == bound
+
+
 def check_constraint(client: Client, proved: str | None) -> None:
     """Raise ProtocolError ``invalid_request`` when tokens of this client must be bound to a key and the request proved none of that kind.
 

@@ -11,7 +11,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import Ledger, Rotation
 from idp.protocol.rules.client import AuthMethod, Client
-from idp.protocol.rules.confirmation import may_continue
+from idp.protocol.rules.confirmation import may_continue, may_repeat
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.resources import choose_audience
@@ -111,14 +111,16 @@ class RefreshGrant:
     ) -> int:
         """Return the generation of the successor; raise ProtocolError, and end the grant when the token was used before."""
         client = caller.client
-        known = client.auth_method is not AuthMethod.NONE or grant.confirmation is not None
-        decision = decide_refresh(grant, token.generation, known and caller.confirmation == grant.confirmation, now)
+        forgiving = may_repeat(grant.confirmation, caller.confirmation, client.auth_method is not AuthMethod.NONE)
+        decision = decide_refresh(grant, token.generation, forgiving, now)
         event = AuditEvent(
             Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
         )
         match decision:
             case Rotate():
-                if await self._ledger.rotate(Rotation(grant.id, token.generation, now, signed_by), self._audit.prepare(event)):
+                # A grant that began without a key goes on without one: whoever found its token cannot bind it to his own.
+                key = None if grant.confirmation is None else caller.confirmation
+                if await self._ledger.rotate(Rotation(grant.id, token.generation, now, signed_by, key), self._audit.prepare(event)):
                     return token.generation + 1
                 # Another request with the same token came first: what the grant says now decides, as if it had come a moment later.
                 moved = await self._grants.read(grant.id, now)

@@ -1,5 +1,6 @@
 """DPoP (RFC 9449): proofs that hold, everything that does not, and tokens that are worth nothing without their key."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -437,9 +438,32 @@ async def test_a_confidential_client_may_change_its_key_but_not_give_it_up(provi
     assert (await read_userinfo(provider, token, prove_use(provider, token, KEY))).json()["error"] == "invalid_token"
     told = (await provider.post("/introspect", {"token": token}, "web")).json()
     assert told["cnf"] == {"jkt": OTHER.thumbprint()}
-    # Grace is for the same key alone.
-    again = await refresh(prove(provider, OTHER), tokens["refresh_token"])
-    assert again.json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("began_with", [KEY, None])
+async def test_a_lost_answer_is_forgiven_to_the_key_that_asked_for_it(provider: Provider, began_with: Any) -> None:
+    async def refresh(proof: Any, token: str) -> httpx2.Response:
+        return await ask(provider, proof, "web", grant_type="refresh_token", refresh_token=token)
+
+    first: Any = [] if began_with is None else prove(provider, began_with)
+    tokens = await sign_in(provider, "web", first)
+    assert (await refresh(prove(provider, OTHER), tokens["refresh_token"])).status_code == 200, "and this answer is lost"
+    repeated = await refresh(prove(provider, OTHER), tokens["refresh_token"])
+    assert (repeated.status_code, repeated.json()["token_type"]) == (200, "DPoP"), repeated.text
+    latest = await refresh(prove(provider, OTHER), repeated.json()["refresh_token"])
+    assert latest.status_code == 200
+    # A third key repeats nothing that another one asked for: the grant ends. Without any key there is the client's authentication alone.
+    third = await refresh(prove(provider, KEY), repeated.json()["refresh_token"])
+    assert (third.status_code == 200) is (began_with is None)
+    over = await refresh(prove(provider, OTHER), latest.json()["refresh_token"])
+    assert (over.status_code == 200) is (began_with is None)
+
+
+async def test_of_simultaneous_refreshes_the_key_of_the_first_counts(provider: Provider) -> None:
+    tokens = await sign_in(provider, "web", prove(provider))
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    answers = await asyncio.gather(*(ask(provider, prove(provider, OTHER), "web", **form) for _ in range(2)))
+    assert [answer.status_code for answer in answers] == [200, 200]
 
 
 async def test_clients_that_must_prove(provider: Provider) -> None:

@@ -19,6 +19,7 @@ from idp.protocol.rules.confirmation import (
     describe_confirmation,
     find_token_type,
     may_continue,
+    may_repeat,
     read_holding,
     write_confirmation,
 )
@@ -270,6 +271,24 @@ def test_what_is_kept_of_a_key() -> None:
 )
 def test_who_may_continue_what_is_bound(bound: str | None, proved: str | None, authenticated: bool, may: bool) -> None:
     assert may_continue(bound, proved, authenticated) is may
+
+
+@pytest.mark.parametrize(
+    "bound, proved, authenticated, may",
+    [
+        (None, None, False, False),
+        (None, JKT, False, False),
+        (None, None, True, True),
+        (None, JKT, True, True),
+        (JKT, JKT, False, True),
+        (JKT, JKT, True, True),
+        (JKT, OTHER_JKT, True, False),
+        (JKT, None, True, False),
+        (X5T, "x5t#S256:d", True, False),
+    ],
+)
+def test_who_may_repeat_a_refresh(bound: str | None, proved: str | None, authenticated: bool, may: bool) -> None:
+    assert may_repeat(bound, proved, authenticated) is may
 
 
 @pytest.mark.parametrize(
