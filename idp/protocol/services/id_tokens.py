@@ -89,6 +89,10 @@ class IdTokens:
             claims = self._ring.verify_past(text, "JWT")
         except InvalidSignature:
             return None
+        # Signed UserInfo has the same type and keys (RFC 8725 §3.12). An ID Token alone says when it ends and when the person signed in; no
+        # claim that can be asked for adds either to UserInfo.
+        if not isinstance(claims.get("exp"), int) or not isinstance(claims.get("auth_time"), int):
+            return None
         client_id, subject, sid = claims.get("aud"), claims.get("sub"), claims.get("sid")
         if claims.get("iss") != self._issuer or not isinstance(client_id, str) or not isinstance(subject, str):
             return None

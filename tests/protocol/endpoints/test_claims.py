@@ -17,7 +17,7 @@ from idp.protocol.rules.client import Basis, Entitlement
 from idp.protocol.rules.client_metadata import ClientKeys, RequestDemands, ResponseProtection, TokenFormat
 from tests.protocol.endpoints.test_pushed_requests import make_request
 from tests.support.client_keys import decode_with, make_client_key, write_key_set
-from tests.support.provider import ISSUER, Provider, Somebody
+from tests.support.provider import BACK, ISSUER, Provider, Somebody
 from tests.support.web import Web
 
 DUTY = Entitlement("登记", Basis.STATUTORY_DUTY, ("name", "id_document", "birthdate"))
@@ -175,6 +175,22 @@ async def test_an_encrypted_id_token_may_name_the_person(provider: Provider, alg
     assert response.headers["content-type"] == "application/jwt"
     userinfo = await decode(provider, key.open(response.text))
     assert (userinfo["iss"], userinfo["aud"], userinfo["name"]) == (ISSUER, client, person.name)
+
+
+async def test_signed_userinfo_is_no_hint(provider: Provider) -> None:
+    client = await provider.add_client("hinting", responses=ResponseProtection(userinfo_signed_response_alg="ES256"), entitlements=(DUTY,))
+    cookies = await provider.open_session(await provider.add_person())
+    wanted = {name: {"essential": True} for name in ("auth_time", "acr", "exp", "sid", "name")}
+    tokens = await provider.get_tokens(client, cookies, scope="openid profile", claims=json.dumps({"userinfo": wanted}))
+    userinfo = (await provider.read_userinfo(tokens["access_token"])).text
+    assert (await decode(provider, userinfo))["aud"] == client
+    refused = await provider.authorize(client, cookies, id_token_hint=userinfo, prompt="none")
+    assert refused.parameters["error"] == "invalid_request"
+    web = Web(provider)
+    web.client.cookies.update(cookies)
+    page = await web.client.get("/sign-out?" + urlencode({"id_token_hint": userinfo, "post_logout_redirect_uri": BACK}))
+    assert page.status_code == 200, "the person is asked"
+    assert "code" in (await provider.authorize(client, cookies, id_token_hint=tokens["id_token"], prompt="none")).parameters
 
 
 async def test_a_client_without_a_key_gets_nothing_in_clear(provider: Provider) -> None:
