@@ -9,7 +9,7 @@ from idp.kernel.errors import ProtocolError
 from idp.kernel.levels import ACR_ORDER, Acr, Proved, list_counted, meets
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
-from idp.protocol.rules.consents import Consents, covers
+from idp.protocol.rules.consents import Consents, covers, with_verification
 from idp.protocol.rules.demand import Demand, Person, find_attainable, find_demand, find_level, find_raised, name_reached
 
 UNMET = ProtocolError("unmet_authentication_requirements", "The person cannot reach the level this client needs.")
@@ -271,9 +271,13 @@ def _find_freshness(request: AuthorizationRequest, proved: tuple[Proved, ...] | 
 
 
 def list_consent_entitlements(request: AuthorizationRequest, client: Client) -> tuple[Entitlement, ...]:
-    """Return the entitlements that rest on consent and would release something of what is asked for."""
-    asked = set(request.asked_claims)
-    return tuple(e for e in client.entitlements if e.basis is Basis.CONSENT and asked.intersection(e.claims))
+    """Return the entitlements that rest on consent and would release something of what is asked for, as the person is asked about them."""
+    asked, verified = set(request.asked_claims), request.verified_names
+    return tuple(
+        e if verified.isdisjoint(e.claims) else with_verification(e)
+        for e in client.entitlements
+        if e.basis is Basis.CONSENT and asked.intersection(e.claims)
+    )
 
 
 def find_missing_consents(request: AuthorizationRequest, client: Client, consents: Consents) -> tuple[Entitlement, ...]:

@@ -101,10 +101,9 @@ class AuthorizationRequest(NamedTuple):
         return named if self.terms.claims is None else tuple(dict.fromkeys((*named, *sorted(self.terms.claims.names - TOKEN_CLAIMS))))
 
     @property
-    def asks_verification(self) -> bool:
-        """Tell whether the client wants to know how claims were verified."""
-        claims = self.terms.claims
-        return claims is not None and bool(claims.userinfo.verified or claims.id_token.verified)
+    def verified_names(self) -> frozenset[str]:
+        """Return the claims of which the client wants to know how they were verified."""
+        return frozenset() if self.terms.claims is None else self.terms.claims.verified_names
 
 
 def find_return_address(parameters: Mapping[str, str], client: Client | None, usable: frozenset[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from idp.kernel.levels import Factor, Proved
 from idp.protocol.rules.claims_request import Asked, ClaimAsk
 from idp.protocol.rules.client import Basis, Client, Entitlement
-from idp.protocol.rules.consents import Consents, covers
+from idp.protocol.rules.consents import Consents, covers, with_verification
 from idp.protocol.rules.scopes import SCOPES, list_claims
 
 ClaimValue = str | int | bool | dict[str, str]
@@ -26,9 +26,14 @@ class Release:
     claims: tuple[str, ...]
 
 
-def find_allowed(client: Client, consents: Consents) -> tuple[Entitlement, ...]:
-    """Return the entitlements that hold now: a statutory duty always, consent only where it covers what is registered now."""
-    return tuple(e for e in client.entitlements if e.basis is Basis.STATUTORY_DUTY or covers(consents, e))
+def find_allowed(client: Client, consents: Consents, *, verified: bool = False) -> tuple[Entitlement, ...]:
+    """Return the entitlements that hold now: a statutory duty always, consent only where it covers what is registered now.
+
+    ``verified``: those of which the client may also be told how the claims were verified.
+    """
+    return tuple(
+        e for e in client.entitlements if e.basis is Basis.STATUTORY_DUTY or covers(consents, with_verification(e) if verified else e)
+    )
 
 
 def select_claims(

@@ -62,9 +62,12 @@ class ClaimsRequest:
     @property
     def names(self) -> frozenset[str]:
         """Return every claim that is named, verified or not."""
-        places = (self.userinfo, self.id_token)
-        verified = (name for place in places for ask in place.verified for name in ask.claims)
-        return frozenset([*self.userinfo.claims, *self.id_token.claims, *verified])
+        return frozenset([*self.userinfo.claims, *self.id_token.claims, *self.verified_names])
+
+    @property
+    def verified_names(self) -> frozenset[str]:
+        """Return the claims of which the client wants to know how they were verified."""
+        return frozenset(name for place in (self.userinfo, self.id_token) for ask in place.verified for name in ask.claims)
 
 
 def read_claims_request(text: str, known: frozenset[str]) -> ClaimsRequest:

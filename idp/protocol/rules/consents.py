@@ -1,12 +1,14 @@
 """Decides what a person's consent covers: a purpose in its present version, and no claim that was not agreed to."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
+from idp.protocol.rules.claims_request import VERIFIED
 from idp.protocol.rules.client import Entitlement
 
 Consents = Mapping[tuple[str, int], frozenset[str]]
-"""(purpose, version) → the claims that the person agreed to, of every consent that was not withdrawn."""
+"""(purpose, version) → the claims that the person agreed to, of every consent that was not withdrawn; VERIFIED among them where asked."""
 
 NO_CONSENTS: Consents = MappingProxyType({})
 
@@ -18,3 +20,8 @@ def covers(consents: Consents, entitlement: Entitlement) -> bool:
     """
     agreed = consents.get((entitlement.purpose, entitlement.version))
     return agreed is not None and agreed.issuperset(entitlement.claims)
+
+
+def with_verification(entitlement: Entitlement) -> Entitlement:
+    """Return an entitlement as it is asked about when the client also wants to know how its claims were verified."""
+    return replace(entitlement, claims=(*entitlement.claims, VERIFIED))

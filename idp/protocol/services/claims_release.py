@@ -63,7 +63,8 @@ class ClaimsRelease:
         claims = {"sub": subject, **select_claims(scope, allowed, known, asked.claims)}
         released = [name for name in claims if name != "sub"]
         if asked.verified:
-            entries = await self._verify(asked.verified, allowed, known, ial, person_id, now)
+            told = find_allowed(client, found.consents, verified=True)
+            entries = await self._verify(asked.verified, told, known, ial, person_id, now)
             if entries:
                 claims[VERIFIED] = cast(ClaimValue, entries if len(entries) > 1 else entries[0])
                 released += [VERIFIED, *(name for entry in entries for name in cast(dict[str, Json], entry["claims"]))]
@@ -95,7 +96,7 @@ class ClaimsRelease:
         person_id: UUID,
         now: datetime,
     ) -> list[dict[str, Json]]:
-        """Return the entries of ``verified_claims``, of claims that the client is entitled to."""
+        """Return the entries of ``verified_claims``, of claims that the client may be told this of."""
         wanted = {name: ClaimAsk() for ask in asks for name in ask.claims}
         entitled = {name: cast(Json, value) for name, value in select_claims((), allowed, known, wanted).items()}
         matched = await levels.list_proved(self._database, person_id)

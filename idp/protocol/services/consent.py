@@ -28,7 +28,7 @@ class Question:
     """What one person is asked. ``mark`` names exactly this: person, purposes, versions and claims.
 
     ``also`` are the claims that go to the client with it and that nobody is asked about, ``details`` what else the client wants to do;
-    ``verified``: it also learns how the claims were verified.
+    ``verified``: it also learns how some of ``also`` were verified.
     """
 
     entitlements: tuple[Entitlement, ...]
@@ -67,9 +67,9 @@ class Consent:
         if not isinstance(decision, ConsentRequired):
             return None
         details = request.terms.authorization_details
-        question = make_question(session.person_id, decision.entitlements, client, details, request.asks_verification)
         also = list_unasked(request.scope, client, decision.entitlements, request.asked_claims)
-        return replace(question, also=also)
+        verified = not request.verified_names.isdisjoint(also)
+        return replace(make_question(session.person_id, decision.entitlements, client, details, verified), also=also)
 
     async def show_values(self, question: Question, session: Session) -> dict[str, str]:
         """Return what this person would release, masked, by claim."""

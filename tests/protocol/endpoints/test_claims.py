@@ -218,9 +218,39 @@ async def test_consent_is_asked_for_what_is_named(provider: Provider) -> None:
     query = {**make_request(), "client_id": "named-consent", "claims": claims}
     page = await web.sign_in(await provider.add_person(), "/authorize?" + urlencode(query))
     assert "手机号" in page.text
-    assert "哪一天核验过" in page.text
+    assert "哪一天核验" in page.text
     await web.submit("/consent", decision="allow")
     assert "code=" in (web.left_to or "")
+
+
+@pytest.mark.parametrize(("decision", "told"), [("allow", {"phone_number", "verified_claims"}), ("deny", {"phone_number"})])
+async def test_whoever_agreed_to_a_claim_is_asked_before_it_is_told_how_it_was_verified(
+    provider: Provider, decision: str, told: set[str]
+) -> None:
+    client = await provider.add_client(f"verified-later-{decision}", entitlements=(CONSENT,))
+    person = await provider.add_person()
+    await add_checks(provider, person, CheckKind.IDENTITY, CheckKind.PHONE)
+    cookies = await provider.open_session(person)
+    web = Web(provider)
+    web.client.cookies.update(cookies)
+    plain = json.dumps({"userinfo": {"phone_number": None}})
+    verified = {"verification": {"trust_framework": None, "evidence": None}, "claims": {"phone_number": None}}
+    both = json.dumps({"userinfo": {"phone_number": None, "verified_claims": verified}})
+    page = await web.get("/authorize?" + urlencode({**make_request(), "client_id": client, "claims": plain}))
+    assert "核验" not in page.text
+    await web.submit("/consent", decision="allow")
+    assert (await provider.authorize(client, cookies, claims=both, prompt="none")).parameters["error"] == "consent_required"
+    page = await web.get("/authorize?" + urlencode({**make_request(), "client_id": client, "claims": both}))
+    assert "哪一天核验" in page.text
+    await web.submit("/consent", decision=decision)
+    (row,) = await provider.services.platform.database.fetch("SELECT claims FROM consents WHERE client_id = $1", client)
+    assert set(row["claims"].split()) == told
+    tokens = await provider.get_tokens(client, cookies, claims=plain if decision == "deny" else both)
+    assert set((await provider.read_userinfo(tokens["access_token"])).json()) == {"sub", *told}
+    history = (await web.get("/account/releases")).text
+    assert ("由谁、在哪一天核验" in history) is (decision == "allow")
+    await provider.execute("UPDATE consents SET claims = 'phone_number' WHERE client_id = $1", client)
+    assert "verified_claims" not in (await provider.read_userinfo(tokens["access_token"])).json(), "computed anew at each release"
 
 
 async def test_verified_claims_tell_who_checked_and_when(provider: Provider) -> None:

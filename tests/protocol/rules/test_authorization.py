@@ -22,7 +22,10 @@ from idp.protocol.rules.authorization import (
     decide,
 )
 from idp.protocol.rules.authorization_request import AuthorizationRequest
+from idp.protocol.rules.claims_request import VERIFIED, Asked, ClaimAsk, ClaimsRequest, VerifiedAsk
 from idp.protocol.rules.client import Basis, Client, Entitlement
+from idp.protocol.rules.consents import NO_CONSENTS
+from idp.protocol.rules.terms import Terms
 from tests.support.protocol_samples import CLIENT, NOW, make_client, make_request, make_standing
 
 CONSENT = Entitlement("公积金提取", Basis.CONSENT, ("name", "birthdate"))
@@ -168,6 +171,18 @@ def test_consent_is_asked_once_per_purpose_and_version() -> None:
     for now in (replace(CONSENT, version=2), replace(CONSENT, claims=(*CONSENT.claims, "id_document"))):
         changed = make_client(entitlements=(now,))
         assert isinstance(decide(make_request(), changed, agreed, None, FIRST_VISIT, NOW), ConsentRequired)
+
+
+def test_how_claims_were_verified_is_part_of_the_question() -> None:
+    client = make_client(entitlements=(CONSENT, DUTY))
+    asks = (VerifiedAsk({"trust_framework": None}, {"birthdate": ClaimAsk()}),)
+    request = make_request(terms=Terms(claims=ClaimsRequest(userinfo=Asked(verified=asks))))
+    question = replace(CONSENT, claims=(*CONSENT.claims, VERIFIED))
+    for before in (NO_CONSENTS, {(CONSENT.purpose, 1): frozenset(CONSENT.claims)}):
+        assert decide(request, client, make_standing(consents=before), None, FIRST_VISIT, NOW) == ConsentRequired((question,))
+    agreed = {(CONSENT.purpose, 1): frozenset(question.claims)}
+    assert isinstance(decide(request, client, make_standing(consents=agreed), None, FIRST_VISIT, NOW), Granted)
+    assert isinstance(decide(request, make_client(entitlements=(DUTY,)), make_standing(), None, FIRST_VISIT, NOW), Granted)
 
 
 def test_s57_a_statutory_duty_asks_no_page() -> None:

@@ -195,13 +195,13 @@ def test_claims_and_resources_become_terms() -> None:
     assert request.terms.resources == (CAL,)
     assert "locale" in request.asked_claims
     assert "nobody_knows" not in request.asked_claims
-    assert not request.asks_verification
+    assert request.verified_names == frozenset()
     assert read(scope="openid").asked_claims == ("sub",)
     assert read().terms is NO_TERMS
     assert read(claims="{}").terms == NO_TERMS
     for place in ("userinfo", "id_token"):
         asked = f'{{"{place}":{{"verified_claims":{{"verification":{{"trust_framework":null}},"claims":{{"name":null}}}}}}}}'
-        assert read(claims=asked).asks_verification
+        assert read(claims=asked).verified_names == {"name"}
 
 
 def test_only_claims_of_a_clients_own_scopes_may_be_named() -> None:

@@ -84,6 +84,13 @@ def test_consent_covers_only_the_claims_that_were_agreed_to() -> None:
     assert find_allowed(make_client(entitlements=(narrow,)), {("c", 1): frozenset(wide.claims)}) == (narrow,)
 
 
+def test_how_claims_were_verified_is_told_only_to_whom_the_person_agreed_to_tell_it() -> None:
+    duty, asked = Entitlement("d", Basis.STATUTORY_DUTY, ("name",)), Entitlement("c", Basis.CONSENT, ("gender",))
+    client = make_client(entitlements=(duty, asked))
+    assert find_allowed(client, {("c", 1): frozenset({"gender"})}, verified=True) == (duty,)
+    assert find_allowed(client, {("c", 1): frozenset({"gender", "verified_claims"})}, verified=True) == (duty, asked)
+
+
 def test_each_released_claim_is_counted_for_one_purpose() -> None:
     first = Entitlement("a", Basis.STATUTORY_DUTY, ("name", "gender"))
     second = Entitlement("b", Basis.CONSENT, ("name", "birthdate"))
