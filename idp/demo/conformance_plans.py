@@ -21,7 +21,6 @@ ERROR_PAGES = (
     "oidcc-redirect-uri-query-added",
     "oidcc-redirect-uri-query-mismatch",
     "oidcc-redirect-uri-regfrag",
-    "fapi2-security-profile-final-ensure-unsigned-authorization-request-without-using-par-fails",
     "fapi2-security-profile-final-par-attempt-to-use-expired-request_uri",
     "fapi2-security-profile-final-par-attempt-to-use-request_uri-for-different-client",
 )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -109,6 +109,19 @@ def test_a_client_of_fapi_2(target: Target, plan: str) -> None:
     assert client.read_resource(tokens["access_token"]).json().keys() == EVERYTHING
     stranger = target.open_client(plan, "client2")
     assert stranger.read_resource(tokens["access_token"]).status_code == 401
+
+
+@pytest.mark.parametrize("plan", ["fapi2", "fapi2-mtls", "message-signing"])
+def test_a_request_of_fapi_2_that_was_not_pushed_is_told_to_the_client(target: Target, plan: str) -> None:
+    module = "fapi2-security-profile-final-ensure-unsigned-authorization-request-without-using-par-fails"
+    client, browser = target.open_client(plan), target.open_browser(plan, module)
+    asked = {"response_type": "code", "redirect_uri": target.callback, "scope": client.scope, "state": "state-1", "nonce": "nonce-1"}
+    signed = {"response_mode": "jwt"} if plan == "message-signing" else {}
+    query = urlencode({"client_id": client.client_id, **asked, **signed})
+    assert browser.visit(f"{client.metadata['authorization_endpoint']}?{query}").url.startswith(target.callback)
+    told = target.suite.find("callback")
+    told = client.read_signed(told["response"]) if signed else told
+    assert (told["error"], told["state"], told["iss"]) == ("invalid_request", "state-1", client.metadata["issuer"])
 
 
 def test_somebody_refuses_in_the_fapi_2_module_for_it(target: Target) -> None:
