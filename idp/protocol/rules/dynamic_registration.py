@@ -51,6 +51,9 @@ def read_registration(document: Mapping[str, Json], base: Client, requires_pkce:
         wanted["id_token_signed_response_alg"] = wanted["id_token_signed_response_alg"] or DEFAULT_ALGORITHM
     wanted["scope"] = _choose_scopes(said)
     client = change_client(base, wanted, OWN)
+    there = client.about.initiate_login_uri
+    if there is not None and not there.lower().startswith("https:"):
+        raise BadRegistration("initiate_login_uri", "https")  # OpenID Connect Registration §2; the operator may name a loopback address
     could = client.auth_method is not AuthMethod.NONE and client.application_type is ApplicationType.WEB
     client = replace(client, name_en=client.name_en or client.name, requires_pkce=requires_pkce or not could)
     if accepts_endpoint_audience and not find_demands(client.profile).issuer_audience_only:

@@ -303,4 +303,5 @@ async def test_oidcc_3rd_party_init_login(provider: Provider) -> None:
 
 
 async def test_oidcc_3rd_party_init_login_nohttps(provider: Provider) -> None:
-    assert await refuse(provider, initiate_login_uri="http://department.example/initiate_login") == "invalid_client_metadata"
+    for host in ("department.example", "localhost:8443", "127.0.0.1"):
+        assert await refuse(provider, initiate_login_uri=f"http://{host}/initiate_login") == "invalid_client_metadata"

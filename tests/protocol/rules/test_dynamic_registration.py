@@ -86,12 +86,24 @@ def test_a_client_without_codes_has_no_response_type() -> None:
         ("scope", {"scope": 1}),
         ("sector_identifier_uri", {"redirect_uris": [URI, "https://other.example/cb"]}),
         ("sector_identifier_uri", {"redirect_uris": [URI, "https://["]}),
+        ("initiate_login_uri", {"initiate_login_uri": "http://127.0.0.1/login"}),
+        ("initiate_login_uri", {"initiate_login_uri": "http://localhost:8001/login"}),
+        ("initiate_login_uri", {"initiate_login_uri": ""}),
     ],
 )
 def test_what_cannot_be_is_named(field: str, said: dict[str, Any]) -> None:
     with pytest.raises(BadRegistration) as caught:
         read(**said)
     assert caught.value.field == field
+
+
+def test_where_a_sign_in_begins_is_https_for_a_client_that_registers_itself() -> None:
+    for address in ("https://new.example/login", "HTTPS://new.example/login"):
+        client = read(initiate_login_uri=address)
+        check_client(client)
+        assert client.about.initiate_login_uri == address
+    operators = replace(read(), about=replace(BASE.about, initiate_login_uri="http://127.0.0.1/login"))
+    check_client(operators)
 
 
 def test_null_and_unknown_values_are_as_if_unsaid() -> None:
