@@ -13,6 +13,10 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_AUTHORIZATION = 4_096
 
 BY_ASSERTION = frozenset({AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SECRET_JWT})
+BY_SECRET = frozenset({AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST})
+"""What a request with a secret may mean, wherever it stands: whoever has a secret may always use Basic (RFC 6749 §2.3.1), and which of the
+two is registered is said of the token endpoint alone (RFC 7591 §2)."""
+
 BY_CONNECTION = frozenset({AuthMethod.NONE, AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS})
 """What a request without credentials may mean; a certificate is not sent, it is there or not."""
 
@@ -24,10 +28,6 @@ class Presented(NamedTuple):
     client_id: str
     secret: str = ""
     assertion: str = ""
-
-
-_BASIC = frozenset({AuthMethod.SECRET_BASIC})
-_POST = frozenset({AuthMethod.SECRET_POST})
 
 
 def read_presented(authorization: bytes | None, parameters: Mapping[str, str]) -> Presented:
@@ -43,12 +43,12 @@ def read_presented(authorization: bytes | None, parameters: Mapping[str, str]) -
         named, secret = _read_basic(authorization)
         if client_id is not None and client_id != named:
             raise ProtocolError("invalid_request", "Two different client_id values were sent.", redirectable=False)
-        return Presented(_BASIC, named, secret)
+        return Presented(BY_SECRET, named, secret)
     if client_id is None:
         raise make_invalid_client("no credentials")
     if secret is None:
         return Presented(BY_CONNECTION, client_id)
-    return Presented(_POST, client_id, secret)
+    return Presented(BY_SECRET, client_id, secret)
 
 
 def make_invalid_client(hint: str) -> ProtocolError:

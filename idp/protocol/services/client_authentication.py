@@ -1,4 +1,4 @@
-"""Decides which client speaks, by the one method it registered, and which key it holds (RFC 6749 §2.3, RFC 7523, RFC 8705)."""
+"""Decides which client speaks, by the method it registered, and which key it holds (RFC 6749 §2.3, RFC 7523, RFC 8705)."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple

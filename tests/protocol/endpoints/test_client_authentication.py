@@ -241,6 +241,7 @@ async def test_keys_that_cannot_be_read(provider: Provider) -> None:
 
 async def test_exactly_one_method_and_it_is_the_registered_one(provider: Provider) -> None:
     signer = await add_signer(provider)
+    keeping = await provider.add_client(f"keeping-{next(names)}", **CREDENTIALS, auth_method=AuthMethod.SECRET_JWT, keeps_secret=True)
     secret = await provider.add_client(f"secret-{next(names)}", **CREDENTIALS)
     posting = await provider.add_client(f"posting-{next(names)}", **CREDENTIALS, auth_method=AuthMethod.SECRET_POST)
     public = await provider.add_client(f"public-{next(names)}", auth_method=AuthMethod.NONE)
@@ -254,9 +255,12 @@ async def test_exactly_one_method_and_it_is_the_registered_one(provider: Provide
     ):
         assert (twice.status_code, twice.json()["error"]) == (400, "invalid_request")
     for wrong in (
-        await provider.post("/token", {**form, "client_id": secret, "client_secret": provider.secrets[secret]}),
-        await provider.post("/token", form, posting),
+        await provider.post("/token", {**form, "client_id": secret, "client_secret": "x"}),
+        await provider.post("/token", form, posting, "x"),
         await provider.post("/token", {**form, "client_id": secret}),
+        await provider.post("/token", {**form, "client_id": posting}),
+        await provider.post("/token", {**form, "client_id": keeping, "client_secret": provider.secrets[keeping]}),
+        await provider.post("/token", form, keeping),
         await provider.post("/token", {**form, "client_id": signer}),
         await provider.post("/token", {**form, "client_id": signer, "client_secret": "x"}),
         await provider.post("/token", {**form, "client_id": public, "client_secret": "x"}),
@@ -267,6 +271,20 @@ async def test_exactly_one_method_and_it_is_the_registered_one(provider: Provide
     assert (await provider.post("/token", form, secret)).status_code == 200
     posted = {**form, "client_id": posting, "client_secret": provider.secrets[posting]}
     assert (await provider.post("/token", posted)).status_code == 200
+
+
+@pytest.mark.parametrize("method", [AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST])
+async def test_a_secret_counts_in_the_header_and_in_the_form(provider: Provider, method: AuthMethod) -> None:
+    client = await provider.add_client(f"either-{next(names)}", **CREDENTIALS, auth_method=method)
+    form = {"grant_type": "client_credentials"}
+    posted = {"client_id": client, "client_secret": provider.secrets[client]}
+    assert (await provider.post("/token", form, client)).status_code == 200
+    token = (await provider.post("/token", {**form, **posted})).json()["access_token"]
+    for endpoint in ("/introspect", "/revoke"):
+        assert (await provider.post(endpoint, {"token": token}, client)).status_code == 200
+        assert (await provider.post(endpoint, {"token": token, **posted})).status_code == 200
+    twice = await provider.post("/token", {**form, **posted}, client)
+    assert (twice.status_code, twice.json()["error"]) == (400, "invalid_request")
 
 
 async def test_client_secret_jwt(provider: Provider) -> None:
@@ -290,6 +308,7 @@ async def test_fapi2_takes_only_its_own_methods(provider: Provider) -> None:
     client = await add_signer(provider, requests=bound)
     await set_document(provider, client, profile=Profile.FAPI2.value, auth_method=AuthMethod.SECRET_BASIC.value)
     expect_refused(await provider.post("/token", {"grant_type": "client_credentials"}, client, "x" * 43))
+    expect_refused(await provider.post("/token", {"grant_type": "client_credentials", "client_id": client, "client_secret": "x" * 43}))
     assert await read_reasons(provider, client) == {"client_secret_basic does not fit the profile"}
     fapi = await add_signer(provider, requests=bound, profile=Profile.FAPI2)
     expect_refused(await ask(provider, sign_claims(RSA, make_claims(provider, fapi), "RS256")))

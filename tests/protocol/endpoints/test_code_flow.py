@@ -311,17 +311,19 @@ async def test_wrong_client_authentication_says_nothing_more(provider: Provider)
     answers = [
         await provider.post("/token", form, "secretive", "wrong"),
         await provider.browser.post("/token", data=form, auth=("nobody", "x")),
-        await provider.post("/token", {**form, "client_id": "secretive", "client_secret": provider.secrets["secretive"]}),
+        await provider.post("/token", {**form, "client_id": "secretive", "client_secret": "wrong"}),
         await provider.post("/token", {**form, "client_id": "secretive"}),
         await provider.post("/token", form),
-        await provider.post("/token", form, "posting"),
+        await provider.post("/token", form, "posting", "wrong"),
         await provider.browser.post("/token", data=form, headers={"authorization": "Basic %%%"}),
     ]
     assert {r.status_code for r in answers} == {401}
     assert len({r.text for r in answers}) == 1
     assert all(r.headers["www-authenticate"].startswith("Basic ") for r in answers)
-    right = await provider.post("/token", {**form, "client_id": "posting", "client_secret": provider.secrets["posting"]})
-    assert right.status_code == 200
+    for name in ("secretive", "posting"):
+        right = await provider.post("/token", {**form, "client_id": name, "client_secret": provider.secrets[name]})
+        assert right.status_code == 200
+        assert (await provider.post("/token", form, name)).status_code == 200
 
 
 async def test_a_public_client_redeems_without_a_secret_but_never_introspects(provider: Provider) -> None:

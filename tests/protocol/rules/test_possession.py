@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.client_assertion import Assertion, read_assertion
-from idp.protocol.rules.client_credentials import ASSERTION_TYPE, BY_ASSERTION, BY_CONNECTION, read_presented
+from idp.protocol.rules.client_credentials import ASSERTION_TYPE, BY_ASSERTION, BY_CONNECTION, BY_SECRET, read_presented
 from idp.protocol.rules.client_metadata import Profile, RequestDemands, TlsIdentity
 from idp.protocol.rules.confirmation import (
     Holding,
@@ -44,10 +44,10 @@ def encode(text: bytes) -> bytes:
 @pytest.mark.parametrize(
     "authorization, parameters, methods, client_id, secret",
     [
-        (encode(b"hall:secret"), {}, frozenset({AuthMethod.SECRET_BASIC}), "hall", "secret"),
-        (encode(b"hall:a:b"), {"client_id": "hall"}, frozenset({AuthMethod.SECRET_BASIC}), "hall", "a:b"),
-        (encode(b"h%20l+l:s%3A"), {}, frozenset({AuthMethod.SECRET_BASIC}), "h l l", "s:"),
-        (None, {"client_id": "hall", "client_secret": "s"}, frozenset({AuthMethod.SECRET_POST}), "hall", "s"),
+        (encode(b"hall:secret"), {}, BY_SECRET, "hall", "secret"),
+        (encode(b"hall:a:b"), {"client_id": "hall"}, BY_SECRET, "hall", "a:b"),
+        (encode(b"h%20l+l:s%3A"), {}, BY_SECRET, "h l l", "s:"),
+        (None, {"client_id": "hall", "client_secret": "s"}, BY_SECRET, "hall", "s"),
         (None, {"client_id": "hall"}, BY_CONNECTION, "hall", ""),
         (None, {"client_assertion": "a.b.c", "client_assertion_type": ASSERTION_TYPE}, BY_ASSERTION, "", ""),
         (None, {"client_assertion": "a.b.c", "client_assertion_type": ASSERTION_TYPE, "client_id": "hall"}, BY_ASSERTION, "hall", ""),
