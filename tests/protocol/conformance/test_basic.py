@@ -140,6 +140,11 @@ async def test_oidcc_scope_all(provider: Provider, party: RelyingParty, cookies:
     assert turned == told, "the order of scopes does not matter"
 
 
+async def test_oidcc_ensure_other_scope_order_succeeds(provider: Provider, party: RelyingParty, cookies: dict[str, str]) -> None:
+    told = await read_scope(provider, party, cookies, "email openid")
+    assert told.keys() == {"sub", "email", "email_verified"}
+
+
 async def test_oidcc_claims_essential(provider: Provider, party: RelyingParty, cookies: dict[str, str]) -> None:
     await entitle(provider, party)
     tokens = await party.get_tokens(cookies, claims='{"userinfo":{"name":{"essential":true}}}')

@@ -48,11 +48,12 @@ class Party:
     bound: ECKey
     nonce: str = ""
 
-    def assert_identity(self) -> dict[str, str]:
+    def assert_identity(self, **changes: Any) -> dict[str, str]:
         """Return a client assertion."""
         now = int(self.provider.now().timestamp())
         claims = {"iss": self.client_id, "sub": self.client_id, "aud": ISSUER, "jti": f"a{next(names)}", "iat": now, "exp": now + 60}
-        return {"client_id": self.client_id, "client_assertion_type": ASSERTION_TYPE, "client_assertion": sign_claims(self.key, claims)}
+        assertion = sign_claims(self.key, {**claims, **changes})
+        return {"client_id": self.client_id, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
 
     def prove(self, method: str, path: str, token: str | None = None, key: ECKey | None = None, **changes: Any) -> str:
         """Return a DPoP proof."""
@@ -257,6 +258,22 @@ async def test_a_key_at_par_binds_the_code(party: Party, cookies: dict[str, str]
 async def test_what_par_refuses(party: Party, changes: dict[str, str | None], error: str) -> None:
     answer = await party.post("/par", party.make_request(**changes))
     assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_par_wants_an_assertion_for_the_issuer_and_nobody_else(provider: Provider, party: Party) -> None:
+    for audience in ([ISSUER], [ISSUER, "https://elsewhere.example"], f"{ISSUER}/par", f"{ISSUER}/token"):
+        answer = await provider.browser.post("/par", data={**party.make_request(), **party.assert_identity(aud=audience)})
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client"), audience
+    answer = await provider.browser.post("/par", data={**party.make_request(), **party.assert_identity()})
+    assert answer.status_code == 201, answer.text
+
+
+async def test_par_forgives_a_clock_that_is_seconds_ahead(provider: Provider, party: Party) -> None:
+    now = int(provider.now().timestamp())
+    for ahead, status in ((8, 201), (61, 401), (120, 401)):
+        given = {**party.make_request(), **party.assert_identity(nbf=now + ahead, exp=now + ahead + 50)}
+        answer = await provider.browser.post("/par", data=given)
+        assert answer.status_code == status, answer.text
 
 
 async def test_an_authorization_request_without_par(provider: Provider, party: Party, cookies: dict[str, str]) -> None:

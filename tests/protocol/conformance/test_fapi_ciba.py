@@ -298,6 +298,19 @@ async def test_request_objects_that_are_refused(
     assert (await counter.begin(request=counter.sign(login_hint=person.document, requested_expiry=30))).json()["expires_in"] == 30
 
 
+@pytest.mark.parametrize("method", METHODS)
+async def test_scopes_turned_and_an_expiry_as_text(
+    provider: Provider, proxy: httpx2.AsyncClient, person: Somebody, method: AuthMethod
+) -> None:
+    counter = await add_counter(provider, proxy, method)
+    request = counter.sign(login_hint=person.document, scope="profile openid", requested_expiry="30")
+    begun = await counter.begin(request=request)
+    assert (begun.status_code, begun.json()["expires_in"]) == (200, 30), begun.text
+    await answer(provider, person, "approve")
+    granted = await counter.poll(begun.json()["auth_req_id"])
+    assert (granted.status_code, granted.json()["scope"]) == (200, "openid profile"), granted.text
+
+
 async def test_expired_requests_say_so(provider: Provider, proxy: httpx2.AsyncClient, person: Somebody) -> None:
     counter = await add_counter(provider, proxy, AuthMethod.SELF_SIGNED_TLS)
     begun = (await counter.begin(request=counter.sign(login_hint=person.document, requested_expiry="30"))).json()
@@ -341,6 +354,38 @@ async def test_assertions_that_are_refused(provider: Provider, proxy: httpx2.Asy
     provider.clock.advance(1)
     replayed = await counter.begin(request=request)
     assert (replayed.status_code, replayed.json()["error"]) == (400, "invalid_request")
+
+
+async def test_assertions_that_are_wrong_in_one_way(provider: Provider, proxy: httpx2.AsyncClient, person: Somebody) -> None:
+    counter = await add_counter(provider, proxy, AuthMethod.PRIVATE_KEY_JWT)
+    now = int(provider.now().timestamp())
+    good: dict[str, Any] = {"iss": counter.client_id, "sub": counter.client_id, "aud": ISSUER, "iat": now, "exp": now + 60}
+
+    def make_form(jti: str, **changes: Any) -> dict[str, str]:
+        claims = {name: value for name, value in {**good, "jti": jti, **changes}.items() if value is not None}
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": sign_claims(counter.key, claims)}
+
+    whole = make_form("whole")
+    wrong: dict[str, dict[str, str]] = {
+        "none at all": {"client_id": counter.client_id},
+        "no type": {"client_assertion": whole["client_assertion"]},
+        "another type": {**whole, "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"},
+        "no sub": make_form("w1", sub=None),
+        "another sub": make_form("w2", sub="another"),
+        "no iss": make_form("w3", iss=None),
+        "another iss": make_form("w4", iss="another"),
+        "no aud": make_form("w5", aud=None),
+        "another aud": make_form("w6", aud="https://elsewhere.example"),
+        "past exp": make_form("w7", iat=now - 360, exp=now - 300),
+        "alg none": {**whole, "client_assertion": sign_claims(counter.key, {**good, "jti": "w8"}, alg="none").rpartition(".")[0] + "."},
+        "another's signature": {**whole, "client_assertion": make_form("w9")["client_assertion"].rpartition(".")[0] + ".AAAA"},
+    }
+    request = counter.sign(login_hint=person.document)
+    for what, form in wrong.items():
+        refused = await provider.browser.post("/bc-authorize", data={"request": request, **form})
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client"), (what, refused.text)
+    begun = await provider.browser.post("/bc-authorize", data={"request": request, **whole})
+    assert begun.status_code == 200, "what was refused used up nothing"
 
 
 async def test_the_metadata(provider: Provider) -> None:
