@@ -25,7 +25,7 @@ from idp.protocol.rules.client_metadata import (
     read_part,
     write_part,
 )
-from idp.protocol.rules.client_status import ClientStatus
+from idp.protocol.rules.client_status import CLOSED
 
 
 class AuthMethod(StrEnum):
@@ -240,11 +240,8 @@ LOOPBACK_HOSTS = frozenset({*LOOPBACK, "::1"})
 
 
 def find_home(client: Client) -> str:
-    """Return where a person begins again at this client: the origin of its first registered web address, "" when it has none.
-
-    Nobody is led to a client that was suspended or retired: the reason may be what waits there.
-    """
-    if client.status in (ClientStatus.SUSPENDED, ClientStatus.RETIRED):
+    """Return where a person begins again at this client: the origin of its first registered web address, "" for none or a closed client."""
+    if client.status in CLOSED:
         return ""
     for uri in (*client.post_logout_redirect_uris, *client.redirect_uris):
         parts = urlsplit(uri)

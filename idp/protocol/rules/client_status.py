@@ -16,6 +16,10 @@ class ClientStatus(StrEnum):
     RETIRED = "retired"
 
 
+CLOSED: Final = frozenset({ClientStatus.SUSPENDED, ClientStatus.RETIRED})
+"""Where no browser is led to a client: the reason for it may be what waits there."""
+
+
 class ClientEvent(StrEnum):
     """What happens to a client as a whole."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.client_status import CLOSED
 from idp.protocol.rules.response_url import build_response_url
 
 PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state"})
@@ -38,10 +39,10 @@ def decide_sign_out(
     """Return what to do.
 
     ``client`` is the one that a valid ``id_token_hint`` was issued to (None without one: then nobody is returned to,
-    §3); ``session_sid`` is what that client knows the live session as, None when there is no session.
+    §3, and neither to a closed one); ``session_sid`` is what that client knows the live session as, None when there is no session.
     """
     return_url = _find_return_url(parameters, client)
-    refused = client is not None and return_url is None and "post_logout_redirect_uri" in parameters
+    refused = client is not None and client.status not in CLOSED and return_url is None and "post_logout_redirect_uri" in parameters
     if session_sid is None:
         return EndAtOnce(return_url, refused)
     if client is not None and hinted_sid == session_sid:
@@ -51,7 +52,7 @@ def decide_sign_out(
 
 def _find_return_url(parameters: Mapping[str, str], client: Client | None) -> str | None:
     uri = parameters.get("post_logout_redirect_uri")
-    if client is None or uri is None or uri not in client.post_logout_redirect_uris:
+    if client is None or client.status in CLOSED or uri is None or uri not in client.post_logout_redirect_uris:
         return None
     if parameters.get("client_id", client.client_id) != client.client_id:
         return None

@@ -14,6 +14,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.transients import Transients
 from idp.protocol.rules.client import Client, find_home
+from idp.protocol.rules.client_status import CLOSED
 from idp.protocol.rules.front_ticket import AnotherPersonHere, TicketRefused
 from idp.protocol.rules.grant import Grant, is_effective
 from idp.protocol.rules.pkce import proves
@@ -78,9 +79,11 @@ class FrontTickets:
         if ticket is None or now.timestamp() >= ticket.expires_at or not proves(verifier, ticket.challenge):
             raise TicketRefused
         target = await self._directory.find(ticket.target)
+        if target is None or target.status in CLOSED:
+            raise TicketRefused
         grant = await self._grants.read(ticket.grant_id, now)
         person_id = grant.person_id if grant is not None else None
-        if target is None or grant is None or person_id is None or grant.lineage is None or not is_effective(grant, now):
+        if grant is None or person_id is None or grant.lineage is None or not is_effective(grant, now):
             raise TicketRefused
         here = await self._sessions.read(session_cookie)
         if here is not None and here.person_id != person_id:

@@ -8,7 +8,7 @@ from idp.kernel.audit_events import Place
 from idp.kernel.session_endings import SIGNED_OUT
 from idp.platform.database import Database
 from idp.protocol.rules.client import Client
-from idp.protocol.rules.logout import Channel, Telling
+from idp.protocol.rules.logout import Telling
 from idp.protocol.rules.sign_out_request import SignOutDecision, decide_sign_out
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import HintedToken, IdTokens
@@ -89,7 +89,7 @@ class SignOut:
     async def look(self, lineage: bytes, request_id: str) -> list[Telling]:
         """Return what became of telling the departments of an ended sign-in, for the page that also shows their frames."""
         tellings = await self._notices.list_tellings(lineage)
-        if any(telling.channel is Channel.FRONT for telling in tellings):
+        if any(telling.front_address for telling in tellings):
             await self._notices.show(lineage, request_id)
             return await self._notices.list_tellings(lineage)
         return tellings

@@ -13,9 +13,11 @@ from idp.platform.database import Database
 from idp.platform.ledger import GrantRow, Ledger
 from idp.protocol.rules.authorization import FIRST_VISIT, Denied, Granted, decide
 from idp.protocol.rules.client import Client, GrantType
+from idp.protocol.rules.client_status import CLOSED
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.device_secret import is_named
 from idp.protocol.rules.grant import Grant
+from idp.protocol.rules.scopes import choose_client_scope
 from idp.protocol.rules.terms import NO_TERMS, read_terms, write_terms
 from idp.protocol.rules.token_exchange import (
     ExchangeAccess,
@@ -23,7 +25,6 @@ from idp.protocol.rules.token_exchange import (
     ExchangeForTicket,
     TokenType,
     add_actor,
-    choose_app_scope,
     describe_silent_request,
     find_exchange_fault,
     find_ticket_fault,
@@ -141,7 +142,7 @@ class TokenExchangeGrant:
         if fault is not None:
             raise await self._refuse(client, grant, fault, request_id)
         target = await self._directory.find(exchange.target)
-        if exchange.target not in client.requests.front_ticket_targets or target is None:
+        if exchange.target not in client.requests.front_ticket_targets or target is None or target.status in CLOSED:
             raise ProtocolError("invalid_target", "This app may not enter there.", redirectable=False)
         ticket = self._tickets.make(grant, target, exchange.challenge, now)
         event = AuditEvent(
@@ -180,7 +181,7 @@ class TokenExchangeGrant:
     ) -> TokenResponse:
         client = caller.client
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
-        scope = choose_app_scope(exchange.scope, client)
+        scope = choose_client_scope(exchange.scope, client)
         granted = await self._decide(client, scope, sign_in, now)
         subject = await self._subjects.find(sign_in.person_id, client.sector_id)
         signers = self._issuing.choose_signers(client)

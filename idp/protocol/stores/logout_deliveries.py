@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from idp.platform.database import Database, Row, Transaction
 from idp.protocol.rules.client import read_document
 from idp.protocol.rules.client_metadata import LogoutAddresses
+from idp.protocol.rules.client_status import CLOSED
 from idp.protocol.rules.logout import Channel, State
 
 # Whoever has a grant was issued an ID Token, unless a token was exchanged for it; also an ended grant leaves a sign-in at the department.
 FIND_INVOLVED = """
-    SELECT DISTINCT ON (g.lineage, g.client_id) g.lineage, g.subject, g.created_at, c.client_id, c.document
+    SELECT DISTINCT ON (g.lineage, g.client_id) g.lineage, g.subject, g.created_at, c.client_id, c.status, c.document
     FROM grants g JOIN clients c ON c.client_id = g.client_id
     WHERE g.lineage = ANY($1::bytea[]) AND g.subject IS NOT NULL AND g.parent_id IS NULL AND ($2::text IS NULL OR g.client_id = $2)
     ORDER BY g.lineage, g.client_id, g.created_at DESC
@@ -47,6 +48,7 @@ FINISH = """
 SHOW = """
     UPDATE logout_deliveries SET state = 'shown', reason = NULL, finished_at = $2
     WHERE lineage = $1 AND channel = 'front' AND state = 'untold'
+      AND client_id IN (SELECT c.client_id FROM clients c WHERE c.status <> ALL ($3::text[]))
     RETURNING client_id, person_id
 """
 
@@ -60,7 +62,7 @@ GIVE_UP_OVERDUE = """
 """
 
 LIST_OF_LINEAGE = """
-    SELECT d.channel, d.state, d.expires_at, c.client_id, c.document
+    SELECT d.channel, d.state, d.expires_at, c.client_id, c.status, c.document
     FROM logout_deliveries d JOIN clients c ON c.client_id = d.client_id
     WHERE d.lineage = $1 ORDER BY c.client_id
 """
@@ -75,7 +77,7 @@ DROP_OLD = """
 
 @dataclass(frozen=True)
 class Told:
-    """A client as far as it is told of sign-outs."""
+    """A client as far as it is told of sign-outs; a closed one is not told through a browser."""
 
     client_id: str
     name: str
@@ -175,8 +177,11 @@ async def finish(tx: Transaction, lineage: bytes, client_id: str, state: State, 
 
 
 async def show(tx: Transaction, lineage: bytes, now: datetime) -> list[Ended]:
-    """Note that the browser is given the addresses of all departments that are told through it; return which, the first time."""
-    return [Ended(row["client_id"], row["person_id"]) for row in await tx.fetch(SHOW, lineage, now)]
+    """Note that the browser is given the addresses of all departments that are told through it; return which, the first time.
+
+    A closed one has none, and stays untold.
+    """
+    return [Ended(row["client_id"], row["person_id"]) for row in await tx.fetch(SHOW, lineage, now, list(CLOSED))]
 
 
 async def give_up_overdue(tx: Transaction, now: datetime, reason: str, limit: int) -> list[Ended]:
@@ -197,7 +202,10 @@ async def drop_old(tx: Transaction, before: datetime, limit: int) -> int:
 
 def _read_told(row: Row) -> Told:
     document = read_document(json.loads(row["document"]))
-    return Told(row["client_id"], document["name"], document["name_en"], document["logout"])
+    logout: LogoutAddresses = document["logout"]
+    if row["status"] in CLOSED:
+        logout = replace(logout, frontchannel_logout_uri=None)
+    return Told(row["client_id"], document["name"], document["name_en"], logout)
 
 
 def _read_ended(row: Row) -> Ended:

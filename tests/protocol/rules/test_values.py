@@ -19,7 +19,7 @@ from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate,
 from idp.protocol.rules.metadata import PATHS, REGISTRATION_PATH, describe_provider
 from idp.protocol.rules.pkce import is_challenge, proves
 from idp.protocol.rules.response_url import build_response_url
-from idp.protocol.rules.scopes import SCOPES, choose_scope, list_claims
+from idp.protocol.rules.scopes import SCOPES, choose_client_scope, choose_scope, list_claims
 from idp.protocol.rules.session_state import PATH as CHECK_SESSION_PATH
 from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce, decide_sign_out
 from idp.protocol.rules.token_request import (
@@ -54,6 +54,13 @@ def test_a_challenge_is_43_base64url_characters(text: str) -> None:
 def test_scope_order_is_the_tables() -> None:
     assert choose_scope(["profile", "openid", "x"], ["openid", "profile", "phone"]) == ("openid", "profile")
     assert list_claims(["openid", "identity", "profile"]).count("name") == 1
+
+
+def test_a_client_gets_its_own_scopes_and_is_offline_only_where_it_may_refresh() -> None:
+    asked, scopes = frozenset({"openid", "offline_access", "phone", "unheard_of"}), ("profile", "offline_access")
+    keeps = make_client(scopes=scopes, grant_types=frozenset({GrantType.REFRESH_TOKEN}))
+    assert choose_client_scope(asked, keeps) == ("openid", "offline_access")
+    assert choose_client_scope(asked, make_client(scopes=scopes, grant_types=frozenset())) == ("openid",)
 
 
 def test_guarded_claims_need_an_entitlement() -> None:
@@ -255,10 +262,22 @@ def test_a_grant_type_must_be_registered() -> None:
 
 
 def test_a_refreshed_scope_only_shrinks() -> None:
-    assert narrow_scope(("openid", "profile"), None) == ("openid", "profile")
-    assert narrow_scope(("openid", "profile"), frozenset({"openid"})) == ("openid",)
-    with pytest.raises(ProtocolError):
-        narrow_scope(("openid",), frozenset({"openid", "phone"}))
+    client = make_client(scopes=("profile", "phone"), grant_types=frozenset({GrantType.REFRESH_TOKEN}))
+    assert narrow_scope(client, ("openid", "profile"), None) == ("openid", "profile")
+    assert narrow_scope(client, ("openid", "profile"), frozenset({"openid"})) == ("openid",)
+    with pytest.raises(ProtocolError) as caught:
+        narrow_scope(client, ("openid",), frozenset({"openid", "phone"}))
+    assert caught.value.error == "invalid_scope"
+
+
+def test_what_a_client_may_not_have_is_left_out_of_a_refresh_as_it_was_of_the_request() -> None:
+    client = make_client(scopes=("profile", "phone", "offline_access"), grant_types=frozenset({GrantType.AUTHORIZATION_CODE}))
+    asked = frozenset({"openid", "profile", "email", "unheard_of", "offline_access"})
+    assert narrow_scope(client, ("openid", "profile"), asked) == ("openid", "profile")
+    assert narrow_scope(client, ("openid", "profile", "email"), asked) == ("openid", "profile", "email"), "it could once"
+    for beyond in (frozenset({"openid", "phone"}), frozenset({"email"}), frozenset()):
+        with pytest.raises(ProtocolError):
+            narrow_scope(client, ("openid", "profile"), beyond)
 
 
 BACK = "https://land.example/"
@@ -278,6 +297,13 @@ def test_sign_out_returns_only_with_a_valid_hint_and_a_registered_address() -> N
         assert decide_sign_out({"post_logout_redirect_uri": uri}, None, None, None) == EndAtOnce(None), "nobody proved whose address it is"
     assert decide_sign_out({**wish, "client_id": "other"}, CLIENT, "sid", "sid") == EndAtOnce(None, refused=True)
     assert decide_sign_out({}, CLIENT, "sid", "sid") == EndAtOnce(None)
+
+
+@pytest.mark.parametrize("status", ["suspended", "retired"])
+def test_nobody_is_returned_to_a_closed_client(status: str) -> None:
+    closed, wish = make_client(status=status), {"post_logout_redirect_uri": BACK}
+    assert decide_sign_out(wish, closed, "sid", "sid") == EndAtOnce(None), "the address is registered: that is not why"
+    assert decide_sign_out(wish, closed, "other", "sid") == AskFirst(None)
 
 
 def test_response_parameters_are_encoded_and_join_an_existing_query() -> None:
