@@ -13,7 +13,7 @@ from idp.protocol.rules.pkce import METHODS, is_challenge
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.resources import choose_resources
 from idp.protocol.rules.response_mode import ResponseMode, read_response_mode
-from idp.protocol.rules.scopes import SCOPES, choose_scope, list_claims, read_scope
+from idp.protocol.rules.scopes import SCOPES, choose_client_scope, list_claims, read_scope
 from idp.protocol.rules.terms import NO_TERMS, Terms, write_terms
 
 PROMPTS = ("none", "login", "consent", "select_account", "create")
@@ -134,8 +134,7 @@ def read_authorization_request(parameters: Mapping[str, str], client: Client, re
     requested = read_scope(parameters.get("scope", ""))
     if "openid" not in requested:
         raise ProtocolError("invalid_scope", "The scope openid is required.")
-    offered = [s for s in client.scopes if s != "offline_access" or GrantType.REFRESH_TOKEN in client.grant_types]
-    scope = choose_scope(requested, ("openid", *offered))
+    scope = choose_client_scope(requested, client)
     terms, essential, subject = _read_further(parameters, client)
     return AuthorizationRequest(
         client_id=client.client_id,

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from idp.protocol.rules.client import Client, GrantType
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -40,6 +42,15 @@ def choose_scope(requested: Iterable[str], allowed: Iterable[str]) -> tuple[str,
     """Return the requested scopes that exist and that this client may ask for, in the order of the table."""
     wanted = set(requested) & set(allowed)
     return tuple(name for name in SCOPES if name in wanted)
+
+
+def choose_client_scope(requested: Iterable[str], client: Client) -> tuple[str, ...]:
+    """Return what a client may have of the scopes that it requests; the rest is left out without a word (RFC 6749 §3.3).
+
+    ``offline_access`` only where it may refresh (OpenID Connect Core §11).
+    """
+    keeps = GrantType.REFRESH_TOKEN in client.grant_types
+    return choose_scope(requested, ("openid", *(name for name in client.scopes if name != "offline_access" or keeps)))
 
 
 def list_claims(scope: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from idp.kernel.errors import ProtocolError
 from idp.kernel.json_text import Json
 from idp.protocol.rules.authorization_request import AuthorizationRequest
-from idp.protocol.rules.client import AuthMethod, Client, GrantType
+from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.grant import Grant
 from idp.protocol.rules.pkce import METHODS, is_challenge
@@ -126,12 +126,6 @@ def describe_silent_request(client: Client, scope: tuple[str, ...]) -> Authoriza
         id_token_hint=None,
         ui_locales=None,
     )
-
-
-def choose_app_scope(asked: frozenset[str], client: Client) -> tuple[str, ...]:
-    """Return the scope of an app that comes along: ``offline_access`` only where it may refresh, as at ``/authorize``."""
-    keeps = GrantType.REFRESH_TOKEN in client.grant_types
-    return choose_scope(asked, ("openid", *(scope for scope in client.scopes if scope != "offline_access" or keeps)))
 
 
 def find_exchange_fault(caller: Client, owner: str, audience: str | None, bound: str | None, proved: str | None) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.client import Client, GrantType
-from idp.protocol.rules.scopes import choose_scope, read_scope
+from idp.protocol.rules.scopes import choose_client_scope, choose_scope, read_scope
 
 OFFERED = frozenset(g.value for g in GrantType)
 
@@ -89,10 +89,14 @@ def _read_audience(parameters: Mapping[str, str], client: Client) -> str | None:
     return resource
 
 
-def narrow_scope(granted: tuple[str, ...], requested: frozenset[str] | None) -> tuple[str, ...]:
-    """Return the scope of a refreshed token; raise ProtocolError when more is asked than was granted (RFC 6749 §6)."""
+def narrow_scope(client: Client, granted: tuple[str, ...], requested: frozenset[str] | None) -> tuple[str, ...]:
+    """Return the scope of a refreshed token; raise ProtocolError when more is asked than was granted (RFC 6749 §6).
+
+    What the client may not have at all is left out here too: libraries repeat what they first asked for, and were told what they got.
+    """
     if requested is None:
         return granted
-    if not requested <= frozenset(granted):
+    narrowed = choose_scope(requested, granted)
+    if not narrowed or choose_client_scope(requested.difference(granted), client):
         raise ProtocolError("invalid_scope", "More scope was requested than the person granted.")
-    return choose_scope(requested, granted)
+    return narrowed

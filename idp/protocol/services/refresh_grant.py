@@ -61,7 +61,7 @@ class RefreshGrant:
             raise make_invalid_grant(NOT_VALID, "of another client")
         if not may_continue(grant.confirmation, caller.confirmation, client.auth_method is not AuthMethod.NONE):
             raise make_invalid_grant(NOT_VALID, "bound to another key")
-        scope = narrow_scope(grant.scope, request.scope)
+        scope = narrow_scope(client, grant.scope, request.scope)
         audience = choose_audience(grant.terms, parameters, grant.audience)
         signers = await self._issuing.prepare(client, audience)
         rotates = find_demands(client.profile).rotates_refresh

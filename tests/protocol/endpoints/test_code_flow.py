@@ -217,6 +217,18 @@ async def test_refresh_rotates_and_reuse_ends_the_grant(provider: Provider) -> N
     assert (await refresh(narrowed["refresh_token"])).json()["error"] == "invalid_grant"
 
 
+async def test_a_refresh_repeats_the_scope_of_the_request_and_gets_what_that_got(provider: Provider) -> None:
+    await provider.add_client("repeats", grant_types=ALL_GRANTS, scopes=("profile", "phone"))
+    asked = "openid profile email unheard_of"
+    tokens = await provider.get_tokens("repeats", await provider.open_session(await provider.add_person()), scope=asked)
+    assert tokens["scope"] == "openid profile"
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    for beyond in (f"{asked} phone", "email"):
+        assert (await provider.post("/token", {**form, "scope": beyond}, "repeats")).json()["error"] == "invalid_scope"
+    again = (await provider.post("/token", {**form, "scope": asked}, "repeats")).json()
+    assert again["scope"] == "openid profile"
+
+
 async def test_a_lost_successor_is_given_once_more_within_ten_seconds(provider: Provider) -> None:
     await provider.add_client("grace", grant_types=ALL_GRANTS)
     tokens = await provider.get_tokens("grace", await provider.open_session(await provider.add_person()))

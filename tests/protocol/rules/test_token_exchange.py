@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from idp.kernel.errors import ProtocolError
-from idp.protocol.rules.client import AuthMethod, GrantType
+from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.device_secret import hash_device_secret, is_named, may_share
 from idp.protocol.rules.token_exchange import (
     ExchangeAccess,
@@ -13,7 +13,6 @@ from idp.protocol.rules.token_exchange import (
     ExchangeForTicket,
     TokenType,
     add_actor,
-    choose_app_scope,
     describe_silent_request,
     find_exchange_fault,
     find_ticket_fault,
@@ -151,10 +150,3 @@ def test_apps_of_the_sector_share_a_device_secret() -> None:
     plain = make_client(client_id="app", scopes=("profile",), sector_id=sector)
     assert not may_share(plain, "another", sector)
     assert may_share(plain, "app", sector)
-
-
-def test_an_app_that_comes_along_is_offline_only_where_it_may_refresh() -> None:
-    asked = frozenset({"openid", "offline_access", "phone"})
-    keeps = make_client(scopes=("profile", "offline_access"), grant_types=frozenset({GrantType.REFRESH_TOKEN}))
-    assert choose_app_scope(asked, keeps) == ("openid", "offline_access")
-    assert choose_app_scope(asked, make_client(scopes=("profile", "offline_access"), grant_types=frozenset())) == ("openid",)
