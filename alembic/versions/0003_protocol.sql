@@ -17,6 +17,8 @@ CREATE INDEX grants_by_lineage ON grants (lineage) WHERE lineage IS NOT NULL;
 -- clients ----------------------------------------------------------------------------------------------------------
 -- The secret itself, sealed: for client_secret_jwt alone, which cannot do with a mac of it.
 ALTER TABLE clients ADD COLUMN sealed_secret bytea;
+-- Grants that began earlier are over: the client was suspended since. One mark for all of them, because a stop must not wait for a million.
+ALTER TABLE clients ADD COLUMN grants_from timestamptz;
 
 -- what a person must prove --------------------------------------------------------------------------------------------
 -- passkeys: how many the person has. barred_from: the clients at which the person may not sign in, as application_bans says; both stand

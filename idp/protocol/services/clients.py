@@ -93,11 +93,16 @@ class Clients:
         return secret
 
     async def move(self, tx: Transaction, client: Client, event: ClientEvent, *, actor: str) -> Client:
-        """Lead a client that was read before to where ``event`` leads and return it. Raises IllegalTransition, ClientMoved."""
+        """Lead a client that was read before to where ``event`` leads and return it. Raises IllegalTransition, ClientMoved.
+
+        What it held when it was suspended is over for good; again when it goes on, for what was redeemed while the stop was being written.
+        """
         after = CLIENT_TRANSITIONS.follow(ClientStatus(client.status), event)
         was_live = event is ClientEvent.SUSPEND and client.status == ClientStatus.LIVE
         moved = replace(client, status=after.value, resumes=ClientStatus.LIVE.value if was_live else "")
         await self._write(tx, moved)
+        if ClientStatus.SUSPENDED in (client.status, moved.status):
+            await store.end_grants(tx, client.client_id, self._clock())
         details: dict[str, Detail] = {"status": moved.status, "version": client.version + 1, "event": event.value}
         await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
         return replace(moved, version=client.version + 1)

@@ -39,6 +39,8 @@ REPLACE_CLIENT = """
 
 REPLACE_MAC = "UPDATE clients SET secret_mac = $3 WHERE client_id = $1 AND secret_mac = $2"
 
+END_GRANTS = "UPDATE clients SET grants_from = $2 WHERE client_id = $1"
+
 ADD_SECTOR = "INSERT INTO sectors (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 
 READ_SECTOR = "SELECT id FROM sectors WHERE name = $1"
@@ -121,6 +123,11 @@ async def replace(tx: Transaction, client: Client, now: datetime) -> bool:
 async def replace_mac(database: Database, client: Client, mac: bytes) -> None:
     """Keep another mac of the same secret: the client itself does not change, so its version stays."""
     await database.write(REPLACE_MAC, client.client_id, client.secret_mac, mac)
+
+
+async def end_grants(tx: Transaction, client_id: str, now: datetime) -> None:
+    """Let no grant of a client stand that began before ``now``, however many there are."""
+    await tx.execute(END_GRANTS, client_id, now)
 
 
 async def find_or_add_sector(tx: Transaction, new_id: UUID, name: str) -> UUID:

@@ -20,14 +20,15 @@ from idp.sign_in.rules.session import read_factors
 READ_PARENTS = """
            CASE WHEN g.parent_id IS NOT NULL THEN (
                WITH RECURSIVE line AS (
-                   SELECT o.parent_id, o.client_id, o.person_id, o.ended_at FROM grants o WHERE o.id = g.parent_id
+                   SELECT o.parent_id, o.client_id, o.person_id, o.created_at, o.ended_at FROM grants o WHERE o.id = g.parent_id
                    UNION ALL
-                   SELECT o.parent_id, o.client_id, o.person_id, o.ended_at FROM line l JOIN grants o ON o.id = l.parent_id
+                   SELECT o.parent_id, o.client_id, o.person_id, o.created_at, o.ended_at FROM line l JOIN grants o ON o.id = l.parent_id
                )
                SELECT CASE WHEN bool_or(l.parent_id IS NULL) THEN
                    string_agg(CASE WHEN l.ended_at IS NOT NULL THEN 'ended'
                                    WHEN (SELECT l.client_id = ANY (p.barred_from) FROM people p WHERE p.id = l.person_id) THEN 'barred'
-                                   ELSE coalesce((SELECT c.status FROM clients c WHERE c.client_id = l.client_id), 'gone') END, ' ')
+                                   ELSE coalesce((SELECT CASE WHEN l.created_at < c.grants_from THEN 'ended' ELSE c.status END
+                                                  FROM clients c WHERE c.client_id = l.client_id), 'gone') END, ' ')
                ELSE 'gone' END
                FROM line l
            ) END AS parents
@@ -36,7 +37,8 @@ READ_PARENTS = """
 READ_GRANT = f"""
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
            g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms, g.idle_limit, g.used_at, g.parent_id,
-           (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
+           (SELECT CASE WHEN g.created_at < c.grants_from THEN 'ended' ELSE c.status END FROM clients c WHERE c.client_id = g.client_id)
+           AS client_status,
            (SELECT CASE WHEN g.client_id = ANY (p.barred_from) THEN 'barred' ELSE p.status END FROM people p WHERE p.id = g.person_id)
            AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive,
@@ -48,7 +50,8 @@ READ_GRANT = f"""
 READ_GRANT_WITH_PERSON = f"""
     SELECT k.ord, g.id, g.client_id, g.person_id, g.lineage, g.scope, g.subject, g.audience, g.factors, g.acr, g.created_at,
            g.expires_at, g.generation, g.rotated_at, g.graced, g.ended_at, g.confirmation, g.terms, g.idle_limit, g.used_at, g.parent_id,
-           (SELECT c.status FROM clients c WHERE c.client_id = g.client_id) AS client_status,
+           (SELECT CASE WHEN g.created_at < c.grants_from THEN 'ended' ELSE c.status END FROM clients c WHERE c.client_id = g.client_id)
+           AS client_status,
            CASE WHEN g.client_id = ANY (p.barred_from) THEN 'barred' ELSE p.status END AS person_status,
            (SELECT true FROM sessions s WHERE s.lineage = g.lineage AND s.ended_at IS NULL AND s.expires_at > $2 LIMIT 1) AS session_alive,
            p.ial, p.profile,
@@ -96,7 +99,7 @@ READ_APP_SIGN_IN = """
     WHERE s.lineage = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND p.status = 'active' AND c.status = ANY ($3::text[])
       AND NOT coalesce(s.app_client_id = ANY (p.barred_from), false)
       AND EXISTS (SELECT FROM grants g WHERE g.lineage = s.lineage AND g.client_id = s.app_client_id AND g.parent_id IS NULL
-                  AND g.ended_at IS NULL)
+                  AND g.ended_at IS NULL AND (c.grants_from IS NULL OR g.created_at >= c.grants_from))
 """
 
 READ_APP_BEHIND = """
