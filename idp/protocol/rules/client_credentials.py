@@ -43,7 +43,8 @@ def read_presented(authorization: bytes | None, parameters: Mapping[str, str]) -
         named, secret = _read_basic(authorization)
         if client_id is not None and client_id != named:
             raise ProtocolError("invalid_request", "Two different client_id values were sent.", redirectable=False)
-        return Presented(BY_SECRET, named, secret)
+        # An empty secret may as well be left out (RFC 6749 §2.3.1): libraries put the bare id of a public client into the header.
+        return Presented(BY_SECRET, named, secret) if secret else Presented(BY_CONNECTION, named)
     if client_id is None:
         raise make_invalid_client("no credentials")
     if secret is None:

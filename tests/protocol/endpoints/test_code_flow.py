@@ -327,6 +327,8 @@ async def test_wrong_client_authentication_says_nothing_more(provider: Provider)
         await provider.post("/token", {**form, "client_id": "secretive"}),
         await provider.post("/token", form),
         await provider.post("/token", form, "posting", "wrong"),
+        await provider.post("/token", form, "posting", ""),
+        await provider.post("/token", form, "secretive", ""),
         await provider.browser.post("/token", data=form, headers={"authorization": "Basic %%%"}),
     ]
     assert {r.status_code for r in answers} == {401}
@@ -344,8 +346,12 @@ async def test_a_public_client_redeems_without_a_secret_but_never_introspects(pr
     form = {"grant_type": "authorization_code", "code": landing.code, "redirect_uri": REDIRECT_URI, "code_verifier": landing.verifier}
     tokens = await provider.post("/token", {**form, "client_id": "public"})
     assert tokens.status_code == 200
+    bare = {"grant_type": "refresh_token", "refresh_token": tokens.json()["refresh_token"]}
+    assert (await provider.browser.post("/token", data=bare, auth=("public", ""))).status_code == 200, "an empty secret is none"
     introspected = await provider.post("/introspect", {"token": tokens.json()["access_token"], "client_id": "public"})
     assert introspected.json()["error"] == "invalid_client"
+    shown = await provider.browser.post("/introspect", data={"token": tokens.json()["access_token"]}, auth=("public", ""))
+    assert shown.json()["error"] == "invalid_client"
 
 
 async def test_a_suspended_client_is_refused_everywhere_at_once(provider: Provider) -> None:

@@ -49,6 +49,8 @@ def encode(text: bytes) -> bytes:
         (encode(b"h%20l+l:s%3A"), {}, BY_SECRET, "h l l", "s:"),
         (None, {"client_id": "hall", "client_secret": "s"}, BY_SECRET, "hall", "s"),
         (None, {"client_id": "hall"}, BY_CONNECTION, "hall", ""),
+        (encode(b"hall:"), {}, BY_CONNECTION, "hall", ""),
+        (encode(b"hall:"), {"client_id": "hall"}, BY_CONNECTION, "hall", ""),
         (None, {"client_assertion": "a.b.c", "client_assertion_type": ASSERTION_TYPE}, BY_ASSERTION, "", ""),
         (None, {"client_assertion": "a.b.c", "client_assertion_type": ASSERTION_TYPE, "client_id": "hall"}, BY_ASSERTION, "hall", ""),
     ],
@@ -66,6 +68,9 @@ def test_credentials(
     [
         (encode(b"hall:s"), {"client_secret": "s"}, "invalid_request"),
         (encode(b"hall:s"), {"client_id": "other"}, "invalid_request"),
+        (encode(b"hall:"), {"client_id": "other"}, "invalid_request"),
+        (encode(b"hall:"), {"client_secret": "s"}, "invalid_request"),
+        (encode(b"hall:"), {"client_assertion": "a", "client_assertion_type": ASSERTION_TYPE}, "invalid_request"),
         (encode(b"hall:s"), {"client_assertion": "a"}, "invalid_request"),
         (None, {"client_secret": "s", "client_assertion": "a", "client_id": "hall"}, "invalid_request"),
         (None, {}, "invalid_client"),
