@@ -238,6 +238,7 @@ class Authorization:
             challenge=request.challenge,
             confirmation=None if request.dpop_jkt is None else f"jkt:{request.dpop_jkt}",
             terms=None if request.terms is NO_TERMS else _write_granted(request.terms),
+            sector_id=client.sector_id,
         )
         event = AuditEvent(
             Kind.AUTHORIZED,

@@ -144,6 +144,8 @@ def _find_fault(code: AuthorizationCode, request: RedeemCode, caller: Caller, no
         return "another redirect URI"
     if not proves(request.verifier, code.challenge):
         return "the code verifier does not fit"
+    if code.sector_id not in (None, caller.client.sector_id):
+        return "of another sector"
     if code.confirmation is not None and code.confirmation != caller.confirmation:
         return "bound to another key"
     return EXPIRED if now >= code.expires_at else None

@@ -8,6 +8,7 @@ import msgspec
 class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything a redemption needs; ``id`` becomes the id of the grant. Instants are epoch seconds.
 
+    ``sector_id``: whose ``subject`` it is, None in a code of the release before.
     ``confirmation``: the key that the redemption must prove (``dpop_jkt``, RFC 9449 §10). New fields go to the end with a default: a code
     of the release before opens too.
     """
@@ -28,6 +29,7 @@ class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True, gc=False):
     challenge: str | None
     confirmation: str | None = None
     terms: str | None = None
+    sector_id: UUID | None = None
 
 
 class AccessToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
