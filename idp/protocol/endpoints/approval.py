@@ -13,7 +13,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.errors import Refusal
 from idp.protocol.rules.decoupled_request import Answer, show_user_code
 from idp.protocol.services.backchannel_authentication import BackchannelAuthentication
-from idp.protocol.services.decoupled_approval import KIND, PAGE, Asked, DecoupledApproval, find_minutes_left, is_for_device
+from idp.protocol.services.decoupled_approval import KIND, PAGE, Asked, DecoupledApproval, Outcome, find_minutes_left, is_for_device
 from idp.sign_in.rules.refusals import StepRepeated
 from idp.sign_in.services.interactions import Held, Interactions, require_step
 from idp.sign_in.services.sessions import Sessions
@@ -88,7 +88,8 @@ class ApprovalPage:
         held = await self._interactions.replace(held, held.interaction)
         place = Place(context.address, context.device)
         after = await self._approval.answer(held.interaction, session, asked, answer, context.request_id, place)
-        await self._backchannel.note_answer(asked.request, asked.client, answer)
+        if self._approval.find_outcome(after) is not Outcome.LATE:
+            await self._backchannel.note_answer(asked.request, asked.client, answer)
         await self._interactions.replace(held, after)
         return RedirectResponse(held.interaction.name_page(PAGE), status_code=303)
 

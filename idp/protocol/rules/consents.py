@@ -1,6 +1,6 @@
 """Decides what a person's consent covers: a purpose in its present version, and no claim that was not agreed to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -25,3 +25,8 @@ def covers(consents: Consents, entitlement: Entitlement) -> bool:
 def with_verification(entitlement: Entitlement) -> Entitlement:
     """Return an entitlement as it is asked about when the client also wants to know how its claims were verified."""
     return replace(entitlement, claims=(*entitlement.claims, VERIFIED))
+
+
+def agree(consents: Consents, entitlements: Iterable[Entitlement]) -> Consents:
+    """Return the consents of a person who also agrees to ``entitlements``."""
+    return {**consents, **{(e.purpose, e.version): frozenset(e.claims) for e in entitlements}}

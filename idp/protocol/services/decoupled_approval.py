@@ -33,9 +33,10 @@ from idp.protocol.rules.authorization import (
 from idp.protocol.rules.authorization_request import AuthorizationRequest
 from idp.protocol.rules.claims import list_unasked
 from idp.protocol.rules.client import Client, Entitlement, find_home
+from idp.protocol.rules.consents import agree
 from idp.protocol.rules.decoupled_level import lower, serves
 from idp.protocol.rules.decoupled_refusals import RequestGone, RequestOfAnother, RequestRefusedHere
-from idp.protocol.rules.decoupled_request import Answer, Approval, DecoupledRequest
+from idp.protocol.rules.decoupled_request import Answer, Approval, DecoupledRequest, Status
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.decoupled_requests import DecoupledRequests, HeldRequest
@@ -76,6 +77,10 @@ class Outcome(StrEnum):
     APPROVED = "approved"
     DENIED = "denied"
     LATE = "late"
+
+
+class _Beaten(Exception):
+    """Another answer came first; nothing of this one is recorded."""
 
 
 class DecoupledApproval:
@@ -181,26 +186,36 @@ class DecoupledApproval:
     async def answer(
         self, interaction: Interaction, session: Session, asked: Asked, answer: Answer, request_id: str, place: Place
     ) -> Interaction:
-        """Record the answer with its audit rows, tell the other device, and return the interaction that remembers how it ended."""
-        now = self._clock()
-        approval = None
-        async with self._database.transaction() as tx:
-            if answer is Answer.APPROVE:
-                for e in asked.entitlements:
-                    await consents.give(tx, session.person_id, asked.client.client_id, e.purpose, e.version, e.claims, now)
-                    given: dict[str, Detail] = {"purpose": e.purpose, "version": e.version, "claims": " ".join(e.claims)}
-                    await self._record(tx, Kind.CONSENT_GIVEN, asked, session, request_id, place, given)
-                subject = await subjects.find_or_add(tx, session.person_id, asked.client.sector_id, make_outward_id(self._random), now)
-            kind = Kind.REQUEST_APPROVED if answer is Answer.APPROVE else Kind.REQUEST_DENIED
-            await self._record(tx, kind, asked, session, request_id, place, {"kind": asked.request.kind.value})
+        """Record the answer with its audit rows, tell the other device, and return the interaction that remembers how it ended.
+
+        An answer that comes too late leaves no trace: the request was answered otherwise, and nothing was consented to.
+        """
+        granted = None
         if answer is Answer.APPROVE:
-            decision = await self._decide(asked.request, asked.client, session, declined=True)
+            decision = await self._decide(asked.request, asked.client, session, declined=True, agreed=asked.entitlements)
             if not isinstance(decision, Granted):
                 return _end(interaction, Outcome.LATE)
-            approval = _approve(session, decision, subject)
-        if not await self._requests.answer(asked.held, answer, approval):
+            granted = decision
+        try:
+            async with self._database.transaction() as tx:
+                approval = None if granted is None else await self._give(tx, session, asked, granted, request_id, place)
+                kind = Kind.REQUEST_DENIED if granted is None else Kind.REQUEST_APPROVED
+                await self._record(tx, kind, asked, session, request_id, place, {"kind": asked.request.kind.value})
+                if not await self._requests.answer(asked.held, answer, approval):
+                    raise _Beaten
+        except _Beaten:
             return _end(interaction, Outcome.LATE)
-        return _end(interaction, Outcome.APPROVED if answer is Answer.APPROVE else Outcome.DENIED)
+        return _end(interaction, Outcome.DENIED if granted is None else Outcome.APPROVED)
+
+    async def _give(self, tx: Transaction, session: Session, asked: Asked, granted: Granted, request_id: str, place: Place) -> Approval:
+        """Record what is consented to by an approval, and return it."""
+        now = self._clock()
+        for e in asked.entitlements:
+            await consents.give(tx, session.person_id, asked.client.client_id, e.purpose, e.version, e.claims, now)
+            given: dict[str, Detail] = {"purpose": e.purpose, "version": e.version, "claims": " ".join(e.claims)}
+            await self._record(tx, Kind.CONSENT_GIVEN, asked, session, request_id, place, given)
+        subject = await subjects.find_or_add(tx, session.person_id, asked.client.sector_id, make_outward_id(self._random), now)
+        return _approve(session, granted, subject)
 
     def find_outcome(self, interaction: Interaction) -> Outcome | None:
         """Return how the flow ended, None while it goes on."""
@@ -208,7 +223,7 @@ class DecoupledApproval:
 
     async def _find(self, interaction: Interaction) -> tuple[HeldRequest, Client] | None:
         held = await self._requests.find(json.loads(interaction.request)["request"])
-        if held is None or self._clock() >= held.request.expires_at or held.request.approval is not None:
+        if held is None or self._clock() >= held.request.expires_at or held.request.status is not Status.PENDING:
             return None
         client = await self._find_client(held.request)
         return None if client is None else (held, client)
@@ -217,12 +232,16 @@ class DecoupledApproval:
         client = await self._directory.find(request.client_id)
         return client if client is not None and client.status in self._usable and serves(client) else None
 
-    async def _decide(self, request: DecoupledRequest, client: Client, session: Session, declined: bool) -> Decision:
+    async def _decide(
+        self, request: DecoupledRequest, client: Client, session: Session, declined: bool, agreed: tuple[Entitlement, ...] = ()
+    ) -> Decision:
         presence = await self._standings.read(session.id_hash, client.client_id, client.sector_id)
         standing = presence.standing if presence is not None else None
         if standing is not None and client.isolated:
             link = await self._links.read(session.lineage, client.client_id)
             standing = standing._replace(own=link.proved)
+        if standing is not None:
+            standing = standing._replace(consents=agree(standing.consents, agreed))
         progress = Progress(signed_in=True, declined=declined, without_passkey=True, confirmed=True)
         return decide(_describe(request, client), client, standing, None, progress, self._clock())
 

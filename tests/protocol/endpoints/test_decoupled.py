@@ -19,8 +19,8 @@ from idp.platform.outbox import deliver_due
 from idp.protocol.rules.client import AuthMethod, BadRegistration, Basis, Entitlement
 from idp.protocol.rules.client_credentials import ASSERTION_TYPE
 from idp.protocol.rules.client_metadata import BackchannelAuthentication, ClientKeys
-from idp.protocol.rules.decoupled_request import Kind
-from idp.protocol.services.decoupled_requests import DecoupledRequests
+from idp.protocol.rules.decoupled_request import Answer, Approval, Kind
+from idp.protocol.services.decoupled_requests import DecoupledRequests, HeldRequest
 from tests.support.account import open_account
 from tests.support.provider import ISSUER, PASSWORD, SESSION, Provider, Somebody
 from tests.support.web import Web, find_code
@@ -107,6 +107,38 @@ async def test_a_person_may_say_no(provider: Provider) -> None:
     await web.submit("/approve", answer="deny")
     answer = await poll(provider, "refused-kiosk", DEVICE, device_code=begun["device_code"])
     assert answer.json()["error"] == "access_denied"
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_an_approval_after_a_denial_is_recorded_nowhere(provider: Provider, together: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = f"denied-kiosk-{together}".lower()
+    consent = Entitlement("查询（样例）", Basis.CONSENT, ("name",))
+    await provider.add_client(client, grant_types=(DEVICE,), entitlements=(consent,))
+    begun = await begin_at_terminal(provider, client, "openid profile")
+    person = await provider.add_person()
+    first, second = [await sign_in_here(provider, person) for _ in range(2)]
+    for web in (first, second):
+        await web.get("/device")
+        await web.submit("/device", user_code=begun["user_code"])
+    answer = DecoupledRequests.answer
+
+    async def answer_late(self: DecoupledRequests, held: HeldRequest, what: Answer, approval: Approval | None = None) -> bool:
+        assert await answer(self, held, Answer.DENY)
+        return await answer(self, held, what, approval)
+
+    if together:
+        monkeypatch.setattr(DecoupledRequests, "answer", answer_late)
+    else:
+        await first.submit("/approve", answer="deny")
+    page = await second.submit("/approve", answer="approve")
+    assert "已同意" not in page.text
+    told = await poll(provider, client, DEVICE, device_code=begun["device_code"])
+    assert told.json()["error"] == "access_denied"
+    recorded = [
+        kind for kind in ("request_approved", "consent_given") for e in await provider.read_events(kind) if e["client_id"] == client
+    ]
+    assert recorded == []
+    assert await provider.services.platform.database.fetch("SELECT FROM consents WHERE client_id = $1", client) == []
 
 
 async def test_another_client_cannot_collect(provider: Provider) -> None:
