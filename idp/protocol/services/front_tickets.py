@@ -8,6 +8,7 @@ from uuid import UUID
 from idp.kernel.audit_events import AuditEvent, Kind, Place
 from idp.kernel.clock import Clock, Random
 from idp.kernel.ids import make_outward_id
+from idp.kernel.session_endings import REPLACED_BY_APP
 from idp.people.rules.person import Status
 from idp.people.services.directory import People
 from idp.platform.audit_log import AuditLog
@@ -26,7 +27,6 @@ from idp.sign_in.services.sessions import Sessions
 
 LIFE = 60
 USED = "front_ticket"
-REPLACED = "replaced by the app's sign-in"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class FrontTickets:
                 raise TicketRefused
             if here is not None:
                 # The browser forgets this sign-in of the same person: it ends for everybody, so that a sign-out later ends all there is.
-                await self._sessions.end_lineage(tx, here.lineage, REPLACED, request_id=request_id, place=place)
+                await self._sessions.end_lineage(tx, here.lineage, REPLACED_BY_APP, request_id=request_id, place=place)
         return Entered(url, opened.cookie)
 
 

@@ -6,9 +6,8 @@ import pytest
 
 from idp.commands.application_bans import build_bans
 from idp.kernel.audit_events import Place
-from idp.kernel.session_endings import LEAVES_OFFLINE_ACCESS, REPLACED_BY_APP
+from idp.kernel.session_endings import LEAVES_OFFLINE_ACCESS
 from idp.people.rules.person import Status, StatusEvent
-from idp.protocol.services import front_tickets
 from idp.sign_in.rules.account_history import ELSEWHERE, PASSKEY_REMOVED, PASSWORD_CHANGED
 from idp.sign_in.rules.session import hash_session_id
 from tests.support.provider import SESSION, Provider
@@ -37,10 +36,6 @@ async def test_a_code_redeemed_while_its_sign_in_is_being_ended_leaves_no_offlin
         await provider.services.sessions.end_lineage(tx, hash_session_id(cookies[SESSION]), reason)
         tokens = (await provider.redeem(client, landing)).json()  # does not see it yet, and is not seen
     assert await refresh(provider, client, tokens["refresh_token"]) == status
-
-
-def test_what_the_app_replaces_is_named_alike() -> None:
-    assert front_tickets.REPLACED == REPLACED_BY_APP
 
 
 async def test_a_code_redeemed_while_a_ban_is_being_written_leaves_nothing_when_it_is_lifted(provider: Provider) -> None:
