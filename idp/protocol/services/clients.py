@@ -14,12 +14,11 @@ from idp.protocol.rules.client_checks import SECRET_METHODS, check_certificates,
 from idp.protocol.rules.client_status import CLIENT_TRANSITIONS, ClientEvent, ClientStatus
 from idp.protocol.rules.resources import is_of_issuer
 from idp.protocol.stores import clients as store
-from idp.protocol.stores import grants, resource_servers
+from idp.protocol.stores import resource_servers
 from keys import Mac, Sealer, Unsealable, UnusableKeySet, read_key_set, row_aad
 
 CACHE_LIFE = timedelta(seconds=5)
 MAX_CACHED = 10_000
-SECTOR_CHANGED = "sector_changed"
 
 
 class ClientMoved(Exception):
@@ -73,8 +72,8 @@ class Clients:
     async def replace(self, tx: Transaction, client: Client, *, actor: str, changed: str = "") -> str | None:
         """Write the next version of a client that was read before; an entitlement that changed gets a new version, so it is asked anew.
 
-        Another sector knows its people by other names: what was granted under the names of the one before ends, so that nobody is told
-        those in the new one.
+        Another sector knows people by other subjects: what was granted under those of the one before is over, so that they are told to
+        nobody in the new one.
 
         Returns the secret of a client that now authenticates with one and had none. ``changed`` names what, for the audit. Raises
         BadRegistration, ClientMoved when another change came first.
@@ -95,7 +94,8 @@ class Clients:
             details["changed"] = changed
         await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
         if known is not None and known.sector != client.sector:
-            await self._end_grants(tx, client, actor)
+            # Whoever remembers the client still may grant under the sector before for as long.
+            await store.end_grants(tx, client.client_id, self._clock() + CACHE_LIFE)
         return secret
 
     async def move(self, tx: Transaction, client: Client, event: ClientEvent, *, actor: str) -> Client:
@@ -217,11 +217,6 @@ class Clients:
         if not await store.replace(tx, await self._find_sector(tx, client), self._clock()):
             raise ClientMoved()
         await self._claim_resources(tx, client)
-
-    async def _end_grants(self, tx: Transaction, client: Client, actor: str) -> None:
-        if ended := await grants.end_with_subject(tx, client.client_id, self._clock(), SECTOR_CHANGED):
-            details: dict[str, Detail] = {"reason": SECTOR_CHANGED, "grants": ended}
-            await self._audit.record(tx, AuditEvent(Kind.GRANT_ENDED, actor=actor, client_id=client.client_id, details=details))
 
     async def _claim_resources(self, tx: Transaction, client: Client) -> None:
         """Keep a resource for one client alone: whoever could share a live one would read its tokens. A retired client gives its own up."""

@@ -75,13 +75,6 @@ END_GRANTS_AT_CLIENT = """
     UPDATE grants SET ended_at = $3, ended_reason = $4 WHERE person_id = $1 AND client_id = $2 AND ended_at IS NULL RETURNING id
 """
 
-# Without an index: the sector of a client that is in use changes once in years, and every grant that is written would pay for it.
-END_GRANTS_WITH_SUBJECT = """
-    UPDATE grants SET ended_at = $2, ended_reason = $3
-    WHERE client_id = $1 AND subject IS NOT NULL AND ended_at IS NULL AND expires_at > $2
-    RETURNING id
-"""
-
 GRACE_GRANT = """
     UPDATE grants SET graced = true, signed_by = $3 WHERE id = $1 AND generation = $2 AND NOT graced AND ended_at IS NULL RETURNING id
 """
@@ -243,11 +236,6 @@ async def end_of_person(tx: Transaction, person_id: UUID, now: datetime, reason:
 async def end_at_client(tx: Transaction, person_id: UUID, client_id: str, now: datetime, reason: str) -> int:
     """End every grant of a person at one client; return how many."""
     return len(await tx.fetch(END_GRANTS_AT_CLIENT, person_id, client_id, now, reason))
-
-
-async def end_with_subject(tx: Transaction, client_id: str, now: datetime, reason: str) -> int:
-    """End every grant of a client that is about a person; return how many."""
-    return len(await tx.fetch(END_GRANTS_WITH_SUBJECT, client_id, now, reason))
 
 
 async def spend_grace(tx: Transaction, grant_id: UUID, generation: int, signed_by: str) -> bool:
