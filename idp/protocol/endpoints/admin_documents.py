@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from idp.protocol.rules.client import Basis, Client
 from idp.protocol.rules.client_changes import Change, ChangeKind, ChangeState
 from idp.protocol.rules.client_status import ClientStatus
-from idp.protocol.rules.registration_metadata import MAX_ADDRESS, MAX_NUMBER, METADATA, REQUIRED, Kind, Metadata, list_metadata
+from idp.protocol.rules.registration_metadata import MAX_ADDRESS, MAX_NUMBER, METADATA, REQUIRED, Kind, Metadata, list_effective
 from idp.protocol.services.client_administration import Outcome
 
 ClientId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$", description="1 to 64 letters, digits, hyphens or underscores")]
@@ -160,7 +160,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def describe_client(client: Client) -> Any:
     """Return the document of a client."""
-    told = {"client_id": client.client_id, "version": client.version, "status": client.status, **list_metadata(client)}
+    told = {"client_id": client.client_id, "version": client.version, "status": client.status, **list_effective(client)}
     return msgspec.convert(told, ClientDocument)
 
 

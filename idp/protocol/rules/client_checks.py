@@ -11,7 +11,7 @@ from idp.protocol.rules.algorithms import SECRET_SIGNING
 from idp.protocol.rules.client import LOOPBACK_HOSTS, ApplicationType, AuthMethod, BadRegistration, Client, GrantType, may_be_client_id
 from idp.protocol.rules.client_metadata import DeliveryMode
 from idp.protocol.rules.device_secret import SCOPE as DEVICE_SSO
-from idp.protocol.rules.profile import find_profile_fault
+from idp.protocol.rules.profile import find_demands, find_profile_fault
 from idp.protocol.rules.registration_metadata import MAX_ADDRESS, METADATA, Kind
 from idp.protocol.rules.resources import is_resource
 from idp.protocol.rules.scopes import SCOPES
@@ -167,7 +167,8 @@ def _check_keys(client: Client) -> None:
     needing = {
         "token_endpoint_auth_method": method in (AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS),
         "request_object_signing_alg": client.requests.request_object_signing_alg is not None,
-        "require_signed_request_object": client.requests.require_signed_request_object,
+        # What the profile demands anyway is told as if it were registered, and may be said again.
+        "require_signed_request_object": client.requests.require_signed_request_object and not find_demands(client.profile).signed_request,
         "backchannel_authentication_request_signing_alg": client.ciba.backchannel_authentication_request_signing_alg is not None,
         **{
             f"{answer}_encrypted_response_alg": getattr(client.responses, f"{answer}_encrypted_response_alg") is not None

@@ -12,7 +12,7 @@ from idp.protocol.rules.client_checks import CLIENT_SECTOR, HOST_SECTOR
 from idp.protocol.rules.client_metadata import Profile
 from idp.protocol.rules.device_secret import SCOPE as DEVICE_SSO
 from idp.protocol.rules.profile import find_demands
-from idp.protocol.rules.registration_metadata import METADATA, OWN, REQUIRED, change_client, list_metadata
+from idp.protocol.rules.registration_metadata import METADATA, OWN, REQUIRED, change_client, list_effective
 from idp.protocol.rules.scopes import SCOPES
 
 DEFAULT_ALGORITHM: Final = "RS256"
@@ -113,7 +113,7 @@ def check_update(document: Mapping[str, Json], client_id: str) -> None:
 
 def describe_registration(client: Client) -> dict[str, Any]:
     """Return the metadata that a client is told of itself (RFC 7591 §3.2.1)."""
-    told = {name: value for name, value in list_metadata(client).items() if name in METADATA and METADATA[name].own}
+    told = {name: value for name, value in list_effective(client).items() if name in METADATA and METADATA[name].own}
     coded = GrantType.AUTHORIZATION_CODE in client.grant_types
     return {
         "client_id": client.client_id,

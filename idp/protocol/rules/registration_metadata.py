@@ -25,6 +25,7 @@ from idp.protocol.rules.client import (
     GrantType,
 )
 from idp.protocol.rules.client_metadata import PARTS, DeliveryMode, Profile, TokenFormat
+from idp.protocol.rules.request_object import demands_pushing, demands_signature
 from idp.protocol.rules.scopes import SCOPES
 
 
@@ -182,6 +183,16 @@ def list_metadata(client: Client) -> dict[str, Any]:
             continue
         found[row.name] = _write_value(row, held)
     return found
+
+
+def list_effective(client: Client) -> dict[str, Any]:
+    """Return the metadata as they hold: what the profile makes compulsory is told as if it were registered (RFC 7591 §3.2.1)."""
+    demanded = replace(
+        client.requests,
+        require_pushed_authorization_requests=demands_pushing(client),
+        require_signed_request_object=demands_signature(client),
+    )
+    return list_metadata(replace(client, requests=demanded))
 
 
 def find_changes(before: Client, after: Client) -> dict[str, Any]:

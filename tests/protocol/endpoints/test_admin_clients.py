@@ -144,6 +144,15 @@ async def test_a_value_that_is_not_acceptable_is_named(writer: Administrator, fi
     assert_problem(await writer.ask("POST", "/clients", {**NEW, **metadata}), 422, "bad_metadata", field)
 
 
+async def test_what_the_profile_demands_is_told_as_it_holds(writer: Administrator) -> None:
+    keys = {"keys": [ECKey.generate_key("P-256", {"kid": "1"}, auto_kid=False).as_dict(private=False)]}
+    by_key = {"token_endpoint_auth_method": "private_key_jwt", "jwks": keys, "dpop_bound_access_tokens": True}
+    added = await add(writer, "signing", profile="fapi2_message_signing", **by_key)
+    demanded = ("require_pushed_authorization_requests", "require_signed_request_object")
+    for told in (added["client"], (await writer.ask("GET", "/clients/signing")).json()):
+        assert [told[name] for name in demanded] == [True, True]
+
+
 async def test_a_missing_value_is_named(writer: Administrator) -> None:
     for name in ("client_name", "sector"):
         body = {key: value for key, value in NEW.items() if key != name}

@@ -43,6 +43,24 @@ def test_fapi_gets_an_algorithm_that_it_knows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("profile", "pushed", "signed"), [("standard", False, False), ("fapi2", True, False), ("fapi2_message_signing", True, True)]
+)
+def test_what_the_profile_demands_is_told_as_it_holds(profile: str, pushed: bool, signed: bool) -> None:
+    client = read(
+        profile=profile,
+        token_endpoint_auth_method="tls_client_auth",
+        tls_client_auth_san_dns="new.example",
+        tls_client_certificate_bound_access_tokens=True,
+    )
+    check_client(client)
+    told = describe_registration(client)
+    assert (told["require_pushed_authorization_requests"], told["require_signed_request_object"]) == (pushed, signed)
+    check_client(read_registration(told, client, True))
+    asked = read(profile=profile, require_pushed_authorization_requests=True)
+    assert describe_registration(asked)["require_pushed_authorization_requests"] is True
+
+
+@pytest.mark.parametrize(
     ("setting", "said", "required"),
     [
         (True, {}, True),
