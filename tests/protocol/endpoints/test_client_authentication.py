@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -20,6 +22,7 @@ from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.client_credentials import ASSERTION_TYPE
 from idp.protocol.rules.client_metadata import ClientKeys, Profile, RequestDemands, TlsIdentity
 from tests.support.certificates import Certified, ThroughProxy, make_certificate
+from tests.support.documents import ROOT, find_blocks, read
 from tests.support.foreign import encode_part, sign_claims
 from tests.support.provider import ISSUER, Provider, run_provider
 
@@ -83,6 +86,26 @@ async def test_private_key_jwt(provider: Provider, algorithm: str) -> None:
     assert answer.json()["token_type"] == "Bearer"
     named = await ask(provider, sign_claims(KEYS[algorithm], make_claims(provider, client), algorithm), client_id=client)
     assert named.status_code == 200, named.text
+
+
+async def test_the_guides_program_for_authlib(provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block of docs/integration/proving.md, with another key file and the issuer of the test."""
+    [block] = [body for _, body in find_blocks(read(ROOT / "docs/integration/proving.md")) if "PrivateKeyJWT" in body]
+    (tmp_path / "key.pem").write_bytes(EC.as_pem(private=True))
+    program = {"https://id.example.gov.cn": ISSUER, "/etc/real-estate/key.pem": str(tmp_path / "key.pem"), "2026-1": "ec"}
+    for printed, ours in program.items():
+        assert printed in block
+        block = block.replace(printed, ours)
+    await provider.add_client("real-estate", **CREDENTIALS, auth_method=AuthMethod.PRIVATE_KEY_JWT, keys=ClientKeys(jwks=JWKS))
+    bound: dict[str, Any] = {}
+    exec(compile(block, "proving.md", "exec"), bound)
+    app = bound["oauth"].create_client("yizheng")
+    session = app.client_cls(client_id=app.client_id, client_secret=app.client_secret, **app.client_kwargs)
+    monkeypatch.setattr("authlib.oauth2.rfc7523.assertion.time", SimpleNamespace(time=lambda: provider.clock().timestamp()))
+    method = session.client_auth(session.token_endpoint_auth_method)
+    _, _, body = method.prepare("POST", f"{ISSUER}/token", {}, "grant_type=client_credentials")
+    answer = await provider.browser.post("/token", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(
