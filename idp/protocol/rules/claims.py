@@ -1,10 +1,10 @@
 """Decides which claims leave the house: what the scope can deliver, an entitlement allows and consent covers."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from idp.kernel.levels import Factor, Proved
-from idp.protocol.rules.claims_request import Asked, ClaimAsk
+from idp.protocol.rules.claims_request import Asked, ClaimAsk, ClaimsRequest
 from idp.protocol.rules.client import Basis, Client, Entitlement
 from idp.protocol.rules.consents import Consents, covers, with_verification
 from idp.protocol.rules.scopes import SCOPES, list_claims
@@ -74,6 +74,19 @@ def limit_to_plain(asked: Asked) -> Asked:
     ID Tokens travel on: a client sends them back in addresses, as hints.
     """
     return Asked({name: ask for name, ask in asked.claims.items() if name not in GUARDED})
+
+
+def narrow_asked(asked: Asked, granted: Iterable[str], kept: Iterable[str]) -> Asked:
+    """Return what is still asked for by name after a refresh kept some of the granted scopes: nothing of those given up (RFC 6749 §6)."""
+    gone = {*list_claims(granted)}.difference(list_claims(kept))
+    if gone.isdisjoint(ClaimsRequest(asked).names):
+        return asked
+    verified = (replace(ask, claims=_leave_out(ask.claims, gone)) for ask in asked.verified)
+    return Asked(_leave_out(asked.claims, gone), tuple(ask for ask in verified if ask.claims))
+
+
+def _leave_out(asks: Mapping[str, ClaimAsk], gone: set[str]) -> dict[str, ClaimAsk]:
+    return {name: ask for name, ask in asks.items() if name not in gone}
 
 
 def list_releases(released: Iterable[str], allowed: Iterable[Entitlement]) -> tuple[Release, ...]:

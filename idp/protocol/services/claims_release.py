@@ -11,7 +11,7 @@ from idp.people.stores import levels
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import Ledger
-from idp.protocol.rules.claims import ClaimValue, find_allowed, limit_to_plain, list_releases, select_claims
+from idp.protocol.rules.claims import ClaimValue, find_allowed, limit_to_plain, list_releases, narrow_asked, select_claims
 from idp.protocol.rules.claims_request import NOTHING, VERIFIED, Asked, ClaimAsk, VerifiedAsk
 from idp.protocol.rules.client import Client, Entitlement
 from idp.protocol.rules.scopes import list_claims
@@ -49,11 +49,11 @@ class ClaimsRelease:
     ) -> dict[str, ClaimValue]:
         """Return the claims that the scope and ``asked`` stand for, ``sub`` among them, and record the release.
 
-        ``asked`` None: what the grant's own terms say of UserInfo.
+        ``asked`` None: what the grant's own terms say of UserInfo, as far as ``scope`` was not narrowed since.
         """
         if asked is None:
             claims_request = read_terms(found.grant.terms).claims if found.grant.terms is not None else None
-            asked = claims_request.userinfo if claims_request is not None else NOTHING
+            asked = narrow_asked(claims_request.userinfo, found.grant.scope, scope) if claims_request is not None else NOTHING
         allowed = find_allowed(client, found.consents)
         ial = found.ial or 1
         known: dict[str, ClaimValue] = {"sub": subject, "ial": ial, "real_name_verified": ial >= 2}

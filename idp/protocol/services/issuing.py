@@ -9,7 +9,7 @@ import msgspec
 
 from idp.kernel.json_text import Json
 from idp.kernel.levels import Proved
-from idp.protocol.rules.claims import list_amr
+from idp.protocol.rules.claims import list_amr, narrow_asked
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.confirmation import find_token_type
 from idp.protocol.rules.device_secret import hash_device_secret
@@ -131,7 +131,7 @@ class Issuing:
             expires_in=min(life, ends_at - now),
             scope=(basis.scope if narrowed is None else narrowed) or None,
             refresh_token=None if generation is None else self._seal_refresh_token(client, basis, generation, now),
-            id_token=await self._sign_id_token(client, basis, terms, now, nonce, signers, device_secret, request_id),
+            id_token=await self._sign_id_token(client, basis, terms, narrowed, now, nonce, signers, device_secret, request_id),
             token_type=find_token_type(basis.confirmation),
             issued_token_type=issued_token_type,
             device_secret=device_secret,
@@ -165,6 +165,7 @@ class Issuing:
         client: Client,
         basis: Basis,
         terms: Terms,
+        narrowed: str | None,
         now: int,
         nonce: str | None,
         signers: Signers,
@@ -176,7 +177,9 @@ class Issuing:
         extra: Mapping[str, object] | None = None
         if terms.claims is not None:
             at = datetime.fromtimestamp(now, UTC)
-            extra = await self._releases.release_for_id_token(basis.grant_id, client, terms.claims.id_token, basis.subject, at, request_id)
+            granted = basis.scope.split()
+            asked = narrow_asked(terms.claims.id_token, granted, granted if narrowed is None else narrowed.split())
+            extra = await self._releases.release_for_id_token(basis.grant_id, client, asked, basis.subject, at, request_id)
         signed = await self._id_tokens.sign(
             signers.id_token,
             client.client_id,

@@ -362,3 +362,21 @@ async def test_display_and_locales_are_no_error(provider: Provider) -> None:
         {"extra": "foobar"},
     ):
         assert (await provider.authorize("harmless", cookies, **changes)).code, changes
+
+
+async def test_a_refresh_for_less_gets_by_name_nothing_of_the_scopes_that_it_gave_up(provider: Provider) -> None:
+    client = await provider.add_client("narrowing", grant_types=("authorization_code", "refresh_token"), entitlements=(DUTY,))
+    cookies = await provider.open_session(await provider.add_person())
+    asked = {"name": None, "id_document": None, "ial": None}
+    claims = json.dumps({"userinfo": asked, "id_token": {"locale": None, "ial": None}})
+    tokens = await provider.get_tokens(client, cookies, scope="openid profile identity", claims=claims)
+    assert asked.keys() <= (await provider.read_userinfo(tokens["access_token"])).json().keys()
+    assert {"locale", "ial"} <= (await decode(provider, tokens["id_token"])).keys()
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "scope": "openid"}
+    less = (await provider.post("/token", form, client)).json()
+    assert (await provider.read_userinfo(less["access_token"])).json().keys() == {"sub", "ial"}
+    id_token = await decode(provider, less["id_token"])
+    assert "ial" in id_token
+    assert "locale" not in id_token
+    again = (await provider.post("/token", {"grant_type": "refresh_token", "refresh_token": less["refresh_token"]}, client)).json()
+    assert asked.keys() <= (await provider.read_userinfo(again["access_token"])).json().keys(), "the grant stays what it was"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.kernel.errors import ProtocolError
-from idp.protocol.rules.claims import GUARDED, limit_to_plain, list_unasked, select_claims
+from idp.protocol.rules.claims import GUARDED, limit_to_plain, list_unasked, narrow_asked, select_claims
 from idp.protocol.rules.claims_request import (
     MAX_CLAIMS_REQUEST,
     MAX_VERIFIED,
@@ -176,3 +176,16 @@ def test_essential_is_no_privilege(asked: dict[str, bool]) -> None:
     known = dict.fromkeys(KNOWN, "x")
     asks = {name: ClaimAsk(essential) for name, essential in asked.items()}
     assert GUARDED.isdisjoint(select_claims((), (), known, asks))
+
+
+def test_a_narrowed_scope_gives_up_what_was_named_and_belongs_to_it() -> None:
+    verified = VerifiedAsk({"trust_framework": None}, {"name": ClaimAsk(), "phone_number": ClaimAsk()})
+    asked = Asked({"name": ClaimAsk(), "phone_number": ClaimAsk()}, (verified, VerifiedAsk({}, {"name": ClaimAsk()})))
+    granted = ("openid", "profile", "real_name")
+    assert narrow_asked(asked, granted, granted) == asked
+    assert narrow_asked(asked, granted, ("openid", "profile")) == asked
+    left = {"phone_number": ClaimAsk()}
+    assert narrow_asked(asked, granted, ("openid",)) == Asked(left, (VerifiedAsk({"trust_framework": None}, left),)), (
+        "no scope stood for it"
+    )
+    assert narrow_asked(asked, ("profile", "identity"), ("identity",)) == asked, "a name is of both scopes"
