@@ -68,9 +68,11 @@ def _name(prefix: str, names: Iterable[str]) -> str:
 
 GRANT_COLUMNS = _name("", GRANT_TYPES)
 OF_THE_GRANT = _name("g_", GRANT_TYPES)
-HARMLESS_ENDS = ", ".join("'" + reason.replace("'", "''") + "'" for reason in LEAVES_OFFLINE_ACCESS)
 OF_THE_ROTATION = _name("r_", ROTATION_TYPES)
 """What the columns of a write are called beside those of its audit row."""
+
+HARMLESS_ENDS = ", ".join("'" + reason.replace("'", "''") + "'" for reason in LEAVES_OFFLINE_ACCESS)
+"""The reasons of ended sessions that end no grant, as a list in SQL."""
 
 
 def _write_values(types: Iterable[str], entries: int) -> str:
