@@ -72,7 +72,8 @@ OF_THE_ROTATION = _name("r_", ROTATION_TYPES)
 """What the columns of a write are called beside those of its audit row."""
 
 HARMLESS_ENDS = ", ".join("'" + reason.replace("'", "''") + "'" for reason in LEAVES_OFFLINE_ACCESS)
-"""The reasons of ended sessions that end no grant, as a list in SQL."""
+OVERLOOKED = "EXISTS (SELECT FROM sessions s WHERE s.lineage = grants.lineage AND s.ended_reason NOT IN (" + HARMLESS_ENDS + "))"
+"""True of a row of ``grants`` that nobody saw when its sign-in was ended: its code was redeemed at that moment. It is never refreshed."""
 
 
 def _write_values(types: Iterable[str], entries: int) -> str:
@@ -142,10 +143,7 @@ def write_grant_flush(entries: int) -> str:
 
 @cache
 def write_rotation_flush(entries: int) -> str:
-    """Return the statement that advances grants and writes audit rows; it returns the grants. A rotation's audit row needs it to hold.
-
-    A code that was redeemed while its sign-in was being ended may leave a grant that nobody saw: it is never refreshed.
-    """
+    """Return the statement that advances grants and writes audit rows; it returns the grants. A rotation's audit row needs it to hold."""
     return (
         "WITH entry ("  # noqa: S608
         + COLUMN_LIST
@@ -160,9 +158,9 @@ def write_rotation_flush(entries: int) -> str:
             FROM entry AS r
             WHERE grants.id = r.r_grant_id AND grants.generation = r.r_generation AND grants.ended_at IS NULL
               AND grants.expires_at > r.r_at
-              AND NOT EXISTS (SELECT FROM sessions s WHERE s.lineage = grants.lineage AND s.ended_reason NOT IN ("""
-        + HARMLESS_ENDS
-        + """))
+              AND NOT """
+        + OVERLOOKED
+        + """
             RETURNING grants.id
         ), events AS (
             INSERT INTO audit_events ("""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from idp.platform.database import Database, Row, Transaction
-from idp.platform.ledger_statements import HARMLESS_ENDS
+from idp.platform.ledger_statements import OVERLOOKED
 from idp.platform.reads import BatchedRead
 from idp.protocol.rules.consents import Consents
 from idp.protocol.rules.grant import Grant
@@ -81,12 +81,8 @@ GRACE_GRANT = """
 
 NOTE_SIGNERS = "UPDATE grants SET signed_by = $2 WHERE id = $1 AND ended_at IS NULL AND signed_by IS DISTINCT FROM $2"
 
-# Kept beside the rotation of idp/platform/ledger_statements.py: the same is asked of a grant whose refresh token stays.
-STILL_STANDS = f"""
-    SELECT true FROM grants g
-    WHERE g.id = $1 AND g.ended_at IS NULL
-      AND NOT EXISTS (SELECT FROM sessions s WHERE s.lineage = g.lineage AND s.ended_reason NOT IN ({HARMLESS_ENDS}))
-"""  # noqa: S608 - constants alone
+# What the ledger asks of a grant whose refresh token is replaced, of one whose stays.
+STILL_STANDS = f"SELECT true FROM grants WHERE id = $1 AND ended_at IS NULL AND NOT {OVERLOOKED}"  # noqa: S608 - constants alone
 
 NOTE_USE = "UPDATE grants SET used_at = $2 WHERE id = $1 AND ended_at IS NULL AND (used_at IS NULL OR used_at < $2)"
 
