@@ -87,7 +87,14 @@ class Decisions:
             await consents.give(tx, request.person_id, client.client_id, each.purpose, each.version, each.claims, now)
         subject = await subjects.find_or_add(tx, request.person_id, client.sector_id, make_outward_id(self._platform.random), now)
         proved = (Proved(Factor.PASSWORD, now), Proved(Factor.SMS, now))
-        return Approval(request.person_id, subject, write_factors(proved), Acr.SUBSTANTIAL.value, int(now.timestamp()))
+        return Approval(
+            person_id=request.person_id,
+            subject=subject,
+            factors=write_factors(proved),
+            acr=Acr.SUBSTANTIAL.value,
+            auth_time=int(now.timestamp()),
+            sector_id=client.sector_id,
+        )
 
     async def _note(self, tx: Transaction, request: DecoupledRequest, client: Client, answer: Answer) -> None:
         approved = answer is Answer.APPROVE

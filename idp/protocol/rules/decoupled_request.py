@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
@@ -47,13 +48,17 @@ TRANSITIONS = MappingProxyType({(Status.PENDING, Answer.APPROVE): Status.APPROVE
 
 @dataclass(frozen=True)
 class Approval:
-    """Who approved, and what that proves: ``factors`` as sessions store them, ``auth_time`` in epoch seconds."""
+    """Who approved, and what that proves: ``factors`` as sessions store them, ``auth_time`` in epoch seconds.
+
+    ``sector_id``: whose ``subject`` it is, None in an approval of the release before.
+    """
 
     person_id: UUID
     subject: str
     factors: str
     acr: str
     auth_time: int
+    sector_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,8 @@ def write_decoupled_request(request: DecoupledRequest) -> bytes:
             "approval": None
             if approval is None
             else [str(approval.person_id), approval.subject, approval.factors, approval.acr, approval.auth_time],
+            # Beside the list, whose length the release before knows.
+            "sector_id": None if approval is None or approval.sector_id is None else str(approval.sector_id),
         },
         ensure_ascii=False,
     ).encode()
@@ -184,5 +191,10 @@ def read_decoupled_request(request_id: str, stored: bytes) -> DecoupledRequest:
         notify=document["notify"],
         status=Status(document["status"]),
         polled_at=None if polled_at is None else datetime.fromtimestamp(polled_at, UTC),
-        approval=None if approval is None else Approval(UUID(approval[0]), *approval[1:]),
+        approval=None if approval is None else _read_approval(approval, document.get("sector_id")),
     )
+
+
+def _read_approval(kept: list[Any], sector_id: str | None) -> Approval:
+    person_id, subject, factors, acr, auth_time = kept
+    return Approval(UUID(person_id), subject, factors, acr, auth_time, None if sector_id is None else UUID(sector_id))

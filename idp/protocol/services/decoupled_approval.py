@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
+from uuid import UUID
 
 from idp.kernel.audit_events import AuditEvent, Detail, Kind, Place, Result
 from idp.kernel.clock import Clock, Random
@@ -215,7 +216,7 @@ class DecoupledApproval:
             given: dict[str, Detail] = {"purpose": e.purpose, "version": e.version, "claims": " ".join(e.claims)}
             await self._record(tx, Kind.CONSENT_GIVEN, asked, session, request_id, place, given)
         subject = await subjects.find_or_add(tx, session.person_id, asked.client.sector_id, make_outward_id(self._random), now)
-        return _approve(session, granted, subject)
+        return _approve(session, granted, subject, asked.client.sector_id)
 
     def find_outcome(self, interaction: Interaction) -> Outcome | None:
         """Return how the flow ended, None while it goes on."""
@@ -294,13 +295,14 @@ def _describe(request: DecoupledRequest, client: Client) -> AuthorizationRequest
     )
 
 
-def _approve(session: Session, granted: Granted, subject: str) -> Approval:
+def _approve(session: Session, granted: Granted, subject: str, sector_id: UUID) -> Approval:
     return Approval(
         person_id=session.person_id,
         subject=subject,
         factors=write_factors(granted.proved),
         acr=lower(granted.acr).value,
         auth_time=int(granted.auth_time.timestamp()),
+        sector_id=sector_id,
     )
 
 

@@ -60,6 +60,9 @@ class DecoupledGrant:
             raise _explain(poll.error)
         approval = poll.request.approval
         assert approval is not None  # noqa: S101 - approved requests carry it
+        if approval.sector_id not in (None, client.sector_id):
+            await self._endings.record_refusal(client, approval.person_id, "of another sector", request_id)
+            raise make_invalid_grant("The request is not valid any more.", "of another sector")
         return await self._issue(poll.request, approval, caller, now, request_id)
 
     async def _issue(self, request: DecoupledRequest, approval: Approval, caller: Caller, now: datetime, request_id: str) -> TokenResponse:

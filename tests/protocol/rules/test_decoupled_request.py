@@ -1,5 +1,6 @@
 """Requests that are answered on another device: codes, polls, answers, storage."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -111,11 +112,20 @@ def test_no_text_breaks_the_reading_of_codes(text: str) -> None:
     [
         REQUEST,
         REQUEST.after(Answer.APPROVE, APPROVAL),
+        REQUEST.after(Answer.APPROVE, replace(APPROVAL, sector_id=UUID(int=8))),
         replace(REQUEST, kind=Kind.CIBA, person_id=UUID(int=9), notify="token", wanted="urn:yizheng:acr:low", polled_at=NOW),
     ],
 )
 def test_what_is_stored_is_read_back(request_: DecoupledRequest) -> None:
     assert read_decoupled_request("r", write_decoupled_request(request_)) == request_
+
+
+def test_what_the_release_before_stored_is_read() -> None:
+    approved = REQUEST.after(Answer.APPROVE, APPROVAL)
+    assert approved is not None
+    document = json.loads(write_decoupled_request(approved))
+    del document["sector_id"]
+    assert read_decoupled_request("r", json.dumps(document).encode()) == approved
 
 
 @pytest.mark.parametrize(("text", "fits"), [("取号 A-17", True), ("", False), ("x" * 101, False), ("a\nb", False), ("a\u202eb", False)])
