@@ -205,13 +205,14 @@ def build_app(
         issuance.id_tokens,
         RequestOrigins(pushed, objects),
         responding,
+        issuance.refusals,
         usable,
         issuance.lifetimes,
         clock,
         random,
         tells_session_state=settings.protocol.session_management,
     )
-    client_access = build_client_access(platform, services.directory, services.clients, client_keys, usable, ledger)
+    client_access = build_client_access(platform, services.directory, services.clients, client_keys, usable, issuance.refusals)
     other_devices = build_other_devices(
         platform=platform,
         pages=pages,

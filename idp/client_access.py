@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 
 from idp.composition import Platform
 from idp.http.client_certificate import CertificateListener
-from idp.platform.ledger import Ledger
 from idp.protocol.rules.metadata import PATHS
 from idp.protocol.services.client_authentication import ClientAuthentication
 from idp.protocol.services.client_keys import ClientKeySets
 from idp.protocol.services.clients import ClientDirectory, Clients
 from idp.protocol.services.dpop_nonces import DpopNonces
 from idp.protocol.services.possession import NonceDemand, Possession
+from idp.protocol.services.refusals import Refusals
 from idp.settings import MtlsSettings
 
 
@@ -30,7 +30,7 @@ def build_client_access(
     clients: Clients,
     client_keys: ClientKeySets,
     usable: frozenset[str],
-    ledger: Ledger,
+    refusals: Refusals,
 ) -> ClientAccess:
     """Return client authentication over the platform's stores."""
     settings, clock, transients = platform.settings, platform.clock, platform.transients
@@ -42,8 +42,7 @@ def build_client_access(
         directory,
         clients,
         usable,
-        ledger,
-        platform.audit_log,
+        refusals,
         client_keys,
         possession,
         transients,

@@ -32,6 +32,7 @@ from idp.protocol.services.lifetimes import Lifetimes
 from idp.protocol.services.possession import Possession
 from idp.protocol.services.protection import Protection
 from idp.protocol.services.refresh_grant import RefreshGrant
+from idp.protocol.services.refusals import Refusals
 from idp.protocol.services.resources import Resources
 from idp.protocol.services.revocation import Revocation
 from idp.protocol.services.sector_subjects import SectorSubjects
@@ -56,6 +57,7 @@ class Issuance:
     claims_release: ClaimsRelease
     issuing: Issuing
     endings: GrantEndings
+    refusals: Refusals
 
 
 def build_issuance(
@@ -72,6 +74,7 @@ def build_issuance(
     )
     values = BearerValues(platform.data_keys.bearer("bearer", platform.random))
     grant_reads = GrantReads(database, find_usable_statuses(settings.environment))
+    refusals = Refusals(platform.transients, ledger, audit, settings.sign_in.flows_per_network_and_minute)
     subjects = SectorSubjects(database, platform.clock, platform.random)
     jwts = JwtAccessTokens(database, values, subjects, platform.ring, settings.server.issuer, platform.clock)
     claims_release = ClaimsRelease(database, ledger, audit, people, grant_reads)
@@ -86,6 +89,7 @@ def build_issuance(
         claims_release=claims_release,
         issuing=Issuing(values, id_tokens, lifetimes, jwts, claims_release, protection),
         endings=GrantEndings(database, ledger, audit, sessions),
+        refusals=refusals,
     )
 
 

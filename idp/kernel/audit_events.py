@@ -20,6 +20,7 @@ class Kind(StrEnum):
     TOKEN_ISSUED = "token_issued"  # noqa: S105
     TOKEN_REFRESHED = "token_refreshed"  # noqa: S105
     TOKEN_REFUSED = "token_refused"  # noqa: S105
+    REFUSALS_UNRECORDED = "refusals_unrecorded"
     GRANT_ENDED = "grant_ended"
     LOGOUT_TOLD = "logout_told"
     LOGOUT_UNTOLD = "logout_untold"

@@ -45,6 +45,7 @@ from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.lifetimes import Lifetimes
+from idp.protocol.services.refusals import Refusals
 from idp.protocol.services.request_origins import RequestOrigins, UnusableRequest, has_origin
 from idp.protocol.services.responding import Answer, Responding
 from idp.protocol.services.sealed_values import AuthorizationCode
@@ -103,6 +104,7 @@ class Authorization:
         id_tokens: IdTokens,
         origins: RequestOrigins,
         responding: Responding,
+        refusals: Refusals,
         usable: frozenset[str],
         lifetimes: Lifetimes,
         clock: Clock,
@@ -121,6 +123,7 @@ class Authorization:
         self._id_tokens = id_tokens
         self._origins = origins
         self._responding = responding
+        self._refusals = refusals
         self._usable = usable
         self._lifetimes = lifetimes
         self._idle = timedelta(seconds=lifetimes.session_idle)
@@ -311,7 +314,7 @@ class Authorization:
             details={"error": error.error},
             place=place() if place is not None else None,
         )
-        await self._ledger.record(self._audit.prepare(event))
+        await self._refusals.record(event)
         return answer
 
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 from idp.kernel.audit_events import AuditEvent, Kind, Place, Result
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
-from idp.platform.audit_log import AuditLog
-from idp.platform.ledger import Ledger
 from idp.platform.transients import Transients
 from idp.protocol.rules.algorithms import CLIENT_SIGNING
 from idp.protocol.rules.client import AuthMethod, Client
@@ -17,6 +15,7 @@ from idp.protocol.rules.profile import choose_algorithms, find_demands, may_name
 from idp.protocol.services.client_keys import ClientKeySets, KeysUnreadable
 from idp.protocol.services.clients import ClientDirectory, Clients
 from idp.protocol.services.possession import Possession, confirm_certificate
+from idp.protocol.services.refusals import Refusals
 from keys import (
     Certificate,
     ForeignToken,
@@ -75,8 +74,7 @@ class ClientAuthentication:
         directory: ClientDirectory,
         clients: Clients,
         usable: frozenset[str],
-        ledger: Ledger,
-        audit: AuditLog,
+        refusals: Refusals,
         client_keys: ClientKeySets,
         possession: Possession,
         transients: Transients,
@@ -87,8 +85,7 @@ class ClientAuthentication:
         self._directory = directory
         self._usable = usable
         self._clients = clients
-        self._ledger = ledger
-        self._audit = audit
+        self._refusals = refusals
         self._client_keys = client_keys
         self._possession = possession
         self._transients = transients
@@ -220,7 +217,7 @@ class ClientAuthentication:
             details={"reason": fault},
             place=request.place() if request.place is not None else None,
         )
-        await self._ledger.record(self._audit.prepare(event))
+        await self._refusals.record(event)
         return make_invalid_client(fault)
 
 

@@ -1,9 +1,10 @@
 """What nobody proved to be anybody for may cost: flows of one network, flows of another kind, and who asks too often."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlencode
 
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -101,6 +102,54 @@ async def test_who_fails_to_be_a_client_is_recorded_with_the_place(provider: Pro
     assert all(e["sealed_place"] and e["request_id"] for e in events)
     assert not [e for e in await provider.read_events("client_refused") if e["client_id"] != "guarded"]
     assert "a-wrong-secret" not in repr(events)
+
+
+async def test_a_network_that_is_refused_too_often_is_answered_alike_and_leaves_no_more_rows(provider: Provider) -> None:
+    await provider.add_client("flooded")
+    landing = await provider.authorize("flooded", await provider.open_session(await provider.add_person()))
+    form = {"grant_type": "authorization_code", "code": "x", "redirect_uri": REDIRECT_URI}
+    ways: dict[str, Callable[[Web], Awaitable[httpx2.Response]]] = {
+        "authorization_refused": lambda web: web.client.get(ask("flooded").replace("type=code", "type=token")),
+        "client_refused": lambda web: web.client.post("/token", data=form, auth=("flooded", "wrong")),
+    }
+    for number, (kind, refuse) in enumerate(ways.items()):
+        flood, neighbour = Web(provider, f"192.0.2.{90 + number}"), Web(provider, f"192.0.2.{190 + number}")
+        rows, limits = len(await provider.read_events(kind)), len(await provider.read_events("refusals_unrecorded"))
+        answers = [await refuse(flood) for _ in range(4 + 5)]
+        assert len({(answer.status_code, answer.headers.get("location"), answer.text) for answer in answers}) == 1
+        assert len(await provider.read_events(kind)) == rows + 4
+        told = await provider.read_events("refusals_unrecorded")
+        assert len(told) == limits + 1
+        assert {"recorded": 4, "next": kind} in [
+            json.loads(e["details"]) for e in told if e["client_id"] == "flooded" and e["sealed_place"]
+        ]
+        # Neighbours are recorded, and so is everything that is not refused.
+        await refuse(neighbour)
+        assert len(await provider.read_events(kind)) == rows + 5
+    issued = len(await provider.read_events("token_issued"))
+    good = {**form, "code": landing.code, "code_verifier": landing.verifier}
+    answer = await flood.client.post("/token", data=good, auth=("flooded", provider.secrets["flooded"]))
+    assert answer.status_code == 200, answer.text
+    assert len(await provider.read_events("token_issued")) == issued + 1
+    provider.clock.advance(60)
+    await refuse(flood)
+    assert len(await provider.read_events("client_refused")) == rows + 6
+
+
+async def test_a_flood_of_neighbours_hides_nothing_that_a_person_is_refused(provider: Provider) -> None:
+    await provider.add_client("asking-often")
+    person = await provider.add_person()
+    cookies = await provider.open_session(person)
+    flood = Web(provider, "192.0.2.95")
+    for _ in range(4 + 2):
+        await flood.client.get(ask("asking-often").replace("type=code", "type=token"))
+    for name, value in cookies.items():
+        flood.client.cookies.set(name, value, domain="127.0.0.1")
+    for _ in range(4 + 2):
+        answer = await flood.client.get(f"{ask('asking-often')}&prompt=none&max_age=0")
+        assert "error=login_required" in answer.headers["location"]
+    for kind, rows in (("authorization_refused", 4), ("refusals_unrecorded", 1)):
+        assert [e["person_id"] for e in await provider.read_events(kind)].count(person.person_id) == rows
 
 
 async def test_one_password_for_many_people_is_stopped_at_its_network_and_nobody_else_is(provider: Provider) -> None:
