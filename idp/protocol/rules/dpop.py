@@ -23,7 +23,7 @@ REMEMBERED = PAST + AHEAD + 10
 """Seconds after which a proof cannot come again."""
 
 MAX_JTI = 256
-_UNRESERVED = re.compile(r"%([0-9A-Fa-f]{2})")
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read_proof(
         return "jti is missing"
     if claims.get("htm") != method:
         return "htm is not the method"
-    if normalise_address(claims.get("htu")) not in {normalise_address(address) for address in addresses}:
+    if not _is_one_of(claims.get("htu"), addresses):
         return "htu is not this address"
     if isinstance(made_at, bool) or not isinstance(made_at, int | float):
         return "iat is missing"
@@ -66,8 +66,16 @@ def hash_access_token(access_token: str) -> str:
     return encode_base64url(hashlib.sha256(access_token.encode("utf-8", "replace")).digest())
 
 
+def _is_one_of(told: object, addresses: Collection[str]) -> bool:
+    # Nearly every client writes the address as we publish it, so that nothing is taken apart.
+    if isinstance(told, str) and told in addresses:
+        return True
+    normal = normalise_address(told)
+    return normal is not None and any(normal == normalise_address(address) for address in addresses)
+
+
 def normalise_address(address: object) -> str | None:
-    """Return an address without query and fragment, syntax-normalised (RFC 3986 §6.2.2, §6.2.3), None for what is none."""
+    """Return an address without query and fragment, normalised by syntax and scheme (RFC 3986 §6.2.2, §6.2.3), None for what is none."""
     if not isinstance(address, str) or len(address) > 2_000 or not address.isascii() or not address.isprintable() or " " in address:
         return None
     try:
@@ -78,11 +86,29 @@ def normalise_address(address: object) -> str | None:
     if not host or "@" in parts.netloc:
         return None
     usual = {"https": 443, "http": 80}.get(parts.scheme)
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{host}]" if ":" in host else _decode_unreserved(host).lower()
     place = shown if port in (None, usual) else f"{shown}:{port}"
-    return f"{parts.scheme}://{place}{_UNRESERVED.sub(_decode_unreserved, parts.path) or '/'}"
+    return f"{parts.scheme}://{place}{_leave_out_dots(_decode_unreserved(parts.path))}"
 
 
-def _decode_unreserved(found: re.Match[str]) -> str:
+def _decode_unreserved(text: str) -> str:
+    """Return the text with letters, digits and ``-._~`` unescaped and the other escapes in capitals (RFC 3986 §6.2.2.1, §6.2.2.2)."""
+    return _ESCAPED.sub(_decode_escape, text)
+
+
+def _decode_escape(found: re.Match[str]) -> str:
     letter = chr(int(found[1], 16))
     return letter if letter.isascii() and (letter.isalnum() or letter in "-._~") else found[0].upper()
+
+
+def _leave_out_dots(path: str) -> str:
+    """Return an absolute or empty path without the segments ``.`` and ``..`` (RFC 3986 §5.2.4), ``/`` for an empty one."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    ends_open = segments[-1:] in (["."], [".."])
+    return "/" + "/".join([*kept, ""] if ends_open else kept)

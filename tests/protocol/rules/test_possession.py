@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.kernel.errors import ProtocolError
+from idp.protocol.rules import dpop
 from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.client_assertion import Assertion, read_assertion
 from idp.protocol.rules.client_credentials import ASSERTION_TYPE, BY_ASSERTION, BY_CONNECTION, BY_SECRET, read_presented
@@ -208,6 +209,35 @@ def test_proofs_that_do_not_fit(changes: dict[str, Any], reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "htu, fits",
+    [
+        (f"{ISSUER}/token?a=b#c", True),
+        (f"{ISSUER}/x/../%74oken", True),
+        (f"{ISSUER.upper()}:443/token", True),
+        (f"{ISSUER}:444/token", False),
+        (f"{ISSUER}/Token", False),
+        (f"{ISSUER}/token/", False),
+        (f"{ISSUER}/token/x/..", False),
+        (f"{ISSUER}//token", False),
+        (f"{ISSUER}/%2574oken", False),
+        (f"http{ISSUER[5:]}/token", False),
+        ("", False),
+        ([f"{ISSUER}/token"], False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_addresses_that_say_the_same(htu: object, fits: bool) -> None:
+    assert isinstance(check(htu=htu), Proof) is fits
+
+
+def test_an_address_as_it_is_published_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(dpop, "normalise_address")
+    assert isinstance(check(), Proof)
+    assert isinstance(check(htu="https://mtls.id.example/token"), Proof)
+
+
+@pytest.mark.parametrize(
     "address, normal",
     [
         ("https://ID.example:443/token?a=b#c", "https://id.example/token"),
@@ -215,6 +245,28 @@ def test_proofs_that_do_not_fit(changes: dict[str, Any], reason: str) -> None:
         ("https://id.example:8443/a", "https://id.example:8443/a"),
         ("https://[2001:DB8::1]:443/%7etoken%2f", "https://[2001:db8::1]/~token%2F"),
         ("HTTPS://id.example/%c3%a9", "https://id.example/%C3%A9"),
+        ("hTTp://id.example:/", "http://id.example/"),
+        ("https://id.example:80/", "https://id.example:80/"),
+        ("http://id.example:443/", "http://id.example:443/"),
+        ("https://%49D.ex%61mple/", "https://id.example/"),
+        ("https://%c3%a9.example/", "https://%c3%a9.example/"),
+        ("https://id.example/%41%5A%61%7a%30%39%2D%2e%5F%7E", "https://id.example/AZaz09-._~"),
+        ("https://id.example/%2525%3f%23/Token", "https://id.example/%2525%3F%23/Token"),
+        ("https://id.example/%zz%4", "https://id.example/%zz%4"),
+        ("https://id.example/a/b/c/./../../g", "https://id.example/a/g"),  # RFC 3986 §5.2.4, and §5.4.2 below
+        ("https://id.example/b/c/../../../../g", "https://id.example/g"),
+        ("https://id.example/b/c/g/./h/../i", "https://id.example/b/c/g/i"),
+        ("https://id.example/b/c/.g/..g/g./g..", "https://id.example/b/c/.g/..g/g./g.."),
+        ("https://id.example/b/.", "https://id.example/b/"),
+        ("https://id.example/b/c/..", "https://id.example/b/"),
+        ("https://id.example/..", "https://id.example/"),
+        ("https://id.example/.", "https://id.example/"),
+        ("https://id.example/%2E%2e/to%6ben", "https://id.example/token"),
+        ("https://id.example/a//../b/", "https://id.example/a/b/"),
+        ("https://id.example//token", "https://id.example//token"),
+        ("https://id.example/token/", "https://id.example/token/"),
+        ("https://id.example?x=/../y", "https://id.example/"),
+        ("https://id.example/token#/../y", "https://id.example/token"),
     ],
 )
 def test_addresses_are_normalised(address: str, normal: str) -> None:
