@@ -88,7 +88,7 @@ def build_issuance(
         access_tokens=AccessTokens(values, grant_reads, jwts),
         claims_release=claims_release,
         issuing=Issuing(values, id_tokens, lifetimes, jwts, claims_release, protection),
-        endings=GrantEndings(database, ledger, audit, sessions),
+        endings=GrantEndings(database, refusals, audit, sessions),
         refusals=refusals,
     )
 

@@ -56,10 +56,14 @@ class ClientRequest(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """The client that a request proved to come from, and the key it proved to hold: what its tokens are bound to, None for bearer."""
+    """The client that a request proved to come from, and the key it proved to hold: what its tokens are bound to, None for bearer.
+
+    ``place``: where the request came from.
+    """
 
     client: Client
     confirmation: str | None = None
+    place: Callable[[], Place] | None = None
 
 
 class ClientAuthentication:
@@ -120,10 +124,10 @@ class ClientAuthentication:
         if shown is not None and (fault := await self._spend(client, shown)) is not None:
             raise await self._refuse(client, fault, request)
         if proof is not None:
-            return Caller(client, await self._possession.spend(proof))
+            return Caller(client, await self._possession.spend(proof), request.place)
         if client.tls.tls_client_certificate_bound_access_tokens and certificate is not None:
-            return Caller(client, confirm_certificate(certificate))
-        return Caller(client)
+            return Caller(client, confirm_certificate(certificate), request.place)
+        return Caller(client, None, request.place)
 
     async def _examine(
         self, client: Client, presented: Presented, token: ForeignToken | None, certificate: Certificate | None, request: ClientRequest

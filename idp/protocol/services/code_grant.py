@@ -52,13 +52,13 @@ class CodeGrant:
         seconds = int(now.timestamp())
         code = self._values.open(AuthorizationCode, request.code)
         if code is None:
-            await self._endings.record_refusal(client, None, "unreadable", request_id)
+            await self._endings.record_refusal(caller, None, "unreadable", request_id)
             raise make_invalid_grant(NOT_VALID, "unreadable")
         reason = _find_fault(code, request, caller, seconds)
         if reason is not None:
             if reason == EXPIRED:
                 await self._end_replayed(code, client, now, request_id)
-            await self._endings.record_refusal(client, code.person_id, reason, request_id)
+            await self._endings.record_refusal(caller, code.person_id, reason, request_id)
             raise make_invalid_grant(NOT_VALID, reason)
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
         offline = "offline_access" in code.scope.split()
@@ -68,7 +68,7 @@ class CodeGrant:
             app = await self._apps.open(code, client, request_id, Place())
             if app is None:
                 await self._end_replayed(code, client, now, request_id)
-                await self._endings.record_refusal(client, code.person_id, "the session ended", request_id)
+                await self._endings.record_refusal(caller, code.person_id, "the session ended", request_id)
                 raise make_invalid_grant(NOT_VALID, "the session ended")
             lineage, ends_at = app.lineage, int(app.expires_at.timestamp())
         audience = choose_audience(code.terms, parameters, None)
@@ -101,7 +101,7 @@ class CodeGrant:
             if app is not None:
                 await self._apps.close(app, client, request_id)
             await self._end_replayed(code, client, now, request_id)
-            await self._endings.record_refusal(client, code.person_id, "code used twice or no longer covered", request_id)
+            await self._endings.record_refusal(caller, code.person_id, "code used twice or no longer covered", request_id)
             raise make_invalid_grant(NOT_VALID, "used twice, or the session ended")
         basis = Basis(
             grant_id=code.id,

@@ -54,14 +54,14 @@ class DecoupledGrant:
         client = caller.client
         poll = await self._requests.poll(need(parameters, PARAMETER[self._kind]), client.client_id, self._kind)
         if poll is None:
-            await self._endings.record_refusal(client, None, "unknown or used", request_id)
+            await self._endings.record_refusal(caller, None, "unknown or used", request_id)
             raise make_invalid_grant("There is no such request of this client, or it was answered already.", "unknown or used")
         if poll.error:
             raise _explain(poll.error)
         approval = poll.request.approval
         assert approval is not None  # noqa: S101 - approved requests carry it
         if approval.sector_id not in (None, client.sector_id):
-            await self._endings.record_refusal(client, approval.person_id, "of another sector", request_id)
+            await self._endings.record_refusal(caller, approval.person_id, "of another sector", request_id)
             raise make_invalid_grant("The request is not valid any more.", "of another sector")
         return await self._issue(poll.request, approval, caller, now, request_id)
 
@@ -95,7 +95,7 @@ class DecoupledGrant:
             details={"grant": GRANT_TYPE[self._kind].value},
         )
         if not await self._ledger.redeem(grant, self._audit.prepare(event)):
-            await self._endings.record_refusal(client, approval.person_id, "the account is closed to sign-in", request_id)
+            await self._endings.record_refusal(caller, approval.person_id, "the account is closed to sign-in", request_id)
             raise make_invalid_grant("The request is not valid any more.", "the account is closed to sign-in")
         seconds = int(now.timestamp())
         basis = Basis(

@@ -8,9 +8,10 @@ from idp.kernel.audit_events import AuditEvent, Kind, Result
 from idp.kernel.errors import ProtocolError
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
-from idp.platform.ledger import Ledger
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.device_secret import may_share
+from idp.protocol.services.client_authentication import Caller
+from idp.protocol.services.refusals import Refusals
 from idp.protocol.stores import grants as store
 from idp.sign_in.services.sessions import Sessions
 
@@ -18,9 +19,9 @@ from idp.sign_in.services.sessions import Sessions
 class GrantEndings:
     """Shared by everything that answers token requests."""
 
-    def __init__(self, database: Database, ledger: Ledger, audit: AuditLog, sessions: Sessions) -> None:
+    def __init__(self, database: Database, refusals: Refusals, audit: AuditLog, sessions: Sessions) -> None:
         self._database = database
-        self._ledger = ledger
+        self._refusals = refusals
         self._audit = audit
         self._sessions = sessions
 
@@ -58,18 +59,19 @@ class GrantEndings:
             if app is not None and shared and result is not Result.DONE:
                 await store.end_of_lineage(tx, app.lineage, now, reason)
 
-    def record_refusal(self, client: Client, person_id: UUID | None, reason: str, request_id: str) -> Awaitable[None]:
+    def record_refusal(self, caller: Caller, person_id: UUID | None, reason: str, request_id: str) -> Awaitable[None]:
         """Write the audit row of a refused token request."""
         event = AuditEvent(
             Kind.TOKEN_REFUSED,
             Result.REFUSED,
             actor="client",
             person_id=person_id,
-            client_id=client.client_id,
+            client_id=caller.client.client_id,
             request_id=request_id,
             details={"reason": reason},
+            place=caller.place() if caller.place is not None else None,
         )
-        return self._ledger.record(self._audit.prepare(event))
+        return self._refusals.record(event)
 
 
 def make_invalid_grant(description: str, hint: str) -> ProtocolError:

@@ -140,7 +140,7 @@ class TokenExchangeGrant:
         client, grant = caller.client, read.grant
         fault = find_ticket_fault(client.client_id, grant, read.scope, read.audience)
         if fault is not None:
-            raise await self._refuse(client, grant, fault, request_id)
+            raise await self._refuse(caller, grant, fault, request_id)
         target = await self._directory.find(exchange.target)
         if exchange.target not in client.requests.front_ticket_targets or target is None or target.status in CLOSED:
             raise ProtocolError("invalid_target", "This app may not enter there.", redirectable=False)
@@ -168,12 +168,12 @@ class TokenExchangeGrant:
         secret = self._apps.open_device_secret(exchange.device_secret, now)
         hinted = self._id_tokens.read_hint(exchange.id_token)
         if secret is None or hinted is None or not is_named(exchange.device_secret, hinted.device_secret_hash):
-            raise await self._refuse(client, None, "the device secret is not the ID Token's", request_id)
+            raise await self._refuse(caller, None, "the device secret is not the ID Token's", request_id)
         if APP_SCOPE not in client.scopes or client.sector_id != secret.sector_id:
             raise ProtocolError("unauthorized_client", "This app does not share sign-ins with that one.", redirectable=False)
         sign_in = await self._grants.read_app_sign_in(secret.lineage, now)
         if sign_in is None or hinted.sid != self._id_tokens.make_sid(secret.lineage, hinted.client_id):
-            raise await self._refuse(client, None, "the app's sign-in ended", request_id)
+            raise await self._refuse(caller, None, "the app's sign-in ended", request_id)
         return await self._sign_in_app(exchange, sign_in, caller, now, request_id)
 
     async def _sign_in_app(
@@ -242,11 +242,11 @@ class TokenExchangeGrant:
     async def _read_subject_token(self, text: str, caller: Caller, now: datetime, request_id: str) -> ReadToken:
         read = await self._access_tokens.read(text, now)
         if read is None:
-            raise await self._refuse(caller.client, None, "not an access token that counts", request_id)
+            raise await self._refuse(caller, None, "not an access token that counts", request_id)
         grant = read.grant
         fault = find_exchange_fault(caller.client, grant.client_id, read.audience, read.confirmation, caller.confirmation)
         if fault is not None:
-            raise await self._refuse(caller.client, grant, fault, request_id)
+            raise await self._refuse(caller, grant, fault, request_id)
         return read
 
     async def _find_subject(self, grant: Grant, client: Client) -> str | None:
@@ -267,8 +267,8 @@ class TokenExchangeGrant:
         if not await self._ledger.redeem(row, self._audit.prepare(event)):
             raise _refuse_subject("the sign-in ended meanwhile")
 
-    async def _refuse(self, client: Client, grant: Grant | None, reason: str, request_id: str) -> ProtocolError:
-        await self._endings.record_refusal(client, grant.person_id if grant is not None else None, reason, request_id)
+    async def _refuse(self, caller: Caller, grant: Grant | None, reason: str, request_id: str) -> ProtocolError:
+        await self._endings.record_refusal(caller, grant.person_id if grant is not None else None, reason, request_id)
         return _refuse_subject(reason)
 
 
