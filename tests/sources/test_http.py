@@ -14,6 +14,7 @@ import pytest
 from idp.demo.population import make_person
 from idp.kernel.checks import CheckKind, CheckResult
 from idp.kernel.clock import Random
+from idp.sources.breaker import BreakerLimits, BreakerState
 from idp.sources.contract import MAXIMUM_REPLY
 from idp.sources.directory import Sources, open_sources
 from idp.sources.http import Authority
@@ -120,6 +121,28 @@ async def test_the_authoritys_own_limit_of_time(asked: Authorities, random: Rand
     async with open_real(asked.address, random, time_limit=0.2) as sources:
         outcome = await asyncio.wait_for(sources.check(ask(CheckKind.PHONE), 60), 10)
     assert outcome.reason == "timeout"
+
+
+async def test_while_one_authority_rests_the_others_answer(asked: Authorities, random: Random) -> None:
+    others = (CheckKind.IDENTITY, CheckKind.PHONE, CheckKind.SOCIAL_SECURITY_CARD, CheckKind.HOUSING_FUND_ACCOUNT)
+    known = [Authority(name, kinds, f"{asked.address}/{name}", KEY) for name, kinds in AUTHORITIES.items()]
+    sources = open_sources(known, clock=CLOCK, random=random, limits=BreakerLimits(calls=4))
+
+    async def ask_at_once(*kinds: CheckKind) -> list[str]:
+        outcomes = await asyncio.gather(*(sources.check(ask(kind), 30) for kind in kinds))
+        return [outcome.reason or outcome.result.value for outcome in outcomes]
+
+    asked.set_fault(CheckKind.BANK_CARD, FaultKind.ERROR_500)
+    assert await ask_at_once(*[CheckKind.BANK_CARD] * 4, *others) == ["status_500"] * 4 + ["match"] * 4
+    assert await ask_at_once(CheckKind.BANK_CARD, *others) == ["breaker"] + ["match"] * 4
+    assert asked.count_calls(CheckKind.BANK_CARD) == 4, "who rests is not asked"
+    CLOCK.advance(15)
+    assert await ask_at_once(CheckKind.BANK_CARD, CheckKind.BANK_CARD, *others) == ["status_500", "breaker"] + ["match"] * 4
+    asked.clear_faults()
+    CLOCK.advance(15)
+    assert await ask_at_once(CheckKind.BANK_CARD) == ["match"]
+    assert sources.find_state(CheckKind.BANK_CARD) is BreakerState.CLOSED
+    await sources.close()
 
 
 # Repetition: one, and only of what was surely not processed.
