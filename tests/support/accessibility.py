@@ -145,8 +145,6 @@ def open_examiner(browser: Browser, address: str, *, every: bool = False) -> Ite
     """Open a page that has axe-core before any of ours; without motion, so that no colour is measured on its way."""
     context = browser.new_context(bypass_csp=True, reduced_motion="reduce")
     context.add_init_script(path=AXE)
-    context.route("**/sample-end", lambda route: route.fulfill(status=204))  # where the returning page leads: it stays
-    context.route("**/post-on.js", lambda route: route.fulfill(body="", content_type="text/javascript"))  # so does what posts by itself
     try:
         yield Examiner(context.new_page(), address, every)
     finally:

@@ -19,6 +19,8 @@ LONG_DEPARTMENT = "示例省人力资源和社会保障厅城乡居民基本养�
 LONG_NAME = "*" * 38 + "·阿卜杜热合曼"
 """As long as a name may be, with its first part masked."""
 SHORT_DEPARTMENT = "示例省医疗保障局（合成样例）"
+ELSEWHERE = "/sample-end"
+"""Where a page leads that goes on by itself."""
 FLOW = {"i": "sample-interaction", "csrf": "sample-token", "step": "sample-step"}
 REFUSAL_FACTS: dict[str, str | int] = {
     "seconds": 30,
@@ -197,12 +199,12 @@ def list_samples(messages: Messages) -> dict[str, tuple[str, dict[str, Any]]]:
             {"signed_out": True, "back_url": "", "back_name": "", **UNKNOWN_DEPARTMENTS, "refused": True},
         ),
         "stayed": ("signed_out.html", {"signed_out": False, "back_url": "", "back_name": "", **UNKNOWN_DEPARTMENTS}),
-        "returning": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT}),
+        "returning": ("returning.html", {"url": ELSEWHERE, "department": SHORT_DEPARTMENT}),
         "posting": (
             "posting.html",
-            {"url": "/sample-end", "department": SHORT_DEPARTMENT, "fields": [("code", "sample"), ("state", "sample")]},
+            {"url": ELSEWHERE, "department": SHORT_DEPARTMENT, "fields": [("code", "sample"), ("state", "sample")]},
         ),
-        "returning-opened": ("returning.html", {"url": "/sample-end", "department": SHORT_DEPARTMENT, "opened": True}),
+        "returning-opened": ("returning.html", {"url": ELSEWHERE, "department": SHORT_DEPARTMENT, "opened": True}),
         "help": ("help.html", {}),
         "accessibility": ("accessibility.html", {}),
         "privacy": ("privacy.html", {}),

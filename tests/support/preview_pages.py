@@ -16,7 +16,7 @@ from idp.http.rendering import Pages, Service
 from idp.http.static import STATIC, TYPES, StaticFiles
 from tests.journeys.conftest import CHROMIUM_ARGUMENTS
 from tests.support.discipline import find_program
-from tests.support.page_samples import fill_refusal, list_samples, make_context
+from tests.support.page_samples import ELSEWHERE, fill_refusal, list_samples, make_context
 
 WIDTHS = (390, 768, 1280)
 MODES = ("normal", "elder", "dark", "contrast", "forced", "zoom")
@@ -47,18 +47,22 @@ MEASURE = """() => {
 
 
 def serve(service: Service) -> ThreadingHTTPServer:
-    """Serve ``/<sample>?language=&elder=`` and the static files on a free loopback port."""
+    """Serve ``/<sample>?language=&elder=`` and the static files on a free loopback port; pages that lead on by themselves stay."""
     messages = load_messages()
     static = StaticFiles()
     pages = Pages(messages, service, static)
     samples = list_samples(messages)
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             name = parts.path.rsplit("/", 1)[-1]
-            if parts.path.startswith("/static/"):
-                self.answer(TYPES[Path(name).suffix], (STATIC / name).read_bytes())
+            if parts.path == ELSEWHERE:
+                self.stay()
+            elif parts.path.startswith("/static/"):
+                self.answer(TYPES[Path(name).suffix], (STATIC / name).read_bytes(), "max-age=3600")
             elif name in samples:
                 query = parse_qs(parts.query)
                 language: Language = "en" if query.get("language") == ["en"] else "zh-CN"
@@ -69,9 +73,19 @@ def serve(service: Service) -> ThreadingHTTPServer:
             else:
                 self.send_error(404)
 
-        def answer(self, content_type: str, body: bytes) -> None:
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", "0")))
+            self.stay()
+
+        def stay(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def answer(self, content_type: str, body: bytes, caching: str = "no-store") -> None:
             self.send_response(200)
             self.send_header("content-type", content_type)
+            self.send_header("content-length", str(len(body)))
+            self.send_header("cache-control", caching)
             self.send_header("content-security-policy", CSP)
             self.end_headers()
             self.wfile.write(body)
