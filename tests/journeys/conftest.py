@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.demo import DemoProcess, RunningDemo, find_ports
 from tests.support.discipline import find_program
+
+# As long as Playwright waits for a page: on a busy machine five seconds, its default for expectations, say nothing about a page.
+expect.set_options(timeout=30_000)
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",

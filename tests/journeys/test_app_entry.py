@@ -106,7 +106,7 @@ def test_the_person_ends_the_apps_sign_in_from_the_account(web_view: BrowserCont
 
 
 def test_metadata_name_the_ways_of_other_devices(demo: RunningDemo) -> None:
-    with urllib.request.urlopen(demo.issuer + "/.well-known/openid-configuration", timeout=5) as answer:
+    with urllib.request.urlopen(demo.issuer + "/.well-known/openid-configuration", timeout=20) as answer:
         metadata = json.load(answer)
     assert metadata["device_authorization_endpoint"] == demo.issuer + "/device_authorization"
     assert metadata["backchannel_authentication_endpoint"] == demo.issuer + "/bc-authorize"

@@ -153,6 +153,12 @@ def test_in_chromium(demo: RunningDemo, chromium: Browser, scripts: bool) -> Non
     page.go_forward()
     page.locator("#agreement").check()
     page.locator("#submit").dblclick()
+    # On a busy machine the second press may come when the first was answered: then a page says so and leads to the department.
+    done = page.locator("[data-code=interaction_finished] .button:not(.plain)")
+    expect(page.locator("#sub").or_(done)).to_be_visible()
+    if done.is_visible():
+        done.click()
+        page.locator("#sign-in").click()
     page.wait_for_url(demo.departments[0] + "/")
     expect(page.locator("#sub")).to_be_visible()
     context.close()

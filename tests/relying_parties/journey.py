@@ -203,7 +203,7 @@ def read_code(provider: RealProvider, phone: str, seconds: float = 20) -> str:
     query = urllib.parse.urlencode({"phone": phone})
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with urllib.request.urlopen(f"http://127.0.0.1:{provider.gateway.port}/messages?{query}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{provider.gateway.port}/messages?{query}", timeout=20) as response:
             messages = json.load(response)
         if messages:
             code: str = messages[0]["code"]

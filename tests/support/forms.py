@@ -154,7 +154,7 @@ def read_sms_code(issuer: str, phone: str, sent: int = 0, patience: float = 10.0
 def read_messages(issuer: str, phone: str) -> list[dict[str, str]]:
     """Return what was sent to a phone, newest first, as the demo shows it."""
     query = urllib.parse.urlencode({"phone": phone})
-    with urllib.request.urlopen(f"{issuer}/demo/outbox?{query}", timeout=5) as response:
+    with urllib.request.urlopen(f"{issuer}/demo/outbox?{query}", timeout=20) as response:
         messages: list[dict[str, str]] = json.load(response)
     return messages
 
