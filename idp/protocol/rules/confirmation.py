@@ -47,6 +47,15 @@ def may_continue(bound: str | None, proved: str | None, authenticated: bool) -> 
     return read_holding(proved) is read_holding(bound)
 
 
+def choose_lasting(bound: str | None, proved: str | None, authenticated: bool) -> str | None:
+    """Return the key that a grant, bound to ``bound``, names once a refresh that may continue it proved ``proved``.
+
+    A public client's refresh tokens are bound from the first proof on, also where the grant began without one (RFC 9449 §5, RFC 8705 §4).
+    Those of a client that authenticates are its own without a key; begun so, they go on so.
+    """
+    return None if bound is None and authenticated else proved
+
+
 def may_repeat(bound: str | None, proved: str | None, authenticated: bool) -> bool:
     """Tell whether a refresh that proved ``proved`` may be the one before once more, whose key the grant names as ``bound``.
 

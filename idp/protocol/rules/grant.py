@@ -14,10 +14,10 @@ class Grant(NamedTuple):
     """A redeemed authorization with what the database says, at this moment, of all that it rests on.
 
     ``confirmation`` names the key that its latest tokens are bound to (``jkt:…`` RFC 9449 §6.1, ``x5t#S256:…`` RFC 8705 §3.1), None for
-    one that began without a key; ``terms`` is the JSON of what else was asked and granted; ``idle_limit`` is in seconds, None without one.
-    ``subject`` is the person's in the sector of this client, whoever else may hear of the grant. ``parent_id`` is the grant whose token was
-    exchanged for this one, None for most; ``parents_stand`` says whether that one and all before it would still let their own clients do
-    anything.
+    one without a key (``confirmation.choose_lasting``); ``terms`` is the JSON of what else was asked and granted; ``idle_limit`` is in
+    seconds, None without one. ``subject`` is the person's in the sector of this client, whoever else may hear of the grant. ``parent_id``
+    is the grant whose token was exchanged for this one, None for most; ``parents_stand`` says whether that one and all before it would
+    still let their own clients do anything.
     """
 
     id: UUID

@@ -46,12 +46,15 @@ class AccessTokens:
 
 
 def describe_token(token: AccessToken, grant: Grant) -> ReadToken:
-    """Return a token with its grant; what the token does not say itself is the grant's."""
+    """Return a token with its grant, whose scope and audience are those of a token that says none; its key the token says itself.
+
+    Sent to its client as Bearer it stays that, whatever the grant is bound to since.
+    """
     return ReadToken(
         grant=grant,
         scope=grant.scope if token.scope is None else tuple(token.scope.split()),
         audience=grant.audience if token.audience is None else token.audience,
         expires_at=datetime.fromtimestamp(token.expires_at, UTC),
         issued_at=datetime.fromtimestamp(token.issued_at, UTC),
-        confirmation=grant.confirmation if token.confirmation is None else token.confirmation,
+        confirmation=token.confirmation,
     )

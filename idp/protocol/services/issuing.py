@@ -153,7 +153,7 @@ class Issuing:
         # One that is never replaced cannot have an idle limit inside.
         rotates = find_demands(client.profile).rotates_refresh
         ends_at = min(now + self._find_idle(basis), basis.ends_at) if rotates else basis.ends_at
-        return self._values.seal(RefreshToken(basis.grant_id, generation, ends_at))
+        return self._values.seal(RefreshToken(basis.grant_id, generation, ends_at, basis.confirmation is not None))
 
     def _find_idle(self, basis: Basis) -> int:
         """Return how long a refresh token may lie unused: what goes on without a browser session may be forgotten for days."""

@@ -11,7 +11,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import Ledger, Rotation
 from idp.protocol.rules.client import AuthMethod, Client
-from idp.protocol.rules.confirmation import may_continue, may_repeat
+from idp.protocol.rules.confirmation import choose_lasting, may_continue, may_repeat
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh
 from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.resources import choose_audience
@@ -59,7 +59,9 @@ class RefreshGrant:
         grant = await self._grants.read(token.grant_id, now)
         if grant is None or grant.client_id != client.client_id or grant.person_id is None:
             raise make_invalid_grant(NOT_VALID, "of another client")
-        if not may_continue(grant.confirmation, caller.confirmation, client.auth_method is not AuthMethod.NONE):
+        # A token from before the grant had a key was anybody's who found it: when it comes back, it counts as used again, with any key.
+        needs_key = token.bound or token.generation >= grant.generation
+        if needs_key and not may_continue(grant.confirmation, caller.confirmation, _is_authenticated(client)):
             raise make_invalid_grant(NOT_VALID, "bound to another key")
         scope = narrow_scope(client, grant.scope, request.scope)
         audience = choose_audience(grant.terms, parameters, grant.audience)
@@ -111,15 +113,14 @@ class RefreshGrant:
     ) -> int:
         """Return the generation of the successor; raise ProtocolError, and end the grant when the token was used before."""
         client = caller.client
-        forgiving = may_repeat(grant.confirmation, caller.confirmation, client.auth_method is not AuthMethod.NONE)
+        forgiving = may_repeat(grant.confirmation, caller.confirmation, _is_authenticated(client))
         decision = decide_refresh(grant, token.generation, forgiving, now)
         event = AuditEvent(
             Kind.TOKEN_REFRESHED, actor="client", person_id=grant.person_id, client_id=client.client_id, request_id=request_id
         )
         match decision:
             case Rotate():
-                # A grant that began without a key goes on without one: whoever found its token cannot bind it to his own.
-                key = None if grant.confirmation is None else caller.confirmation
+                key = choose_lasting(grant.confirmation, caller.confirmation, _is_authenticated(client))
                 if await self._ledger.rotate(Rotation(grant.id, token.generation, now, signed_by, key), self._audit.prepare(event)):
                     return token.generation + 1
                 # Another request with the same token came first: what the grant says now decides, as if it had come a moment later.
@@ -140,3 +141,7 @@ class RefreshGrant:
                 raise make_invalid_grant(NOT_VALID, "the grant ended")
             case _:
                 assert_never(decision)
+
+
+def _is_authenticated(client: Client) -> bool:
+    return client.auth_method is not AuthMethod.NONE

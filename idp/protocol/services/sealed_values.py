@@ -69,8 +69,9 @@ class FrontTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class RefreshToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Names a grant and the generation it may be used in."""
+    """Names a grant and the generation it may be used in; ``bound``: whoever got it had proved a key, and must again."""
 
     grant_id: UUID
     generation: int
     expires_at: int
+    bound: bool = False

@@ -423,6 +423,77 @@ async def test_a_public_bearer_client_has_no_grace(provider: Provider) -> None:
         assert (answer.status_code == 200) is good
 
 
+async def renew(provider: Provider, token: str, key: Any = None, client: str = "app") -> httpx2.Response:
+    proof: Any = [] if key is None else prove(provider, key)
+    return await ask(provider, proof, client, grant_type="refresh_token", refresh_token=token)
+
+
+async def test_a_public_clients_refresh_token_is_bound_from_the_first_proof_on(provider: Provider) -> None:
+    begun = await sign_in(provider, "app", [])  # type: ignore[arg-type]
+    first = await renew(provider, begun["refresh_token"], KEY)
+    assert (first.status_code, first.json()["token_type"]) == (200, "DPoP"), first.text
+    token = first.json()["refresh_token"]
+    for key in (None, OTHER):
+        refused = await renew(provider, token, key)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    second = await renew(provider, token, KEY)
+    assert (second.status_code, second.json()["token_type"]) == (200, "DPoP"), "a token without its key ended nothing"
+    # The answer got lost, and the key that asked asks again: once, as for a grant that began with it.
+    third = await renew(provider, token, KEY)
+    assert third.status_code == 200
+    assert (await renew(provider, third.json()["refresh_token"])).json()["error"] == "invalid_grant", "bound as well"
+    assert (await renew(provider, third.json()["refresh_token"], KEY)).status_code == 200
+
+
+async def test_what_was_given_out_as_bearer_stays_so_when_the_grant_is_bound(provider: Provider) -> None:
+    begun = await sign_in(provider, "app", [])  # type: ignore[arg-type]
+    assert (await renew(provider, begun["refresh_token"], KEY)).status_code == 200
+    assert (await read_userinfo(provider, begun["access_token"], scheme="Bearer")).status_code == 200
+    pretended = await read_userinfo(provider, begun["access_token"], prove_use(provider, begun["access_token"]))
+    assert pretended.json()["error"] == "invalid_token"
+
+
+async def test_who_is_bound_at_last_is_forgiven_a_lost_answer(provider: Provider) -> None:
+    begun = (await sign_in(provider, "app", []))["refresh_token"]  # type: ignore[arg-type]
+    assert (await renew(provider, begun, KEY)).status_code == 200, "and this answer is lost"
+    assert (await renew(provider, begun, KEY)).status_code == 200
+
+
+@pytest.mark.parametrize("late", [None, OTHER])
+@pytest.mark.parametrize("wait", [0, 11])
+async def test_a_bearer_token_that_somebody_bound_ends_all_when_it_comes_again(provider: Provider, late: Any, wait: int) -> None:
+    begun = (await sign_in(provider, "app", []))["refresh_token"]  # type: ignore[arg-type]
+    bound = (await renew(provider, begun, KEY)).json()["refresh_token"]
+    provider.clock.advance(wait)
+    assert (await renew(provider, begun, late)).json()["error"] == "invalid_grant"
+    assert (await renew(provider, bound, KEY)).json()["error"] == "invalid_grant", "which of the two is the client is not known"
+
+
+async def test_a_used_token_without_its_key_ends_nothing(provider: Provider) -> None:
+    begun = (await sign_in(provider, "app", prove(provider)))["refresh_token"]
+    latest = (await renew(provider, begun, KEY)).json()["refresh_token"]
+    for key in (None, OTHER):
+        assert (await renew(provider, begun, key)).json()["error"] == "invalid_grant"
+    assert (await renew(provider, latest, KEY)).status_code == 200
+
+
+async def test_of_simultaneous_first_proofs_one_binds(provider: Provider) -> None:
+    begun = (await sign_in(provider, "app", []))["refresh_token"]  # type: ignore[arg-type]
+    answers = await asyncio.gather(*(renew(provider, begun, key) for key in (KEY, OTHER)))
+    assert sorted(answer.status_code for answer in answers) == [200, 400]
+    key = KEY if answers[0].status_code == 200 else OTHER
+    token = next(answer.json()["refresh_token"] for answer in answers if answer.status_code == 200)
+    assert (await renew(provider, token, key)).json()["error"] == "invalid_grant", "two had the token: nobody has it any more"
+
+
+async def test_a_client_that_authenticates_and_began_without_a_key_stays_free_of_it(provider: Provider) -> None:
+    begun = (await sign_in(provider, "web", []))["refresh_token"]  # type: ignore[arg-type]
+    bound = await renew(provider, begun, KEY, "web")
+    assert bound.json()["token_type"] == "DPoP", "of this access token alone"
+    free = await renew(provider, bound.json()["refresh_token"], None, "web")
+    assert (free.status_code, free.json()["token_type"]) == (200, "Bearer"), free.text
+
+
 async def test_a_confidential_client_may_change_its_key_but_not_give_it_up(provider: Provider) -> None:
     tokens = await sign_in(provider, "web", prove(provider))
 

@@ -17,6 +17,7 @@ from idp.protocol.rules.client_metadata import Profile, RequestDemands, TlsIdent
 from idp.protocol.rules.confirmation import (
     Holding,
     check_constraint,
+    choose_lasting,
     describe_confirmation,
     find_token_type,
     may_continue,
@@ -328,6 +329,22 @@ def test_what_is_kept_of_a_key() -> None:
 )
 def test_who_may_continue_what_is_bound(bound: str | None, proved: str | None, authenticated: bool, may: bool) -> None:
     assert may_continue(bound, proved, authenticated) is may
+
+
+@pytest.mark.parametrize(
+    "bound, proved, authenticated, lasting",
+    [
+        (None, None, False, None),
+        (None, JKT, False, JKT),
+        (None, X5T, False, X5T),
+        (None, None, True, None),
+        (None, JKT, True, None),
+        (JKT, JKT, False, JKT),
+        (JKT, OTHER_JKT, True, OTHER_JKT),
+    ],
+)
+def test_which_key_a_grant_names_after_a_refresh(bound: str | None, proved: str | None, authenticated: bool, lasting: str | None) -> None:
+    assert choose_lasting(bound, proved, authenticated) == lasting
 
 
 @pytest.mark.parametrize(
