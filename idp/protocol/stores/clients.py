@@ -39,7 +39,8 @@ REPLACE_CLIENT = """
 
 REPLACE_MAC = "UPDATE clients SET secret_mac = $3 WHERE client_id = $1 AND secret_mac = $2"
 
-END_GRANTS = "UPDATE clients SET grants_from = $2 WHERE client_id = $1"
+# The mark never goes back: one that lies ahead is for processes that have not heard of a change yet.
+END_GRANTS = "UPDATE clients SET grants_from = greatest(grants_from, $2) WHERE client_id = $1"
 
 ADD_SECTOR = "INSERT INTO sectors (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 from idp.protocol.rules.client_metadata import RequestDemands
 from idp.protocol.rules.client_status import ClientEvent
+from idp.protocol.services.clients import CACHE_LIFE
 from tests.protocol.endpoints.test_app_entry import EXCHANGE, add_app, sign_in_app
 from tests.protocol.endpoints.test_device_secret import come_along
 from tests.protocol.endpoints.test_exchanged_tokens import ask, exchange
+from tests.protocol.endpoints.test_exchanged_tokens import move as move_to
 from tests.support.provider import Provider
 
 DAY = timedelta(days=1).total_seconds()
@@ -89,6 +91,24 @@ async def test_the_device_secret_of_a_suspended_app_brings_nobody_in_any_more(pr
     await move(provider, "app-stopped", ClientEvent.SUSPEND)
     await move(provider, "app-stopped", ClientEvent.RESUME_LIVE)
     assert (await come_along(provider, "app-beside", tokens)).json()["error"] == "invalid_request"
+
+
+async def test_a_short_stop_takes_nothing_back_of_a_move_just_before(provider: Provider) -> None:
+    client = await provider.add_client("moved-and-stopped", sector="there")
+
+    async def read_mark() -> object:
+        rows = await provider.services.platform.database.fetch("SELECT grants_from FROM clients WHERE client_id = $1", client)
+        return rows[0]["grants_from"]
+
+    until = provider.now() + CACHE_LIFE
+    await move_to(provider, client, "elsewhere")
+    assert await read_mark() == until
+    await move(provider, client, ClientEvent.SUSPEND)
+    await move(provider, client, ClientEvent.RESUME_LIVE)
+    assert await read_mark() == until
+    provider.clock.advance(CACHE_LIFE.total_seconds())
+    await move(provider, client, ClientEvent.SUSPEND)
+    assert await read_mark() == provider.now() - timedelta(seconds=1)
 
 
 async def test_what_is_redeemed_while_the_stop_is_being_written_is_over_too(provider: Provider) -> None:
