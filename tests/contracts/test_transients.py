@@ -362,7 +362,7 @@ async def test_a_lost_redis_is_named_at_once_and_nothing_is_repeated(data_keys: 
     begun = time.monotonic()
     with pytest.raises(TransientsUnavailable):
         await transients.count("tries", "k", 60)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
     assert len(commands) == 1
     server.close()
     await server.wait_closed()

@@ -266,5 +266,5 @@ async def test_whoever_leaves_while_being_answered_is_noticed() -> None:
         await writer.drain()
         await asyncio.sleep(0.05)
         writer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await left.wait()

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -149,14 +148,3 @@ def test_odd_text_is_made_storable(log: AuditLog, mac: Mac, odd: str) -> None:
 def test_over_long_details_are_a_defect(log: AuditLog) -> None:
     with pytest.raises(ValueError, match="details"):
         log.prepare(AuditEvent(Kind.AUTHORIZED, details={"x": "y" * 5_000}))
-
-
-def test_preparing_is_fast(log: AuditLog) -> None:
-    event = dataclasses.replace(EVENT, place=None)
-    best = 1.0
-    for _ in range(5):
-        started = time.perf_counter()
-        for _ in range(500):
-            log.prepare(event)
-        best = min(best, (time.perf_counter() - started) / 500)
-    assert best < 60e-6, f"{best * 1e6:.1f} µs a row; the budget is 15 µs on a quiet core"

@@ -331,4 +331,4 @@ async def test_listening_hears_what_is_notified(small: Database) -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()
     async with small.listen(["outbox"], lambda connection, pid, channel, payload: heard.put_nowait(payload)):
         await small.write("SELECT pg_notify('outbox', 'x')")
-        assert await asyncio.wait_for(heard.get(), 2) == "x"
+        assert await asyncio.wait_for(heard.get(), 10) == "x"

@@ -118,7 +118,7 @@ def test_two_never_start_on_one_folder(folder: Path) -> None:
         begun = time.monotonic()
         with pytest.raises(DataFolderBusy, match="in use by another process") as caught:
             second.start()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
         assert str(caught.value).count(".") >= 1
         assert "\n" not in str(caught.value)
         with pytest.raises(DataFolderBusy):

@@ -206,7 +206,7 @@ class Walk:
         """Say yes on the person's own device: to the terminal with this code, or to what waits in the account."""
         if user_code is None:
             page = self._sign_in(self.browser.get(self.provider.issuer + "/account/requests"))
-            end = time.monotonic() + 10
+            end = time.monotonic() + 30
             while not any(form.action.endswith("/account/requests") for form in page.forms):  # reached after the answer to the counter
                 assert time.monotonic() < end, "the request never reached the person"
                 page = self.browser.get(self.provider.issuer + "/account/requests")

@@ -45,7 +45,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REDIRECT_URI = "https://department.example/callback"
 PASSWORD = "synthetic-Show-2026"
 GATEWAY_KEY, GATEWAY_SECRET, SIGN_NAME = "show", "show-secret", "一证通"
-READY_SECONDS = 40.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 20.0
 
 

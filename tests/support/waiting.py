@@ -11,7 +11,7 @@ LISTENING = """
 """
 
 
-async def wait_until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:
+async def wait_until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 30) -> None:
     """Return as soon as ``condition()`` is true; fail after ``seconds``."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -23,7 +23,7 @@ async def wait_until(condition: Callable[[], bool | Awaitable[bool]], seconds: f
         await asyncio.sleep(0.01)
 
 
-async def wait_for_listener(database: Database, *channels: str, seconds: float = 10) -> None:
+async def wait_for_listener(database: Database, *channels: str, seconds: float = 30) -> None:
     """Return as soon as somebody listens on each of ``channels`` of this database."""
 
     async def all_listen() -> bool:
