@@ -49,7 +49,7 @@ from idp.sign_in.pages.recovery import RecoveryPage
 from idp.sign_in.pages.sign_in import SignInPage
 from idp.sign_in.rules.interaction import Interaction, Leave, SignInNeeded, Step, WayBack
 from idp.sign_in.rules.session import Session
-from idp.sign_in.services.dispatch import Dispatcher
+from idp.sign_in.services.dispatch import Dispatcher, Leaving
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.portal import Portal
 from idp.sign_in.services.session_links import SessionLinks
@@ -110,7 +110,7 @@ class Department:
     seen: list[tuple[Interaction, Session | None]] = field(default_factory=list)
 
     async def decide(
-        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
+        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place, leave: Leaving
     ) -> Step:
         """Leave when the session is enough, or as low as it goes when more cannot be reached."""
         self.seen.append((interaction, session))

@@ -54,7 +54,12 @@ from idp.protocol.stores.standing import Presence, StandingReads
 from idp.sign_in.rules.refusals import BarredHere, PasskeyMissing
 from idp.sign_in.rules.refusals import LevelUnreachable as LevelTooHigh
 from idp.sign_in.rules.session import Session, write_factors
+from idp.sign_in.services.dispatch import Leaving
 from idp.sign_in.services.session_links import SessionLinks
+
+
+async def _leave_nothing(*, done: bool) -> None:
+    """Answer a request that is in no flow."""
 
 
 class NobodyRepresented(Refusal):
@@ -138,8 +143,12 @@ class Authorization:
         progress: Progress = FIRST_VISIT,
         request_id: str = "",
         place: Callable[[], Place] | None = None,
+        leave: Leaving = _leave_nothing,
     ) -> Answer | Unreachable | Undecided:
-        """Return where the browser goes, or what is missing; raise a Refusal when the client or its address is not known."""
+        """Return where the browser goes, or what is missing; raise a Refusal when the client or its address is not known.
+
+        ``leave`` ends the flow that asks, before anything is recorded of its end: of requests of one flow one is answered.
+        """
         client = await self._directory.find(parameters.get("client_id"))
         if client is not None and not progress.began and has_origin(parameters, client):
             try:
@@ -153,8 +162,10 @@ class Authorization:
             request = read_authorization_request(parameters, client, redirect_uri)
             hinted = self._read_hint(request, client)
         except ProtocolError as error:
+            await leave(done=session_hash is not None)
             return await refuse(error, None)
         if requires_representation(request.terms.authorization_details):
+            await leave(done=False)
             return await self._refuse_person(request, client, refuse)
         now = self._clock()
         presence = await self._find_presence(session_hash, client, now)
@@ -162,14 +173,17 @@ class Authorization:
         match decision:
             case Granted():
                 assert presence is not None  # noqa: S101 - nobody is granted anything without a session
+                await leave(done=True)
                 code = await self._grant(request, client, presence.session, decision, now, request_id, place)
                 answer: dict[str, str | None] = {"code": code, "state": request.state}
                 if self._tells_session_state:
                     answer["session_state"] = self._describe_session(client, redirect_uri, presence.session)
                 return await self._responding.answer(client, redirect_uri, request.response_mode, answer)
             case Denied():
+                await leave(done=session_hash is not None)
                 return await refuse(decision.error, presence.session.person_id if presence is not None else None)
             case LevelUnreachable() | Barred() if progress.began:
+                await leave(done=False)
                 told = await refuse(decision.error, presence.session.person_id if presence is not None else None)
                 return Unreachable(await self._responding.hold(told), client, name_page(decision))
             case SignInRequired() | ProofRequired() | AccountChoiceRequired() | ConsentRequired() | LevelUnreachable() | Barred():

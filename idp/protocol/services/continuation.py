@@ -22,6 +22,7 @@ from idp.protocol.services.authorization import Authorization, Unreachable, name
 from idp.protocol.services.responding import Answer
 from idp.sign_in.rules.interaction import Interaction, Leave, PageNeeded, Refused, SignInNeeded, Step, is_answered_by
 from idp.sign_in.rules.session import Session
+from idp.sign_in.services.dispatch import Leaving
 
 KIND = "authorize"
 
@@ -62,7 +63,13 @@ class AuthorizeContinuation:
         self._authorization = authorization
 
     async def decide(
-        self, interaction: Interaction, session: Session | None, standing: PersonStanding | None, request_id: str, place: Place
+        self,
+        interaction: Interaction,
+        session: Session | None,
+        standing: PersonStanding | None,
+        request_id: str,
+        place: Place,
+        leave: Leaving,
     ) -> Step:
         """Return the next step: the code or error for the department, the consent page, or sign-in."""
         try:
@@ -72,6 +79,7 @@ class AuthorizeContinuation:
                 progress=read_progress(interaction, session.person_id if session is not None else None),
                 request_id=request_id,
                 place=lambda: place,
+                leave=leave,
             )
         except Refusal as refusal:
             return Refused(refusal.code, str(refusal.facts.get("back_url", "")))

@@ -46,6 +46,7 @@ from idp.protocol.stores.standing import StandingReads
 from idp.sign_in.rules.interaction import Interaction, PageNeeded, Refused, SignInNeeded, Step, is_answered_by
 from idp.sign_in.rules.refusals import BarredHere
 from idp.sign_in.rules.session import Session, write_factors
+from idp.sign_in.services.dispatch import Leaving
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.session_links import SessionLinks
 
@@ -131,7 +132,13 @@ class DecoupledApproval:
         )
 
     async def decide(
-        self, interaction: Interaction, session: Session | None, standing: PersonStanding | None, request_id: str, place: Place
+        self,
+        interaction: Interaction,
+        session: Session | None,
+        standing: PersonStanding | None,
+        request_id: str,
+        place: Place,
+        leave: Leaving,
     ) -> Step:
         """Return the next step of the flow (architecture decision 13)."""
         if _find_outcome(interaction) is not None:

@@ -16,19 +16,52 @@ from idp.sign_in.services.sign_in import PORTAL
 from idp.sign_in.services.visits import Visit
 
 
+class FlowLeft(Exception):
+    """Another request of the same flow left already: this one does and records nothing."""
+
+
+class Leaving(Protocol):
+    """Ends the flow, once however often it is called."""
+
+    async def __call__(self, *, done: bool) -> None:
+        """Return for one of any number of simultaneous requests; raise FlowLeft for the others. ``done`` as of ``Interactions.finish``."""
+        ...
+
+
 class Continuation(Protocol):
     """What a kind of flow does when a step is done."""
 
     async def decide(
-        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
+        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place, leave: Leaving
     ) -> Step:
         """Return what comes next. ``session`` is live and its person may sign in; ``standing`` is that person's.
 
         It is not asked while the sign-in is in the middle of its questions. ``SignInNeeded`` brings the person back here with
         more proved, or named by ``interaction.unreachable_by``: then lower the class or leave. A flow that leaves has ended before its
-        address is used.
+        address is used; a kind that records how it ends calls ``leave`` before it does. What it raises after that brings the flow back.
         """
         ...
+
+
+@dataclass
+class _WayOut:
+    """Lets one request out of a flow, before anything is recorded of its end."""
+
+    interactions: Interactions
+    interaction: Interaction
+    left: bool = False
+
+    async def leave(self, *, done: bool) -> None:
+        if self.left:
+            return
+        if not await self.interactions.finish(self.interaction, done=done):
+            raise FlowLeft
+        self.left = True
+
+    async def go_back(self) -> None:
+        """Undo it: nothing was recorded, so the person may ask again."""
+        if self.left:
+            await self.interactions.restore(self.interaction)
 
 
 @dataclass(frozen=True)
@@ -50,6 +83,12 @@ class Dispatcher:
 
     async def decide(self, interaction_id: str, visit: Visit) -> Routed:
         """Return the next step of a flow. Raises InteractionExpired, InteractionFinished, ForeignBrowser."""
+        try:
+            return await self._decide(interaction_id, visit)
+        except FlowLeft:
+            raise await self._interactions.explain_end(interaction_id, visit.browser_cookie) from None
+
+    async def _decide(self, interaction_id: str, visit: Visit) -> Routed:
         held = await self._interactions.read(interaction_id, visit.browser_cookie)
         interaction = held.interaction
         continuation = self._continuations.get(interaction.kind)
@@ -68,17 +107,18 @@ class Dispatcher:
                 session = None
         if interaction.proved:
             return Routed(interaction, SignInNeeded())  # in the middle of its questions; the sign-in says which is next
-        step = await continuation.decide(interaction, session, standing, visit.request_id, visit.place)
+        way_out = _WayOut(self._interactions, interaction)
+        try:
+            step = await continuation.decide(interaction, session, standing, visit.request_id, visit.place, way_out.leave)
+        except Exception:
+            await way_out.go_back()
+            raise
         if isinstance(step, SignInNeeded) and asks_more(interaction, step):
             interaction = (await self._interactions.replace(held, ask_more(interaction, step))).interaction
         if isinstance(step, SignInNeeded) and session is not None and interaction.unreachable_by == session.person_id:
             return Routed(interaction, Refused("level_unreachable"))
         if isinstance(step, Leave | Refused):
-            done = isinstance(step, Leave) and session is not None
-            if not await self._interactions.finish(interaction, done=done):
-                raise await self._interactions.explain_end(
-                    interaction_id, visit.browser_cookie
-                )  # another request of the same flow left already
+            await way_out.leave(done=isinstance(step, Leave) and session is not None)
         return Routed(interaction, self._explain_day(step, standing))
 
     def _explain_day(self, step: Step, standing: Standing | None) -> Step:

@@ -103,9 +103,13 @@ class Interactions:
             isolated=isolated,
             confirms=confirms,
         )
+        await self.restore(interaction)
+        return interaction
+
+    async def restore(self, interaction: Interaction) -> None:
+        """Keep a flow that has just begun, or that ended and could not be answered after all; it grows no older by that, nor younger."""
         ttl = self._life.total_seconds() * REMEMBERED
         await self._transients.put(KIND, interaction.id, write_interaction(interaction), ttl)
-        return interaction
 
     async def read(self, interaction_id: str, browser_cookie: str | None, kind: str | None = None) -> Held:
         """Return the flow, of this ``kind``; without one, of any that signs people in. Another kind counts as gone.

@@ -15,6 +15,7 @@ from idp.sign_in.rules.interaction import Interaction, Leave, Refused, SignInNee
 from idp.sign_in.rules.refusals import SecondFactorMissing
 from idp.sign_in.rules.session import Session
 from idp.sign_in.rules.steps import count_fresh
+from idp.sign_in.services.dispatch import Leaving
 from idp.sign_in.services.interactions import Interactions
 from idp.sign_in.services.sessions import Sessions
 from idp.sign_in.services.sign_in import PORTAL
@@ -72,7 +73,7 @@ class Portal:
         )
 
     async def decide(
-        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place
+        self, interaction: Interaction, session: Session | None, standing: Standing | None, request_id: str, place: Place, leave: Leaving
     ) -> Step:
         """Return to the page that was asked for as soon as anybody is signed in, with as many factors as it asks for."""
         if session is None or standing is None:

@@ -94,6 +94,10 @@ async def test_neither_is_a_page_of_the_account(house: House) -> None:
     assert known is not None
     flow = await house.interactions.begin(PORTAL, "cookie", request="/account", home_url="/account", aal=2)
     house.clock.advance(1)
+
+    async def stay(*, done: bool) -> None:
+        raise AssertionError("it records nothing of its end")
+
     for whose, step in ((unable, SignInNeeded()), (able, Refused("second_factor_missing", "/account"))):
         asked = replace(flow, fresh_after=house.clock(), unreachable_by=whose.person_id)
-        assert await house.portal.decide(asked, session, known.standing, "", Place()) == step
+        assert await house.portal.decide(asked, session, known.standing, "", Place(), stay) == step
