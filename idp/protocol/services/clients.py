@@ -19,6 +19,8 @@ from keys import Mac, Sealer, Unsealable, UnusableKeySet, read_key_set, row_aad
 
 CACHE_LIFE = timedelta(seconds=5)
 MAX_CACHED = 10_000
+GRANTS_FROM = "grants_from"
+"""In the audit of a change: grants of the client that began before this instant are over. Their number is nobody's to wait for."""
 
 
 class ClientMoved(Exception):
@@ -92,24 +94,25 @@ class Clients:
         details: dict[str, Detail] = {"status": client.status, "version": client.version + 1}
         if changed:
             details["changed"] = changed
-        await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
         if known is not None and known.sector != client.sector:
             # Whoever remembers the client still may grant under the sector before for as long.
-            await store.end_grants(tx, client.client_id, self._clock() + CACHE_LIFE)
+            details[GRANTS_FROM] = (await store.end_grants(tx, client.client_id, self._clock() + CACHE_LIFE)).isoformat()
+        await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
         return secret
 
     async def move(self, tx: Transaction, client: Client, event: ClientEvent, *, actor: str) -> Client:
         """Lead a client that was read before to where ``event`` leads and return it. Raises IllegalTransition, ClientMoved.
 
         What it held when it was suspended is over for good; again when it goes on, for what was redeemed while the stop was being written.
+        No department is told of a sign-out: people stay signed in, and their sign-ins are told of when they end.
         """
         after = CLIENT_TRANSITIONS.follow(ClientStatus(client.status), event)
         was_live = event is ClientEvent.SUSPEND and client.status == ClientStatus.LIVE
         moved = replace(client, status=after.value, resumes=ClientStatus.LIVE.value if was_live else "")
         await self._write(tx, moved)
-        if ClientStatus.SUSPENDED in (client.status, moved.status):
-            await store.end_grants(tx, client.client_id, self._clock())
         details: dict[str, Detail] = {"status": moved.status, "version": client.version + 1, "event": event.value}
+        if ClientStatus.SUSPENDED in (client.status, moved.status):
+            details[GRANTS_FROM] = (await store.end_grants(tx, client.client_id, self._clock())).isoformat()
         await self._audit.record(tx, AuditEvent(Kind.CLIENT_CHANGED, actor=actor, client_id=client.client_id, details=details))
         return replace(moved, version=client.version + 1)
 

@@ -40,7 +40,7 @@ REPLACE_CLIENT = """
 REPLACE_MAC = "UPDATE clients SET secret_mac = $3 WHERE client_id = $1 AND secret_mac = $2"
 
 # The mark never goes back: one that lies ahead is for processes that have not heard of a change yet.
-END_GRANTS = "UPDATE clients SET grants_from = greatest(grants_from, $2) WHERE client_id = $1"
+END_GRANTS = "UPDATE clients SET grants_from = greatest(grants_from, $2) WHERE client_id = $1 RETURNING grants_from"
 
 ADD_SECTOR = "INSERT INTO sectors (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 
@@ -126,9 +126,10 @@ async def replace_mac(database: Database, client: Client, mac: bytes) -> None:
     await database.write(REPLACE_MAC, client.client_id, client.secret_mac, mac)
 
 
-async def end_grants(tx: Transaction, client_id: str, now: datetime) -> None:
-    """Let no grant of a client stand that began before ``now``, however many there are."""
-    await tx.execute(END_GRANTS, client_id, now)
+async def end_grants(tx: Transaction, client_id: str, before: datetime) -> datetime:
+    """Let no grant of a client stand that began before ``before``, however many there are; return the instant that counts now."""
+    counts: datetime = await tx.fetchval(END_GRANTS, client_id, before)
+    return counts
 
 
 async def find_or_add_sector(tx: Transaction, new_id: UUID, name: str) -> UUID:

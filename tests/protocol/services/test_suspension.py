@@ -1,8 +1,10 @@
 """A client that was suspended comes back with nothing of what it held: not its tokens, nor what came of them elsewhere."""
 
+import json
 from datetime import timedelta
+from urllib.parse import urlencode
 
-from idp.protocol.rules.client_metadata import RequestDemands
+from idp.protocol.rules.client_metadata import LogoutAddresses, RequestDemands
 from idp.protocol.rules.client_status import ClientEvent
 from idp.protocol.services.clients import CACHE_LIFE
 from tests.protocol.endpoints.test_app_entry import EXCHANGE, add_app, sign_in_app
@@ -10,6 +12,7 @@ from tests.protocol.endpoints.test_device_secret import come_along
 from tests.protocol.endpoints.test_exchanged_tokens import ask, exchange
 from tests.protocol.endpoints.test_exchanged_tokens import move as move_to
 from tests.support.provider import Provider
+from tests.support.web import Web
 
 DAY = timedelta(days=1).total_seconds()
 CODE = ("authorization_code", "refresh_token")
@@ -91,6 +94,39 @@ async def test_the_device_secret_of_a_suspended_app_brings_nobody_in_any_more(pr
     await move(provider, "app-stopped", ClientEvent.SUSPEND)
     await move(provider, "app-stopped", ClientEvent.RESUME_LIVE)
     assert (await come_along(provider, "app-beside", tokens)).json()["error"] == "invalid_request"
+
+
+async def test_the_audit_says_which_grants_a_change_ended(provider: Provider) -> None:
+    client = await provider.add_client("told-of", sector="first")
+    marks = []
+    for sector in ("first", "second"):
+        marks.append(provider.now() + CACHE_LIFE)
+        await move_to(provider, client, sector)
+    provider.clock.advance(60)
+    for event in (ClientEvent.SUSPEND, ClientEvent.RESUME, ClientEvent.SUBMIT, ClientEvent.SUSPEND, ClientEvent.RETIRE):
+        marks.append(provider.now())
+        await move(provider, client, event)
+    told = [json.loads(e["details"]) for e in await provider.read_events("client_changed") if e["client_id"] == client]
+    ends = [False, True, True, True, False, True, True]
+    assert [details.get("grants_from") for details in told] == [m.isoformat() if end else None for m, end in zip(marks, ends, strict=True)]
+
+
+async def test_a_stop_is_no_sign_out_and_a_sign_out_is_told_of_while_it_lasts(provider: Provider) -> None:
+    logout = LogoutAddresses(backchannel_logout_uri="https://department.example/backchannel")
+    client = await provider.add_client("stopped-and-told", grant_types=CODE, logout=logout)
+    cookies = await provider.open_session(await provider.add_person())
+    tokens = await provider.get_tokens(client, cookies)
+
+    async def read_deliveries() -> list[str]:
+        statement = "SELECT channel, state FROM logout_deliveries WHERE client_id = $1"
+        return [f"{row['channel']} {row['state']}" for row in await provider.services.platform.database.fetch(statement, client)]
+
+    await move(provider, client, ClientEvent.SUSPEND)
+    assert await read_deliveries() == [], "the person stays signed in"
+    web = Web(provider)
+    web.client.cookies.update(cookies)
+    await web.client.get("/sign-out?" + urlencode({"id_token_hint": tokens["id_token"]}))
+    assert await read_deliveries() == ["back waiting"]
 
 
 async def test_a_short_stop_takes_nothing_back_of_a_move_just_before(provider: Provider) -> None:
