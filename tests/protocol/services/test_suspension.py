@@ -102,7 +102,7 @@ async def test_the_audit_says_which_grants_a_change_ended(provider: Provider) ->
     for sector in ("first", "second"):
         marks.append(provider.now() + CACHE_LIFE)
         await move_to(provider, client, sector)
-    provider.clock.advance(60)
+        provider.clock.advance(60)
     for event in (ClientEvent.SUSPEND, ClientEvent.RESUME, ClientEvent.SUBMIT, ClientEvent.SUSPEND, ClientEvent.RETIRE):
         marks.append(provider.now())
         await move(provider, client, event)
