@@ -88,8 +88,8 @@ class AuthorizeContinuation:
         if isinstance(outcome, Answer):
             return Leave(outcome.url, outcome.fields)
         match outcome.decision:
-            case SignInRequired(wanted=wanted, resistant=resistant, insists=insists):
-                return SignInNeeded(wanted, resistant, insists)
+            case SignInRequired(wanted=wanted, fresh_after=fresh_after, resistant=resistant, insists=insists):
+                return SignInNeeded(wanted, resistant, insists, fresh_after)
             case ProofRequired():
                 return PageNeeded("/raise")
             case AccountChoiceRequired():

@@ -129,13 +129,14 @@ def answer_as(interaction: Interaction, person_id: UUID | None) -> Interaction:
 
 @dataclass(frozen=True)
 class SignInNeeded:
-    """The flow cannot go on until the person proved more: to reach ``wanted`` (None: as the flow was begun), ``resistant`` and
-    ``essential`` as those fields of the interaction say.
+    """The flow cannot go on until the person proved more: to reach ``wanted`` (None: as the flow was begun), ``resistant``,
+    ``essential`` and ``fresh_after`` as those fields of the interaction say.
     """
 
     wanted: Acr | None = None
     resistant: bool = False
     essential: bool = False
+    fresh_after: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -173,10 +174,18 @@ def asks_more(interaction: Interaction, needed: SignInNeeded) -> bool:
     if needed.wanted is None:
         return False
     higher = ACR_ORDER.index(needed.wanted) > ACR_ORDER.index(interaction.wanted)
-    return higher or (needed.resistant, needed.essential) != (interaction.resistant, interaction.essential)
+    asked = (interaction.resistant, interaction.essential, interaction.fresh_after)
+    return higher or (needed.resistant, needed.essential, needed.fresh_after) != asked
 
 
 def ask_more(interaction: Interaction, needed: SignInNeeded) -> Interaction:
     """Return the flow that asks for it."""
     wanted = max(needed.wanted or interaction.wanted, interaction.wanted, key=ACR_ORDER.index)
-    return replace(interaction, wanted=wanted, resistant=needed.resistant, essential=needed.essential, unreachable_by=None)
+    return replace(
+        interaction,
+        wanted=wanted,
+        resistant=needed.resistant,
+        essential=needed.essential,
+        fresh_after=needed.fresh_after,
+        unreachable_by=None,
+    )

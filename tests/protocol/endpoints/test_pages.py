@@ -133,18 +133,6 @@ async def test_a_step_up_keeps_codes_tokens_and_the_sid_of_other_departments(pro
     assert page.headers["location"] == BACK, "the sid of the old ID Token still names this session"
 
 
-async def test_max_age_does_not_run_out_on_the_consent_page(provider: Provider) -> None:
-    await provider.add_client("patient", entitlements=(Entitlement("查询", Basis.CONSENT, ("name",)),))
-    await provider.add_client("opener")
-    web = Web(provider)
-    await web.sign_in(await provider.add_person(), ask("opener"))
-    provider.clock.advance(5)
-    await web.get(ask("patient", scope="openid profile", max_age="10"))
-    provider.clock.advance(60)
-    await web.submit("/consent", decision="allow")
-    assert "code" in read_answer(web)
-
-
 async def test_prompt_login_asks_again_and_moves_auth_time(provider: Provider) -> None:
     await provider.add_client("again")
     person = await provider.add_person()

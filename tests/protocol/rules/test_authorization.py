@@ -157,6 +157,38 @@ def test_max_age_counts_the_oldest_factor() -> None:
     assert isinstance(fresh, Granted)
 
 
+@pytest.mark.parametrize(
+    ("max_age", "age", "again"),
+    [
+        (600, 600, False),
+        (600, 601, True),
+        (60, 300, False),  # the sign-in itself takes time, so who proved anything in the last minutes is here
+        (60, 301, True),
+        (0, 3_000, False),
+        (None, 3_000, False),
+    ],
+)
+def test_max_age_runs_out_while_a_flow_waits(max_age: int | None, age: int, again: bool) -> None:
+    request, standing = make_request(max_age=max_age), make_standing(age=age)
+    begun = NOW - timedelta(seconds=age)
+    waited = decide(request, CLIENT, standing, None, Progress(fresh_after=begun, signed_in=True), NOW)
+    assert waited == SignInRequired(Acr.LOW, NOW) if again else isinstance(waited, Granted)
+    anew = decide(request, CLIENT, make_standing(age=0), None, Progress(fresh_after=NOW, signed_in=True), NOW + timedelta(seconds=300))
+    assert isinstance(anew, Granted)
+
+
+def test_max_age_is_looked_at_after_all_that_the_person_is_asked() -> None:
+    request, client = make_request(max_age=60, scope=("openid", "profile")), make_client(entitlements=(CONSENT,))
+    assert isinstance(decide(request, client, make_standing(age=1_000), None, Progress(signed_in=True), NOW), ConsentRequired)
+
+
+def test_one_factor_of_the_last_minutes_is_enough_while_a_flow_waits() -> None:
+    old = make_standing(age=900)
+    proved = (old.proved[0], replace(old.proved[1], at=NOW - timedelta(seconds=300)))
+    decision = decide(make_request(max_age=600), CLIENT, old._replace(proved=proved), None, Progress(signed_in=True), NOW)
+    assert isinstance(decision, Granted)
+
+
 def test_max_age_with_prompt_none_is_login_required() -> None:
     decision = decide(make_request(max_age=1, prompts=frozenset({"none"})), CLIENT, make_standing(), None, FIRST_VISIT, NOW)
     assert isinstance(decision, Denied)

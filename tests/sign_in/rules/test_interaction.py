@@ -26,6 +26,7 @@ def make_flow(wanted: Acr = Acr.LOW, *, resistant: bool = False, essential: bool
         (make_flow(), SignInNeeded(Acr.LOW)),
         (make_flow(Acr.SUBSTANTIAL), SignInNeeded(Acr.LOW)),
         (make_flow(resistant=True, essential=True), SignInNeeded(Acr.LOW, True, True)),
+        (replace(make_flow(), fresh_after=NOW), SignInNeeded(Acr.LOW, fresh_after=NOW)),
     ],
 )
 def test_what_the_flow_asks_for_anyway_changes_nothing(flow: Interaction, needed: SignInNeeded) -> None:
@@ -39,12 +40,14 @@ def test_what_the_flow_asks_for_anyway_changes_nothing(flow: Interaction, needed
         (make_flow(Acr.SUBSTANTIAL), SignInNeeded(Acr.LOW, True), Acr.SUBSTANTIAL),
         (make_flow(resistant=True), SignInNeeded(Acr.LOW, False), Acr.LOW),
         (make_flow(resistant=True), SignInNeeded(Acr.LOW, True, True), Acr.LOW),
+        (make_flow(Acr.SUBSTANTIAL), SignInNeeded(Acr.LOW, fresh_after=NOW), Acr.SUBSTANTIAL),
     ],
 )
 def test_the_flow_asks_for_what_is_needed_now(flow: Interaction, needed: SignInNeeded, wanted: Acr) -> None:
     assert asks_more(flow, needed)
     asking = ask_more(flow, needed)
     assert (asking.wanted, asking.resistant, asking.essential) == (wanted, needed.resistant, needed.essential)
+    assert asking.fresh_after == needed.fresh_after
     assert asking.unreachable_by is None, "what could not be reached before is another question"
     assert not asks_more(asking, needed)
 
