@@ -51,9 +51,9 @@ class Call:
         return self.who.actor
 
     def find(self, name: str) -> str:
-        """Return an id of the path."""
+        """Return an id of the path, "" for what cannot be one: nothing has it."""
         value: str = self.request.path_params[name]
-        return value[:64] if _NAME.fullmatch(value[:64]) else ""
+        return value if _NAME.fullmatch(value) else ""
 
 
 class AdminEndpoint:

@@ -198,6 +198,15 @@ async def test_an_id_is_given_once(writer: Administrator) -> None:
     assert len(made) == 22
 
 
+async def test_an_id_that_only_begins_like_a_clients_is_nobodys(writer: Administrator) -> None:
+    longest = "a" * 64
+    await add(writer, longest)
+    for path in (f"{longest}-other", f"{longest}%0A", f"{longest}a"):
+        assert_problem(await writer.ask("POST", f"/clients/{path}/suspend"), 404, "no_client")
+        assert_problem(await writer.ask("GET", f"/clients/{path}"), 404, "no_client")
+    assert (await writer.ask("GET", f"/clients/{longest}")).json()["status"] == "sandbox"
+
+
 async def test_a_repeated_request_gets_the_first_answer(writer: Administrator, approver: Administrator) -> None:
     first = await writer.ask("POST", "/clients", NEW, idempotency_key="k-1")
     again = await writer.ask("POST", "/clients", NEW, idempotency_key="k-1")
