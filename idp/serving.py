@@ -2,18 +2,22 @@
 
 import gc
 import os
+import signal
 import socket
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from prometheus_client import values
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 from idp.app import Services, build_app, build_services, follow_changes
 from idp.composition import Platform, open_platform
@@ -102,22 +106,45 @@ def create_app() -> Serving:
     """Return the callable of a worker process, with the settings of its environment (uvicorn's factory)."""
     settings = read_settings()
     configure_logging(settings.log.level)
-    # What was imported stays: 80,000 objects that every full collection would look at again, while for 40 ms nobody is answered.
+    freeze_imported()
+    return Serving(settings)
+
+
+def freeze_imported() -> None:
+    """Take what was imported, which stays, from the collector: 80,000 objects to look at in a full collection, 40 ms without an answer."""
     gc.collect()
     gc.freeze()
-    return Serving(settings)
 
 
 def serve_http(settings: Settings) -> None:
     """Serve until the process is told to stop; worker processes read the same settings from their environment. Raises AddressUnusable."""
     server = settings.server
     check_address(server.host, server.port)
+    # A library of PKCS #11 that was opened before cannot be used in a forked process: each calls C_Initialize itself.
+    if server.workers > 1 and not settings.keys.pkcs11_module:
+        freeze_imported()
+        multiprocess.get_subprocess = fork_worker  # type: ignore[assignment, attr-defined]
     if server.workers > 1 and server.metrics_token:
         with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
             os.environ[SHARED_METRICS] = folder  # noqa: TID251 - the library reads this variable itself
             _run(server, settings.mtls.socket)
     else:
         _run(server, settings.mtls.socket)
+
+
+def fork_worker(config: uvicorn.Config, target: Callable[..., None], sockets: list[socket.socket]) -> ForkProcess:
+    """Return the process of a worker, not yet started, as uvicorn's ``get_subprocess`` does.
+
+    It is forked instead of being a new interpreter, so that what was imported is in memory once, not in every worker.
+    """
+    return get_context("fork").Process(target=_work, args=(target, sockets))
+
+
+def _work(target: Callable[..., None], sockets: list[socket.socket]) -> None:
+    for number in multiprocess.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # the parent puts them in a queue of its own
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call] # chosen at import, when SHARED_METRICS was not set
+    target(sockets=sockets)
 
 
 def check_address(host: str, port: int) -> None:
