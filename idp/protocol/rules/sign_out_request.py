@@ -33,12 +33,20 @@ class AskFirst:
 SignOutDecision = EndAtOnce | AskFirst
 
 
+def may_use_hint(parameters: Mapping[str, str], hinted_client_id: str) -> bool:
+    """Tell whether the hint was issued to the client that ``client_id`` names, if it names one (§2).
+
+    One that was not is as good as none: nothing is taken from it (§4).
+    """
+    return parameters.get("client_id", hinted_client_id) == hinted_client_id
+
+
 def decide_sign_out(
     parameters: Mapping[str, str], client: Client | None, hinted_sid: str | None, session_sid: str | None
 ) -> SignOutDecision:
     """Return what to do.
 
-    ``client`` is the one that a valid ``id_token_hint`` was issued to (None without one: then nobody is returned to,
+    ``client`` is the one that a valid ``id_token_hint`` that may be used was issued to (None without one: then nobody is returned to,
     §3, and neither to a closed one); ``session_sid`` is what that client knows the live session as, None when there is no session.
     """
     return_url = _find_return_url(parameters, client)
@@ -53,8 +61,6 @@ def decide_sign_out(
 def _find_return_url(parameters: Mapping[str, str], client: Client | None) -> str | None:
     uri = parameters.get("post_logout_redirect_uri")
     if client is None or client.status in CLOSED or uri is None or uri not in client.post_logout_redirect_uris:
-        return None
-    if parameters.get("client_id", client.client_id) != client.client_id:
         return None
     state = parameters.get("state")
     return uri if state is None else build_response_url(uri, {"state": state})

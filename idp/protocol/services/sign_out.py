@@ -9,7 +9,7 @@ from idp.kernel.session_endings import SIGNED_OUT
 from idp.platform.database import Database
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.logout import Telling
-from idp.protocol.rules.sign_out_request import SignOutDecision, decide_sign_out
+from idp.protocol.rules.sign_out_request import SignOutDecision, decide_sign_out, may_use_hint
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import HintedToken, IdTokens
 from idp.protocol.services.logout_notices import LogoutNotices
@@ -57,6 +57,8 @@ class SignOut:
         names it by ``sub`` and ``sid``.
         """
         hint = self._id_tokens.read_hint(parameters.get("id_token_hint"))
+        if hint is not None and not may_use_hint(parameters, hint.client_id):
+            hint = None
         client = await self._directory.find(hint.client_id) if hint is not None else None
         session = await self._sessions.find_not_ended(session_cookie)
         if session is None:

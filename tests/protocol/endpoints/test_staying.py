@@ -59,3 +59,18 @@ async def test_without_a_department_there_is_a_way_on_too(provider: Provider) ->
     page = await web.submit("/sign-out", decision="sign_out")
     assert page.url.path == "/signed-out"
     assert 'id="sign-in" href="/"' in page.text
+
+
+async def test_a_hint_of_another_client_than_the_one_named_beside_it_ends_nothing(provider: Provider) -> None:
+    await provider.add_client("hinted", name="有提示部门（样例）")
+    await provider.add_client("named-beside", name="另一部门（样例）")
+    mine = await provider.open_session(await provider.add_person())
+    wish = {"id_token_hint": (await provider.get_tokens("hinted", mine))["id_token"], "post_logout_redirect_uri": BACK}
+    web = Web(provider)
+    web.client.cookies.update(mine)
+    for named in ("named-beside", "nobody"):
+        page = await web.get("/sign-out?" + urlencode({**wish, "client_id": named}))
+        assert (page.url.path, "来自：" in page.text) == ("/sign-out", False), "the person is asked, on nobody's behalf"
+    assert "code" in (await provider.authorize("hinted", mine)).parameters, "nothing was ended"
+    page = await web.client.get("/sign-out?" + urlencode({**wish, "client_id": "hinted"}))
+    assert page.headers["location"] == BACK

@@ -21,7 +21,7 @@ from idp.protocol.rules.pkce import is_challenge, proves
 from idp.protocol.rules.response_url import build_response_url
 from idp.protocol.rules.scopes import SCOPES, choose_client_scope, choose_scope, list_claims
 from idp.protocol.rules.session_state import PATH as CHECK_SESSION_PATH
-from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce, decide_sign_out
+from idp.protocol.rules.sign_out_request import AskFirst, EndAtOnce, decide_sign_out, may_use_hint
 from idp.protocol.rules.token_request import (
     RedeemCode,
     Refresh,
@@ -295,8 +295,13 @@ def test_sign_out_returns_only_with_a_valid_hint_and_a_registered_address() -> N
         assert decide_sign_out({"post_logout_redirect_uri": uri}, CLIENT, "other", "sid") == AskFirst(None, refused=True)
         assert decide_sign_out({"post_logout_redirect_uri": uri}, CLIENT, None, None) == EndAtOnce(None, refused=True)
         assert decide_sign_out({"post_logout_redirect_uri": uri}, None, None, None) == EndAtOnce(None), "nobody proved whose address it is"
-    assert decide_sign_out({**wish, "client_id": "other"}, CLIENT, "sid", "sid") == EndAtOnce(None, refused=True)
     assert decide_sign_out({}, CLIENT, "sid", "sid") == EndAtOnce(None)
+
+
+def test_a_hint_counts_only_for_the_client_that_is_named_beside_it() -> None:
+    assert may_use_hint({}, "land")
+    assert may_use_hint({"client_id": "land"}, "land")
+    assert not may_use_hint({"client_id": "fund"}, "land")
 
 
 @pytest.mark.parametrize("status", ["suspended", "retired"])
