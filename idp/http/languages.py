@@ -12,12 +12,8 @@ def _match(tag: str) -> Language | None:
     return _BY_PRIMARY_TAG.get(tag.strip().split("-", 1)[0].lower())
 
 
-def is_supported(tag: str) -> bool:
-    """Tell whether this BCP 47 tag names a language that we have."""
-    return _match(tag) is not None
-
-
-def _match_first(tags: str | None) -> Language | None:
+def find_language(tags: str | None) -> Language | None:
+    """Return the first language of space-separated BCP 47 tags that we have, None when there is none."""
     for tag in (tags or "")[:200].split():
         language = _match(tag)
         if language is not None:
@@ -51,4 +47,4 @@ def choose_language(parameter: str | None, cookie: str | None, accept_language: 
     ``parameter`` is ``lang`` or ``ui_locales`` (space-separated BCP 47 tags, first known wins: OpenID Connect Core §3.1.2.1),
     ``accept_language`` the header of RFC 9110 §12.5.4. Unknown languages fall through to the next source.
     """
-    return _match_first(parameter) or _match_first(cookie) or _match_accepted(accept_language) or DEFAULT
+    return find_language(parameter) or find_language(cookie) or _match_accepted(accept_language) or DEFAULT

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from idp.http.client_certificate import CertificateListener, ToldCertificate, read_told_certificate
 from idp.http.cookies import CookieNames, read_cookies
-from idp.http.languages import Language, choose_language, is_supported
+from idp.http.languages import Language, choose_language, find_language
 from idp.http.responses import Header
 
 SCOPE_KEY = "idp.context"
@@ -191,10 +191,17 @@ class RequestContext:
         names = self._rules.cookies
         self.set_cookie(names.set(names.language, language, YEAR))
 
+    def prefer_locales(self, tags: str) -> None:
+        """Take the ``ui_locales`` of a request that is not in the address as the parameter there is taken; ``lang`` there goes first."""
+        language = find_language(tags)
+        if language is None or self._find_parameter("lang") is not None:
+            return
+        if find_language(self._find_parameter("ui_locales")) != language:
+            self.prefer_language(language)
+
     def keep_preferences(self) -> None:
         """Keep the language and the mode that the query chose, so that the pages after this one have them too."""
-        parameter = self._find_language_parameter()
-        if parameter is not None and any(is_supported(tag) for tag in parameter.split()):
+        if find_language(self._find_language_parameter()) is not None:
             self.prefer_language(self.language)
         if self._find_parameter("elder") in ("0", "1"):
             names = self._rules.cookies

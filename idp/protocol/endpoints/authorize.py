@@ -132,6 +132,7 @@ class AuthorizeEndpoint:
         context = read_context(scope)
         decision, client = undecided.decision, undecided.client
         needed = decision if isinstance(decision, SignInRequired) else None
+        context.prefer_locales(undecided.request.ui_locales or "")
         interaction = await self._interactions.begin(
             kind=KIND,
             browser_cookie=bind_browser(context, self._interactions.make_browser_cookie),
