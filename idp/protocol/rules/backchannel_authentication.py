@@ -14,6 +14,22 @@ LIFE = 300
 SIGNED_LIFE = 3_600
 MAX_JTI = 200
 BESIDE = frozenset({"request", "client_id", "client_secret", "client_assertion", "client_assertion_type"})
+PARAMETERS = frozenset(
+    {
+        "client_id",
+        "scope",
+        "acr_values",
+        "claims",
+        "login_hint",
+        "login_hint_token",
+        "id_token_hint",
+        "binding_message",
+        "requested_expiry",
+        "client_notification_token",
+    }
+)
+"""The parameters that are read, of a signed request too; all others are ignored."""
+
 LONGEST_LIFE = 600
 INTERVAL = 5
 MAX_HINT = 100

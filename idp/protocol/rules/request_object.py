@@ -1,7 +1,7 @@
 """Decides whether a request object may be used, and which parameters it stands for (RFC 9101, OpenID Connect Core §6)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from idp.kernel.errors import ProtocolError
@@ -11,9 +11,6 @@ from idp.protocol.rules.profile import find_demands
 
 TYPES = ("oauth-authz-req+jwt", "JWT", "")
 """What the header may say of itself: the type of RFC 9101 §10.8, or nothing much, as older clients do."""
-
-OWN_CLAIMS = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
-"""Claims of the JWT itself; all others are parameters (RFC 9101 §4)."""
 
 NESTED = frozenset({"request", "request_uri"})
 AGREEING = ("client_id", "response_type")
@@ -64,13 +61,14 @@ def check_object(claims: Mapping[str, Any], client: Client, issuer: str, now: in
             raise refuse_object("The request object lives too long.")
 
 
-def read_object_parameters(claims: Mapping[str, Any], outside: Mapping[str, str], client: Client) -> dict[str, str]:
-    """Return the parameters of the request; raise ProtocolError.
+def read_object_parameters(claims: Mapping[str, Any], outside: Mapping[str, str], client: Client, names: Collection[str]) -> dict[str, str]:
+    """Return the parameters of the request; raise ProtocolError ``invalid_request_object``.
 
+    ``names`` are the parameters that the endpoint reads: all other claims are the JWT's own, or ignored whatever they hold (RFC 6749 §3.1).
     Where requests must be signed, what stands outside counts for nothing (RFC 9101 §6.3); elsewhere it completes the object, which comes
     first (OpenID Connect Core §6.1). ``client_id`` and ``response_type`` never differ.
     """
-    inside = {name: _write_parameter(name, value) for name, value in claims.items() if name not in OWN_CLAIMS and value is not None}
+    inside = {name: _write_parameter(name, value) for name, value in claims.items() if name in names and value is not None}
     for name in AGREEING:
         if name in inside and inside[name] != outside.get(name, inside[name]):
             raise refuse_object(f"{name} differs inside and outside of the request object.")

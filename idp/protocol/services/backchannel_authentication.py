@@ -23,6 +23,7 @@ from idp.protocol.rules.backchannel_authentication import (
     DENIALS,
     IN_TEN_MINUTES,
     INTERVAL,
+    PARAMETERS,
     SIGNED_LIFE,
     BackchannelRequest,
     check_signed_request,
@@ -182,7 +183,7 @@ class BackchannelAuthentication:
             registered = client.ciba.backchannel_authentication_request_signing_alg
             claims: Mapping[str, Any] = await self._objects.verify(text, client, registered)
             jti = check_signed_request(claims, parameters)
-            inside = read_object_parameters(claims, {}, client)
+            inside = read_object_parameters(claims, {}, client, PARAMETERS)
         except ProtocolError as error:
             # CIBA §13 knows one word for all of this.
             raise replace(error, error="invalid_request", redirectable=False) from None

@@ -10,6 +10,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.platform.fetching import FetchFailed
 from idp.protocol.rules.algorithms import CLIENT_SIGNING
+from idp.protocol.rules.authorization_request import PARAMETERS
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.client_metadata import Profile
 from idp.protocol.rules.profile import choose_algorithms
@@ -65,7 +66,7 @@ class RequestObjects:
         if "request" in parameters and "request_uri" in parameters:
             raise ProtocolError("invalid_request", "request and request_uri exclude each other.")
         text = parameters["request"] if "request" in parameters else await self._fetch(parameters["request_uri"], client)
-        return read_object_parameters(await self.verify(text, client), parameters, client)
+        return read_object_parameters(await self.verify(text, client), parameters, client, PARAMETERS)
 
     async def verify(self, text: str, client: Client, registered: str | None = None) -> Mapping[str, object]:
         """Return the claims of a request object of this client; raise ProtocolError ``invalid_request_object``.

@@ -507,12 +507,15 @@ async def test_a_signed_request_is_verified_and_used_once(provider: Provider, mo
         return answer.json()
 
     assert "auth_req_id" in await post(request=signed)
+    more = {"x_flag": True, "x_ratio": 1.5, "x_note": "a\nb"}
+    assert "auth_req_id" in await post(request=sign(provider, "signing-counter", scope="openid", login_hint="x", **more)), "ignored"
     web = await sign_in_here(provider, person)
     assert "A-17" in (await web.get("/account/requests")).text
     for refused in (
         {"request": signed},
         {"scope": "openid", "login_hint": person.document},
         {"request": sign(provider, "signing-counter", scope="openid", login_hint="x"), "login_hint": "x"},
+        {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", binding_message=True)},
         {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", jti=None)},
         {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", nbf=None)},
         {"request": sign(provider, "signing-counter", scope="openid", login_hint="x", exp=int(provider.now().timestamp()) + 4000)},

@@ -61,6 +61,16 @@ async def test_what_stands_outside_completes_it_unless_signing_is_demanded(provi
         assert json.loads(base64.urlsafe_b64decode(payload + "=="))["nonce"] == "nonce-1", "the object comes first"
 
 
+@pytest.mark.parametrize("value", [True, 1.5, "a\nb", [1.5], "x" * 3_000])
+async def test_what_no_server_of_ours_reads_is_ignored(provider: Provider, value: object) -> None:
+    client = await add_signing_client(provider, "says-more")
+    text = KEY.sign(make_claims(provider, client, x_more=value))
+    cookies = await provider.open_session(await provider.add_person())
+    landing = await send(provider, cookies, client_id=client, request=text)
+    assert "code" in landing.parameters, landing.parameters
+    assert (await provider.post("/par", {"request": text}, client)).status_code == 201
+
+
 WRONG: list[tuple[str, dict[str, Any]]] = [
     ("another issuer", {"iss": "somebody"}),
     ("another audience", {"aud": "https://elsewhere.example"}),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.authorization_details import read_authorization_details
-from idp.protocol.rules.authorization_request import read_authorization_request
+from idp.protocol.rules.authorization_request import PARAMETERS, read_authorization_request
 from idp.protocol.rules.claims_request import read_claims_request
 from idp.protocol.rules.client_metadata import RequestDemands
 from idp.protocol.rules.request_object import check_object, read_object_parameters
@@ -90,7 +90,7 @@ def test_any_request_object_is_read_or_refused(claims: dict[str, Any], signed: b
     refused = find_refusal(lambda: check_object(claims, client, "https://id.example", SECONDS))
     assert refused is None or refused.error == "invalid_request_object"
     read: list[dict[str, str]] = []
-    refused = find_refusal(lambda: read.append(read_object_parameters(claims, make_parameters(), client)))
+    refused = find_refusal(lambda: read.append(read_object_parameters(claims, make_parameters(), client, PARAMETERS)))
     assert refused is None or refused.error == "invalid_request_object"
     for parameters in read:
         assert parameters["client_id"] == client.client_id

@@ -13,7 +13,7 @@ from idp.protocol.rules.authorization_details import (
     read_authorization_details,
     requires_representation,
 )
-from idp.protocol.rules.authorization_request import list_requestable, read_authorization_request
+from idp.protocol.rules.authorization_request import PARAMETERS, list_requestable, read_authorization_request
 from idp.protocol.rules.claims_request import Asked, ClaimAsk, ClaimsRequest
 from idp.protocol.rules.client_metadata import Profile, RequestDemands, ResponseProtection
 from idp.protocol.rules.parameters import BadParameters, parse_parameters
@@ -300,7 +300,7 @@ def test_the_example_of_rfc_9101() -> None:
     client = make_client(client_id="s6BhdRkqt3")
     check_object(RFC_9101, client, ISSUER, NOW)
     outside = {"client_id": "s6BhdRkqt3", "request": "…", "ui_locales": "en"}
-    parameters = read_object_parameters(RFC_9101, outside, client)
+    parameters = read_object_parameters(RFC_9101, outside, client, PARAMETERS)
     assert parameters["max_age"] == "86400"
     assert (parameters["state"], parameters["ui_locales"]) == ("af0ifjsldkj", "en")
     assert not {"iss", "aud", "request"} & parameters.keys()
@@ -308,7 +308,7 @@ def test_the_example_of_rfc_9101() -> None:
 
 def test_what_stands_outside_counts_for_nothing_where_signing_is_demanded() -> None:
     claims = {"client_id": "land", "scope": "openid", "resource": [CAL, CONTACTS], "claims": {"userinfo": {"name": None}}, "nonce": None}
-    parameters = read_object_parameters(claims, {"client_id": "land", "state": "s", "nonce": "n"}, SIGNING)
+    parameters = read_object_parameters(claims, {"client_id": "land", "state": "s", "nonce": "n"}, SIGNING, PARAMETERS)
     assert parameters == {"client_id": "land", "scope": "openid", "resource": f"{CAL} {CONTACTS}", "claims": '{"userinfo":{"name":null}}'}
 
 
@@ -325,11 +325,19 @@ def test_what_stands_outside_counts_for_nothing_where_signing_is_demanded() -> N
 )
 def test_a_contradiction_is_refused(claims: dict[str, Any], outside: dict[str, str]) -> None:
     if "resource" in claims:
-        assert read_object_parameters(claims, outside, CLIENT)["resource"] == '["https://cal.example.com/",5]', "no resource, refused later"
+        assert read_object_parameters(claims, outside, CLIENT, PARAMETERS)["resource"] == '["https://cal.example.com/",5]', (
+            "no resource, refused later"
+        )
         return
     with pytest.raises(ProtocolError) as caught:
-        read_object_parameters(claims, outside, CLIENT)
+        read_object_parameters(claims, outside, CLIENT, PARAMETERS)
     assert caught.value.error == "invalid_request_object"
+
+
+@pytest.mark.parametrize("value", [True, 1.5, "a\nb", "x" * 100_000, {"a": 1.5}, [None], 7, "text"])
+def test_a_claim_that_is_no_parameter_of_ours_is_ignored(value: object) -> None:
+    claims = {"state": "s", "x_flag": value, "iss": value, "jti": value}
+    assert read_object_parameters(claims, {}, CLIENT, PARAMETERS) == {"state": "s", "client_id": "land"}
 
 
 def test_demands_come_from_the_client_or_from_its_profile() -> None:
