@@ -247,6 +247,9 @@ READERS: dict[GrantType, Callable[[dict[str, str]], object]] = {
         ("invalid_request", {"grant_type": "authorization_code", "code": "c"}),
         ("invalid_request", {"grant_type": "refresh_token"}),
         ("invalid_target", {"grant_type": "client_credentials", "resource": "urn:other"}),
+        ("invalid_target", {"grant_type": "client_credentials", "resource": "urn:other", "scope": "profile"}),
+        ("invalid_scope", {"grant_type": "client_credentials", "scope": "profile"}),
+        ("invalid_scope", {"grant_type": "client_credentials", "resource": "urn:api", "scope": "openid"}),
     ],
 )
 def test_wrong_token_requests_have_their_own_error(error: str, parameters: dict[str, str]) -> None:
