@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from idp.authenticators.rules.throttling import name_network
 from idp.kernel.audit_events import AuditEvent, Kind
@@ -15,6 +16,7 @@ from idp.kernel.json_text import Json, parse_json
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database, Transaction
 from idp.platform.fetching import Fetcher, FetchFailed
+from idp.platform.logging import get_logger
 from idp.platform.transients import Transients
 from idp.protocol.rules.client import BadRegistration, Basis, Client, Entitlement, may_be_client_id
 from idp.protocol.rules.client_checks import check_client
@@ -27,6 +29,7 @@ from idp.protocol.stores import registration_tokens as store
 COUNTED, COUNTED_TOKENS = "client_registrations", "registration_token_uses"
 WINDOW = 3600.0
 SECTOR_SIZE = 64 * 1024
+UNREADABLE = "it could not be read: public https, status 200, application/json, no redirect, at most 64 KiB, within five seconds"
 LONGEST_TOKEN_LIFE = timedelta(days=366)
 
 
@@ -81,6 +84,7 @@ class DynamicRegistration:
         self._rules = rules
         self._clock = clock
         self._random = random
+        self._log = get_logger("registration")
 
     async def register(self, document: Mapping[str, Json], token: str | None, address: str) -> Registered:
         """Register a client. Raises ProtocolError: ``invalid_token``, and the errors of RFC 7591 §3.2.2."""
@@ -177,7 +181,9 @@ class DynamicRegistration:
             body = await self._fetcher.read(address, content_types=("application/json",), size=SECTOR_SIZE)
             return parse_json(body.decode(), SECTOR_SIZE)
         except FetchFailed as failed:
-            raise BadRegistration("sector_identifier_uri", f"could not be read: {failed.reason}") from None
+            # Whoever asks may be anybody: which names and addresses answer here, and what, is no business of theirs.
+            self._log.warning("sector_unreadable", host=urlsplit(address).hostname, reason=failed.reason)
+            raise BadRegistration("sector_identifier_uri", UNREADABLE) from None
         except ValueError:
             raise BadRegistration("sector_identifier_uri", "what is there is no JSON list with all redirect URIs") from None
 

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from structlog.testing import capture_logs
 
 from idp.composition import SettingRefused
 from idp.protocol.services.dynamic_registration import InitialTokens
@@ -372,12 +373,12 @@ async def test_a_software_statement_that_does_not_hold_is_refused(provider: Prov
 
 
 @asynccontextmanager
-async def serve_document(document: object) -> AsyncIterator[str]:
+async def serve_document(document: object, head: str = "200 OK\r\ncontent-type: application/json") -> AsyncIterator[str]:
     body = json.dumps(document).encode()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n" % (head.encode(), len(body)) + body)
         await writer.drain()
         writer.close()
 
@@ -392,6 +393,33 @@ async def test_a_sector_document_joins_hosts_only_when_it_lists_every_address(pr
         async with serve_document(document) as address:
             answer = await register(provider, await issue_token(provider), redirect_uris=uris, sector_identifier_uri=address)
         assert answer.status_code == status, answer.text
+
+
+async def test_what_became_of_asking_for_a_sector_document_is_told_to_the_operator_alone(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CWE-918, CWE-203: nobody learns from us which names there are within, and what answers there."""
+    inner = {"intranet.example": ["100.64.1.2"], "mixed.example": ["127.0.0.1", "100.64.1.2"]}
+
+    async def look_up(host: str, port: int) -> list[str]:
+        if host not in inner:
+            raise OSError
+        return inner[host]
+
+    answers = []
+    with capture_logs() as lines:
+        with monkeypatch.context() as patch:
+            patch.setattr(provider.services.platform.fetcher, "_resolve", look_up)
+            for host in (*inner, "nothing.example"):
+                answers.append(await register(provider, await issue_token(provider), sector_identifier_uri=f"https://{host}/sector"))
+        for head in ("403 Forbidden", "200 OK\r\ncontent-type: text/plain"):
+            async with serve_document([], head) as address:
+                answers.append(await register(provider, await issue_token(provider), sector_identifier_uri=address))
+    assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {(400, "invalid_client_metadata")}
+    assert len({answer.text for answer in answers}) == 1
+    told = [(line["host"], line["reason"]) for line in lines if line["event"] == "sector_unreadable"]
+    assert told[:3] == [("intranet.example", "network"), ("mixed.example", "network"), ("nothing.example", "name")]
+    assert told[3:] == [("127.0.0.1", "status_403"), ("127.0.0.1", "type")]
 
 
 async def test_whoever_is_reached_otherwise_joins_a_sector_by_his_keys_alone(provider: Provider) -> None:
