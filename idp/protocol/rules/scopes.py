@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from idp.protocol.rules.client import Client, GrantType
 
+OPENID = "openid"
+"""Without it a request is plain OAuth (OpenID Connect Core §3.1.2.1)."""
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -19,7 +22,7 @@ class Scope:
 SCOPES = {
     scope.name: scope
     for scope in (
-        Scope("openid", ("sub",)),
+        Scope(OPENID, ("sub",)),
         Scope("profile", ("name", "gender", "birthdate", "locale", "updated_at"), ("name", "gender", "birthdate")),
         Scope("phone", ("phone_number", "phone_number_verified"), ("phone_number", "phone_number_verified")),
         Scope("email", ("email", "email_verified"), ("email", "email_verified")),
@@ -50,7 +53,7 @@ def choose_client_scope(requested: Iterable[str], client: Client) -> tuple[str, 
     ``offline_access`` only where it may refresh (OpenID Connect Core §11).
     """
     keeps = GrantType.REFRESH_TOKEN in client.grant_types
-    return choose_scope(requested, ("openid", *(name for name in client.scopes if name != "offline_access" or keeps)))
+    return choose_scope(requested, (OPENID, *(name for name in client.scopes if name != "offline_access" or keeps)))
 
 
 def list_claims(scope: Iterable[str]) -> tuple[str, ...]:

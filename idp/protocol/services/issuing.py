@@ -14,6 +14,7 @@ from idp.protocol.rules.client import Client
 from idp.protocol.rules.confirmation import find_token_type
 from idp.protocol.rules.device_secret import hash_device_secret
 from idp.protocol.rules.profile import find_demands
+from idp.protocol.rules.scopes import OPENID
 from idp.protocol.rules.terms import NO_TERMS, Terms, read_terms
 from idp.protocol.services.bearer_values import BearerValues
 from idp.protocol.services.claims_release import ClaimsRelease
@@ -172,13 +173,14 @@ class Issuing:
         device_secret: str | None,
         request_id: str,
     ) -> str | None:
-        if basis.subject is None or basis.lineage is None or basis.auth_time is None:
+        # Whoever gave openid up asks by OAuth alone (OpenID Connect Core §3.1.2.1): no ID Token, as no UserInfo.
+        scope = (basis.scope if narrowed is None else narrowed).split()
+        if OPENID not in scope or basis.subject is None or basis.lineage is None or basis.auth_time is None:
             return None
         extra: Mapping[str, object] | None = None
         if terms.claims is not None:
             at = datetime.fromtimestamp(now, UTC)
-            granted = basis.scope.split()
-            asked = narrow_asked(terms.claims.id_token, granted, granted if narrowed is None else narrowed.split())
+            asked = narrow_asked(terms.claims.id_token, basis.scope.split(), scope)
             extra = await self._releases.release_for_id_token(basis.grant_id, client, asked, basis.subject, at, request_id)
         signed = await self._id_tokens.sign(
             signers.id_token,

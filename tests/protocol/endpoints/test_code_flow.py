@@ -229,6 +229,19 @@ async def test_a_refresh_repeats_the_scope_of_the_request_and_gets_what_that_got
     assert again["scope"] == "openid profile"
 
 
+async def test_a_refresh_that_gives_openid_up_gets_an_access_token_alone(provider: Provider) -> None:
+    await provider.add_client("plain-oauth", grant_types=ALL_GRANTS)
+    cookies = await provider.open_session(await provider.add_person())
+    tokens = await provider.get_tokens("plain-oauth", cookies, scope="openid profile")
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    narrowed = (await provider.post("/token", {**form, "scope": "profile"}, "plain-oauth")).json()
+    assert narrowed["scope"] == "profile"
+    assert "id_token" not in narrowed
+    assert (await provider.read_userinfo(narrowed["access_token"])).status_code == 403
+    whole = (await provider.post("/token", {**form, "refresh_token": narrowed["refresh_token"]}, "plain-oauth")).json()
+    assert "id_token" in whole, "the grant has it still"
+
+
 async def test_a_lost_successor_is_given_once_more_within_ten_seconds(provider: Provider) -> None:
     await provider.add_client("grace", grant_types=ALL_GRANTS)
     tokens = await provider.get_tokens("grace", await provider.open_session(await provider.add_person()))
