@@ -5,7 +5,7 @@ from keys.bearer import MAX_BEARER, BearerSealer
 from keys.blind_index import BlindIndex
 from keys.certificates import Certificate, read_certificate
 from keys.data_keys import DATA_KEY_PURPOSES, DATA_KEY_SIZE, NAMING_PURPOSES, DataKey, DataKeys
-from keys.encryption import ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, encrypt_to
+from keys.encryption import ENCRYPTION_ALGORITHMS, ENCRYPTION_METHODS, Recipient, choose_recipient, encrypt_to
 from keys.envelope import MAX_PLAINTEXT, Sealer, SealerRandom, row_aad
 from keys.errors import (
     CannotEncrypt,
@@ -83,6 +83,7 @@ __all__ = [
     "MissingKey",
     "MissingProvider",
     "NoSigningKey",
+    "Recipient",
     "Sealer",
     "SealerRandom",
     "SelfTestFailed",
@@ -101,6 +102,7 @@ __all__ = [
     "UnusableKeySet",
     "UnusableToken",
     "carry_out_changes",
+    "choose_recipient",
     "draw_key_states",
     "encrypt_to",
     "follow_key_state",

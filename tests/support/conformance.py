@@ -136,6 +136,7 @@ class Document:
     address: str
     body: bytes = b""
     asked: int = 0
+    status: int = 200
 
 
 @asynccontextmanager
@@ -145,8 +146,8 @@ async def serve_document(content_type: str = "application/jwt") -> AsyncIterator
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         document.asked += 1
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {len(document.body)}\r\nconnection: close\r\n\r\n"
-        writer.write(head.encode() + document.body)
+        head = f"HTTP/1.1 {document.status} X\r\ncontent-type: {content_type}\r\ncontent-length: {len(document.body)}\r\n"
+        writer.write(head.encode() + b"connection: close\r\n\r\n" + document.body)
         await writer.drain()
         writer.close()
 

@@ -2,7 +2,7 @@
 
 from starlette.types import Receive, Send
 
-from idp.http.errors import find_protocol_status, write_protocol_error
+from idp.http.errors import find_protocol_status, write_protocol_error, write_retry_headers
 from idp.http.forms import is_form, read_body
 from idp.http.request_context import RequestContext
 from idp.http.responses import NO_STORE, Header, send_json
@@ -40,7 +40,7 @@ async def read_token_use(context: RequestContext, receive: Receive) -> TokenUse 
 async def send_resource_error(send: Send, error: ProtocolError, use: TokenUse | None) -> None:
     """Answer as RFC 6750 §3 and RFC 9449 §7.1 have it: the challenge is of the scheme that was used."""
     status = 401 if error.error in _UNAUTHORIZED else find_protocol_status(error)
-    headers = [NO_STORE]
+    headers = write_retry_headers(status)
     if status in (401, 403):
         told = b' error="' + error.error.encode() + b'"'
         proves = error.error in _UNAUTHORIZED or (use is not None and use.scheme is Scheme.DPOP)

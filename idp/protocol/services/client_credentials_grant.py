@@ -31,7 +31,7 @@ class ClientCredentialsGrant:
         """Write a grant of the client's own with its audit row; raise ProtocolError ``invalid_target``."""
         client = caller.client
         request = read_own_credentials(parameters, client, self._admin_resource)
-        signers = await self._issuing.prepare(client, request.audience)
+        signers = await self._issuing.prepare(client, request.audience, request.scope)
         grant = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,

@@ -60,6 +60,8 @@ class CodeGrant:
                 await self._end_replayed(code, client, now, request_id)
             await self._endings.record_refusal(caller, code.person_id, reason, request_id)
             raise make_invalid_grant(NOT_VALID, reason)
+        audience = choose_audience(code.terms, parameters, None)
+        signers = await self._issuing.prepare(client, audience, code.scope.split())
         keeps = GrantType.REFRESH_TOKEN in client.grant_types
         offline = "offline_access" in code.scope.split()
         ends_at = seconds + self._lifetimes.offline if keeps and offline else code.session_ends_at
@@ -71,8 +73,6 @@ class CodeGrant:
                 await self._endings.record_refusal(caller, code.person_id, "the session ended", request_id)
                 raise make_invalid_grant(NOT_VALID, "the session ended")
             lineage, ends_at = app.lineage, int(app.expires_at.timestamp())
-        audience = choose_audience(code.terms, parameters, None)
-        signers = await self._issuing.prepare(client, audience)
         grant = GrantRow(
             id=code.id,
             client_id=client.client_id,

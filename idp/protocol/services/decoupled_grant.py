@@ -17,7 +17,7 @@ from idp.protocol.rules.token_request import need
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.decoupled_requests import DecoupledRequests
 from idp.protocol.services.grant_endings import GrantEndings, make_invalid_grant
-from idp.protocol.services.issuing import Basis, Issuing, TokenResponse
+from idp.protocol.services.issuing import Basis, Issuing, Signers, TokenResponse
 from idp.sign_in.rules.session import read_factors
 
 GRANT_LIFE = timedelta(minutes=10)
@@ -54,22 +54,29 @@ class DecoupledGrant:
         client = caller.client
         poll = await self._requests.poll(need(parameters, PARAMETER[self._kind]), client.client_id, self._kind)
         if poll is None:
-            await self._endings.record_refusal(caller, None, "unknown or used", request_id)
-            raise make_invalid_grant("There is no such request of this client, or it was answered already.", "unknown or used")
+            raise await self._refuse_gone(caller, request_id)
         if poll.error:
             raise _explain(poll.error)
+        signers = await self._issuing.prepare(client, None, poll.request.scope)
+        if not await self._requests.take(poll.request):
+            raise await self._refuse_gone(caller, request_id)
         approval = poll.request.approval
         assert approval is not None  # noqa: S101 - approved requests carry it
         if approval.sector_id not in (None, client.sector_id):
             await self._endings.record_refusal(caller, approval.person_id, "of another sector", request_id)
             raise make_invalid_grant("The request is not valid any more.", "of another sector")
-        return await self._issue(poll.request, approval, caller, now, request_id)
+        return await self._issue(poll.request, approval, signers, caller, now, request_id)
 
-    async def _issue(self, request: DecoupledRequest, approval: Approval, caller: Caller, now: datetime, request_id: str) -> TokenResponse:
+    async def _refuse_gone(self, caller: Caller, request_id: str) -> ProtocolError:
+        await self._endings.record_refusal(caller, None, "unknown or used", request_id)
+        return make_invalid_grant("There is no such request of this client, or it was answered already.", "unknown or used")
+
+    async def _issue(
+        self, request: DecoupledRequest, approval: Approval, signers: Signers, caller: Caller, now: datetime, request_id: str
+    ) -> TokenResponse:
         client = caller.client
         ends = now + GRANT_LIFE
         scope = " ".join(request.scope)
-        signers = self._issuing.choose_signers(client)
         grant = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,

@@ -120,17 +120,19 @@ class DecoupledRequests:
         return False
 
     async def poll(self, request_id: str, client_id: str, kind: Kind) -> Poll | None:
-        """Return what to answer; None when this client has no such request. An approved one is handed out once."""
+        """Return what to answer; None when this client has no such request. Whoever answers an approved one takes it first."""
         for _ in range(MAX_TRIES):
             held = await self.find(request_id)
             if held is None or held.request.client_id != client_id or held.request.kind is not kind:
                 return None
             poll = decide_poll(held.request, self._clock())
-            if not poll.error:
-                return poll if await self._transients.take(REQUESTS, request_id) is not None else None
-            if await self._transients.replace(REQUESTS, request_id, write_decoupled_request(poll.request), held.version):
+            if not poll.error or await self._transients.replace(REQUESTS, request_id, write_decoupled_request(poll.request), held.version):
                 return poll
         return Poll("slow_down", held.request) if held is not None else None
+
+    async def take(self, request: DecoupledRequest) -> bool:
+        """Hand out an approved request; False when that was done."""
+        return await self._transients.take(REQUESTS, request.id) is not None
 
     async def _reserve_user_code(self, life: int) -> str:
         for _ in range(MAX_TRIES):

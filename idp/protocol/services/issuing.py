@@ -23,7 +23,7 @@ from idp.protocol.services.jwt_access_tokens import JwtAccessTokens
 from idp.protocol.services.lifetimes import Lifetimes
 from idp.protocol.services.protection import Protection
 from idp.protocol.services.sealed_values import AccessToken, JwtToken, RefreshToken
-from keys import Signer
+from keys import Recipient, Signer
 
 
 class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,15 +62,19 @@ class Basis(NamedTuple):
 
 
 class Signers(NamedTuple):
-    """The keys that sign the tokens of one answer, chosen before the grant is written, so that it names them."""
+    """The keys that sign the tokens of one answer, chosen before the grant is written, so that it names them.
+
+    ``recipient`` is whose key the ID Token is encrypted to, None where it is not: what cannot be had is missing before anything is spent.
+    """
 
     id_token: Signer
     access_token: Signer | None = None
+    recipient: Recipient | None = None
 
     @property
     def kids(self) -> str:
         """``grants.signed_by``: the ids of the keys, separated by spaces."""
-        return " ".join(dict.fromkeys(signer.kid for signer in self if signer is not None))
+        return " ".join(dict.fromkeys(signer.kid for signer in (self.id_token, self.access_token) if signer is not None))
 
 
 class Issuing:
@@ -92,13 +96,17 @@ class Issuing:
         self._releases = releases
         self._protection = protection
 
-    def choose_signers(self, client: Client) -> Signers:
-        """Return the keys that sign for ``client`` now; a rotation between this and the signature changes nothing."""
-        return Signers(self._id_tokens.find_signer(client.id_token_algorithm))
+    async def prepare(self, client: Client, audience: str | None, scope: Iterable[str]) -> Signers:
+        """Return the keys for an answer of ``scope``, that of an access token for ``audience`` among them where it is a JWT.
 
-    async def prepare(self, client: Client, audience: str | None) -> Signers:
-        """Return the keys that sign for ``client`` now, that of an access token for ``audience`` among them where it is a JWT."""
-        return Signers(self._id_tokens.find_signer(client.id_token_algorithm), await self._jwts.find_signer(audience))
+        To be called before a code, a refresh token or an approval is spent: what is refused here can be asked again. A rotation between
+        this and the signature changes nothing. Raises ProtocolError, ``temporarily_unavailable`` when the client's keys cannot be read.
+        """
+        return Signers(
+            self._id_tokens.find_signer(client.id_token_algorithm),
+            await self._jwts.find_signer(audience),
+            await self._protection.find_recipient(client) if OPENID in scope else None,
+        )
 
     async def issue(
         self,
@@ -106,26 +114,25 @@ class Issuing:
         basis: Basis,
         now: int,
         *,
+        signers: Signers,
         narrowed: str | None = None,
         generation: int | None = None,
         nonce: str | None = None,
         life: int | None = None,
-        signers: Signers | None = None,
         device_secret: str | None = None,
         issued_token_type: str | None = None,
         request_id: str = "",
     ) -> TokenResponse:
         """Return the answer of the token endpoint.
 
-        ``narrowed`` is the scope when a refresh asks for less than was granted; ``generation`` that of the refresh token, None for none;
-        ``life`` the seconds of an access token that does not live as long as the others; ``signers`` those that the grant names.
+        ``signers`` are those that the grant names; ``narrowed`` is the scope when a refresh asks for less than was granted;
+        ``generation`` that of the refresh token, None for none; ``life`` the seconds of an access token that does not live as long as the
+        others.
         ``device_secret`` is named in the ID Token (Native SSO 1.0 §3.3); ``issued_token_type`` is what an exchange says (RFC 8693 §2.2.1).
         """
         ends_at = basis.ends_at
         life = self._lifetimes.access_token if life is None else life
         terms = NO_TERMS if basis.terms is None else read_terms(basis.terms)
-        if signers is None:
-            signers = await self.prepare(client, basis.audience)
         token = AccessToken(basis.grant_id, min(now + life, ends_at), now, narrowed, basis.confirmation, basis.audience)
         return TokenResponse(
             access_token=await self._write_access_token(client, basis, terms, token, signers),
@@ -195,6 +202,4 @@ class Issuing:
             device_secret_hash=None if device_secret is None else hash_device_secret(device_secret),
             extra=extra,
         )
-        if client.responses.id_token_encrypted_response_alg is None:
-            return signed
-        return await self._protection.encrypt_id_token(client, signed)
+        return await self._protection.encrypt(signers.recipient, signed)

@@ -11,7 +11,7 @@ from idp.platform.current_ring import CurrentRing
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.response_mode import find_jarm_algorithm
 from idp.protocol.services.client_keys import ClientKeySets, KeysUnreadable
-from keys import CannotEncrypt, NoSigningKey, encrypt_to
+from keys import CannotEncrypt, NoSigningKey, Recipient, choose_recipient, encrypt_to
 
 RESPONSE_LIFE = 300
 """Seconds of a signed authorization response; JARM §2.1 allows ten minutes."""
@@ -38,30 +38,34 @@ class Protection:
         claims = {**said, "iss": self._issuer, "aud": client.client_id, "exp": now + RESPONSE_LIFE}
         signed = await self._sign(find_jarm_algorithm(client), claims)
         responses = client.responses
-        return await self._encrypt(
-            client, signed, responses.authorization_encrypted_response_alg, responses.authorization_encrypted_response_enc
-        )
+        recipient = await self._find(client, responses.authorization_encrypted_response_alg, responses.authorization_encrypted_response_enc)
+        return await self.encrypt(recipient, signed)
 
     async def protect_userinfo(self, client: Client, claims: Mapping[str, object]) -> tuple[bytes, bytes]:
         """Return content type and body of a UserInfo answer (OpenID Connect Core §5.3.2); raise ProtocolError as above."""
         responses = client.responses
         if responses.userinfo_signed_response_alg is None and responses.userinfo_encrypted_response_alg is None:
             return JSON, self._encode(claims)
+        recipient = await self._find(client, responses.userinfo_encrypted_response_alg, responses.userinfo_encrypted_response_enc)
         if responses.userinfo_signed_response_alg is None:
-            body = self._encode(claims).decode()
-            text = await self._encrypt(
-                client, body, responses.userinfo_encrypted_response_alg, responses.userinfo_encrypted_response_enc, content_type=""
-            )
+            text = await self.encrypt(recipient, self._encode(claims).decode(), content_type="")
             return JWT, text.encode()
         whole = {**claims, "iss": self._issuer, "aud": client.client_id}
         signed = await self._sign(responses.userinfo_signed_response_alg, whole)
-        text = await self._encrypt(client, signed, responses.userinfo_encrypted_response_alg, responses.userinfo_encrypted_response_enc)
-        return JWT, text.encode()
+        return JWT, (await self.encrypt(recipient, signed)).encode()
 
-    async def encrypt_id_token(self, client: Client, signed: str) -> str:
-        """Return an ID Token as the client registered to have it: nested in a JWE, or as it is (OpenID Connect Core §16.14)."""
+    async def find_recipient(self, client: Client) -> Recipient | None:
+        """Return how the ID Tokens of a client are encrypted, None where they are not (OpenID Connect Core §16.14).
+
+        To be asked for before anything is spent. Raises ProtocolError: ``temporarily_unavailable`` when its keys cannot be read now,
+        ``invalid_request`` when none of them fits.
+        """
         responses = client.responses
-        return await self._encrypt(client, signed, responses.id_token_encrypted_response_alg, responses.id_token_encrypted_response_enc)
+        return await self._find(client, responses.id_token_encrypted_response_alg, responses.id_token_encrypted_response_enc)
+
+    async def encrypt(self, recipient: Recipient | None, text: str, content_type: str = "JWT") -> str:
+        """Return ``text`` in a JWE to a recipient, as it is where there is none."""
+        return text if recipient is None else await asyncio.to_thread(encrypt_to, recipient, text.encode(), content_type)
 
     async def _sign(self, algorithm: str, claims: Mapping[str, object]) -> str:
         try:
@@ -69,11 +73,13 @@ class Protection:
         except NoSigningKey:
             raise ProtocolError("server_error", "There is no key for the algorithm that this client is registered with.") from None
 
-    async def _encrypt(self, client: Client, text: str, algorithm: str | None, method: str | None, content_type: str = "JWT") -> str:
+    async def _find(self, client: Client, algorithm: str | None, method: str | None) -> Recipient | None:
         if algorithm is None:
-            return text
+            return None
         try:
-            keys = await self._keys.read(client)
-            return await asyncio.to_thread(encrypt_to, keys, text.encode(), algorithm, method or DEFAULT_ENCRYPTION, content_type)
-        except (CannotEncrypt, KeysUnreadable) as error:
+            return choose_recipient(await self._keys.read(client), algorithm, method or DEFAULT_ENCRYPTION)
+        except KeysUnreadable as unreadable:
+            description = "The keys that this client publishes cannot be read at the moment; try again in a minute."
+            raise ProtocolError("temporarily_unavailable", description, unreadable.reason) from None
+        except CannotEncrypt as error:
             raise ProtocolError("invalid_request", "This client has no key that its answers can be encrypted to.", str(error)) from None

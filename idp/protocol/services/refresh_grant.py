@@ -65,7 +65,7 @@ class RefreshGrant:
             raise make_invalid_grant(NOT_VALID, "bound to another key")
         scope = narrow_scope(client, grant.scope, request.scope)
         audience = choose_audience(grant.terms, parameters, grant.audience)
-        signers = await self._issuing.prepare(client, audience)
+        signers = await self._issuing.prepare(client, audience, scope)
         rotates = find_demands(client.profile).rotates_refresh
         if rotates:
             generation: int | None = await self._find_next_generation(grant, token, caller, now, request_id, signers.kids)

@@ -110,7 +110,7 @@ class TokenExchangeGrant:
         if await resource_servers.read(self._database, exchange.resource) is None:
             raise make_unknown_resource()
         subject = await self._find_subject(grant, client)
-        signers = await self._issuing.prepare(client, exchange.resource)
+        signers = await self._issuing.prepare(client, exchange.resource, scope)
         row = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
@@ -184,7 +184,7 @@ class TokenExchangeGrant:
         scope = choose_client_scope(exchange.scope, client)
         granted = await self._decide(client, scope, sign_in, now)
         subject = await self._subjects.find(sign_in.person_id, client.sector_id)
-        signers = self._issuing.choose_signers(client)
+        signers = await self._issuing.prepare(client, None, scope)
         row = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
