@@ -188,7 +188,9 @@ def write_protocol_error(error: ProtocolError) -> bytes:
 def write_protocol_headers(error: ProtocolError, status: int) -> list[Header]:
     """Return the headers of an OAuth error answer, with the challenge that a 401 owes (RFC 6749 §5.2, RFC 6750 §3)."""
     headers = [NO_STORE]
-    if error.error in ("invalid_token", "insufficient_scope"):
+    if error.realm:
+        headers.append((b"www-authenticate", b'Bearer realm="' + error.realm.encode() + b'"'))
+    elif error.error in ("invalid_token", "insufficient_scope"):
         headers.append((b"www-authenticate", b'Bearer error="' + error.error.encode() + b'"'))
     elif status == 401:
         headers.append((b"www-authenticate", b'Basic realm="token", charset="UTF-8"'))

@@ -18,6 +18,7 @@ class Refusal(Exception):
 class ProtocolError(Exception):
     """An OAuth 2.0 error (RFC 6749 §4.1.2.1, §5.2): wire code, public description, private hint.
 
+    ``realm``: what whoever showed no credentials at all is asked for; their challenge names no error (RFC 6750 §3.1).
     Not frozen: a context manager that an error leaves through sets its traceback.
     """
 
@@ -25,6 +26,7 @@ class ProtocolError(Exception):
     description: str
     hint: str = ""
     redirectable: bool = True
+    realm: str = ""
 
     def __str__(self) -> str:
         return f"{self.error}: {self.description}"

@@ -25,12 +25,14 @@ from idp.protocol.endpoints.bearer import read_token_use
 from idp.protocol.rules.admin_scopes import PATH, AdminScope
 from idp.protocol.rules.client import BadRegistration
 from idp.protocol.rules.client_changes import ChangeState
+from idp.protocol.rules.dpop import DPOP_ALGORITHMS
 from idp.protocol.services.admin_access import AdminAccess, Administrator
 from idp.protocol.services.client_administration import ClientAdministration, NotDone, Outcome
 from idp.protocol.services.repeated_requests import Answer, KeyInUse, KeyReused, RepeatedRequests
 
 MAX_BODY: Final = 49_152
 DEFAULT_LIMIT: Final = 50
+REALM: Final = "admin"
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TAG = re.compile(r'"([0-9]{1,9})"')
@@ -181,7 +183,7 @@ class AdminEndpoint:
         except BadForm:
             raise Problem("bad_body", "The body must be application/json.") from None
         if use is None or not use.text:
-            raise ProtocolError("invalid_token", "An access token is missing.", redirectable=False)
+            raise ProtocolError("invalid_token", "An access token is missing.", redirectable=False, realm=REALM)
         if use.proofs:
             context.response_headers.append((b"dpop-nonce", self._access.make_nonce().encode()))
         return await self._access.check(use)
@@ -281,6 +283,10 @@ def _refuse(problem: Problem) -> Answer:
 def _challenge(error: ProtocolError) -> Response:
     """Return a refusal of the access token, with the challenge that it owes (RFC 6750 §3)."""
     answer = _send(_refuse(Problem(error.error, error.description)))
+    if error.realm:
+        answer.headers.append("www-authenticate", f'Bearer realm="{error.realm}"')
+        answer.headers.append("www-authenticate", f'DPoP algs="{" ".join(DPOP_ALGORITHMS)}"')
+        return answer
     scheme = "DPoP" if "dpop" in error.error else "Bearer"
     answer.headers["www-authenticate"] = f'{scheme} error="{error.error}"'
     return answer

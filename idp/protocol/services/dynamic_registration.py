@@ -28,6 +28,7 @@ from idp.protocol.stores import registration_tokens as store
 
 COUNTED, COUNTED_TOKENS = "client_registrations", "registration_token_uses"
 WINDOW = 3600.0
+REALM = "registration"
 SECTOR_SIZE = 64 * 1024
 UNREADABLE = "it could not be read: public https, status 200, application/json, no redirect, at most 64 KiB, within five seconds"
 LONGEST_TOKEN_LIFE = timedelta(days=366)
@@ -99,7 +100,7 @@ class DynamicRegistration:
             said |= vouched  # what the issuer vouches for comes before what the client says (RFC 7591 §2.3)
             actor, kept = actor if token is not None else f"statement:{issuer}"[:100], str(statement)
         if token is None and kept is None and self._rules.mode is not RegistrationMode.OPEN:
-            raise _refuse_token("no initial access token")
+            raise _refuse_token("no initial access token", REALM)
         client = await self._read(said, Client(make_outward_id(self._random), "", entitlements=self._rules.entitlements))
         management = make_outward_id(self._random, 32)
         async with self._database.transaction() as tx:
@@ -191,7 +192,7 @@ class DynamicRegistration:
         management = await store.read_management(tx, client_id) if may_be_client_id(client_id) else None
         kept = management.token_hash if management is not None else None
         if token is None or management is None or kept is None or not hmac.compare_digest(kept, _hash(token)):
-            raise _refuse_token("management token")
+            raise _refuse_token("management token", REALM if token is None else "")
         client = await self._clients.read(tx, client_id)
         assert client is not None  # noqa: S101 - its row was just read
         return client, management
@@ -239,8 +240,8 @@ def _need_sandbox(client: Client) -> None:
         raise ProtocolError("insufficient_scope", "What is no longer in the sandbox is changed by the operator.", redirectable=False)
 
 
-def _refuse_token(hint: str) -> ProtocolError:
-    return ProtocolError("invalid_token", "The registration token is not valid.", hint, redirectable=False)
+def _refuse_token(hint: str, realm: str = "") -> ProtocolError:
+    return ProtocolError("invalid_token", "The registration token is not valid.", hint, redirectable=False, realm=realm)
 
 
 def _explain(error: BadRegistration) -> ProtocolError:

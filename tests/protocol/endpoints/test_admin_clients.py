@@ -478,11 +478,15 @@ async def test_nobody_appoints_an_approver_by_the_api(provider: Provider, approv
 
 async def test_only_a_token_for_this_api_is_heard(provider: Provider, writer: Administrator) -> None:
     path = "/admin/v1/clients"
-    assert_problem(await provider.browser.get(path), 401, "invalid_token")
-    for value in ("Bearer x", "Basic x", "Bearer", "Bearer ", f"Basic {writer.token}"):
-        answer = await provider.browser.get(path, headers={"authorization": value})
+    for value in (None, "Basic x", "Bearer", "Bearer ", f"Basic {writer.token}"):
+        answer = await provider.browser.get(path, headers={} if value is None else {"authorization": value})
         assert_problem(answer, 401, "invalid_token")
-        assert answer.headers["www-authenticate"].startswith("Bearer")
+        challenges = answer.headers.get_list("www-authenticate")
+        assert [challenge.split(" ")[0] for challenge in challenges] == ["Bearer", "DPoP"]
+        assert not any("error" in challenge for challenge in challenges), "nothing was shown (RFC 6750 §3.1)"
+    answer = await provider.browser.get(path, headers={"authorization": "Bearer x"})
+    assert_problem(answer, 401, "invalid_token")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     without = await provider.post("/token", {"grant_type": "client_credentials"}, "writer")
     for_nobody = without.json()["access_token"]
     answer = await provider.browser.get(path, headers={"authorization": f"Bearer {for_nobody}"})

@@ -127,12 +127,17 @@ async def test_a_refused_registration_does_not_use_the_token_up(provider: Provid
     assert (await register(provider, token)).status_code == 201
 
 
+def challenge(token: str | None) -> str:
+    """Return what RFC 6750 §3 owes to whoever shows this token: no error where none was shown (§3.1)."""
+    return 'Bearer realm="registration"' if token is None else 'Bearer error="invalid_token"'
+
+
 @pytest.mark.parametrize("token", [None, "", "x" * 43])
 async def test_nobody_registers_without_a_token(provider: Provider, token: str | None) -> None:
     answer = await register(provider, token)
     assert answer.status_code == 401
     assert answer.json()["error"] == "invalid_token"
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["www-authenticate"] == challenge(token)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +262,7 @@ async def test_only_the_client_itself_reaches_its_registration(provider: Provide
         for method in ("GET", "PUT", "DELETE"):
             answer = await provider.browser.request(method, path_of(one), json=as_update(one), headers=bear(token))
             assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+            assert answer.headers["www-authenticate"] == challenge(token)
     for name in ("nobody", "%00", "a%00b", "%EF%BF%BE", "%F0%9F%98%80", f"{one['client_id']}%00", "x" * 65, "a b"):
         answer = await provider.browser.get(f"/connect/register/{name}", headers=bear(one["registration_access_token"]))
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token"), name
