@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from idp.kernel.errors import ProtocolError
 from idp.kernel.json_text import Json, parse_json
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.terms import read_terms
 
 MAX_DETAILS = 4_000
 """Characters of the parameter."""
@@ -31,12 +32,29 @@ def read_authorization_details(text: str | None, client: Client) -> tuple[Detail
     if text is None:
         return ()
     try:
-        value = parse_json(text, MAX_DETAILS)
-        if not isinstance(value, list) or not 1 <= len(value) <= MAX_ENTRIES:
-            raise ValueError(f"an array of 1 to {MAX_ENTRIES} objects is expected")
-        return tuple(_read_entry(entry, client) for entry in value)
+        return tuple(_read_entry(entry, client) for entry in _read_entries(text))
     except ValueError as error:
-        raise ProtocolError("invalid_authorization_details", f"The authorization_details cannot be used: {error}.") from None
+        raise _refuse(error) from None
+
+
+def check_details(terms: str | None, parameters: Mapping[str, str], client: Client) -> None:
+    """Raise ProtocolError ``invalid_authorization_details`` for what is named without having been granted, whatever its type (RFC 9396 §5).
+
+    ``terms``: the stored ones of the grant that tokens are asked of, None where nothing can be granted. An entry is named as it was
+    granted, or as it was asked for. No token is for a part of what was granted: a client names all of it or nothing (RFC 9396 §6).
+    """
+    text = parameters.get("authorization_details")
+    if text is None:
+        return
+    granted = read_terms(terms).authorization_details
+    try:
+        named = [entry if entry in granted else _read_again(entry, client) for entry in _read_entries(text)]
+        if not all(detail in granted for detail in named):
+            raise ValueError("an entry was not granted; entries are asked for at the authorization endpoint")
+        if not all(detail in named for detail in granted):
+            raise ValueError("a token is for all that was granted")
+    except ValueError as error:
+        raise _refuse(error) from None
 
 
 def requires_representation(details: tuple[Detail, ...]) -> bool:
@@ -49,7 +67,24 @@ def grant_details(details: tuple[Detail, ...]) -> tuple[Detail, ...]:
 
     What a department wanted to see mandated is not part of it: it limits a mandate, and there is none.
     """
-    return tuple({"type": MANDATE, "capacity": "none"} if detail["type"] == MANDATE else detail for detail in details)
+    return tuple(_find_granted(detail) for detail in details)
+
+
+def _find_granted(detail: Detail) -> Detail:
+    return {"type": MANDATE, "capacity": "none"} if detail["type"] == MANDATE else detail
+
+
+def _read_again(entry: Json, client: Client) -> Detail:
+    """Return what an entry was granted as if it was asked for; nobody was granted who acts for another."""
+    detail = _read_entry(entry, client)
+    return detail if requires_representation((detail,)) else _find_granted(detail)
+
+
+def _read_entries(text: str) -> list[Json]:
+    value = parse_json(text, MAX_DETAILS)
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_ENTRIES:
+        raise ValueError(f"an array of 1 to {MAX_ENTRIES} objects is expected")
+    return value
 
 
 def _read_entry(entry: Json, client: Client) -> Detail:
@@ -79,6 +114,10 @@ def _read_mandate(entry: Detail) -> Detail:
 
 def _is_code(text: Json) -> bool:
     return isinstance(text, str) and 1 <= len(text) <= 100 and text.isascii() and text.isprintable() and " " not in text
+
+
+def _refuse(reason: ValueError) -> ProtocolError:
+    return ProtocolError("invalid_authorization_details", f"The authorization_details cannot be used: {reason}.")
 
 
 TYPES = {kind.name: kind for kind in (DetailType(MANDATE, _read_mandate),)}

@@ -26,6 +26,7 @@ PARAMETERS = frozenset(
         "binding_message",
         "requested_expiry",
         "client_notification_token",
+        "authorization_details",
     }
 )
 """The parameters that are read, of a signed request too; all others are ignored."""

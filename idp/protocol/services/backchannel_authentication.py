@@ -18,6 +18,7 @@ from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.outbox import Outbox
 from idp.platform.transients import Transients
+from idp.protocol.rules.authorization_details import check_details
 from idp.protocol.rules.authorization_request import read_acr_values
 from idp.protocol.rules.backchannel_authentication import (
     DENIALS,
@@ -109,6 +110,7 @@ class BackchannelAuthentication:
             parameters = await self._read_signed(parameters, client)
         asked = read_backchannel_request(parameters, client, message_required=client.profile is not Profile.STANDARD)
         check_classes(parameters, client)
+        check_details(None, parameters, client)
         wanted = read_acr_values(parameters)
         scope = find_scope(parameters, client)
         request = await self._requests.begin(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from idp.kernel.audit_events import AuditEvent, Kind, Place
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import GrantRow, Ledger
+from idp.protocol.rules.authorization_details import check_details
 from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.pkce import proves
@@ -60,6 +61,7 @@ class CodeGrant:
                 await self._end_replayed(code, client, now, request_id)
             await self._endings.record_refusal(caller, code.person_id, reason, request_id)
             raise make_invalid_grant(NOT_VALID, reason)
+        check_details(code.terms, parameters, client)
         audience = choose_audience(code.terms, parameters, None)
         signers = await self._issuing.prepare(client, audience, code.scope.split())
         keeps = GrantType.REFRESH_TOKEN in client.grant_types

@@ -8,6 +8,7 @@ from idp.kernel.audit_events import AuditEvent, Kind, Place
 from idp.kernel.errors import ProtocolError
 from idp.platform.audit_log import AuditLog
 from idp.platform.ledger import Ledger
+from idp.protocol.rules.authorization_details import check_details
 from idp.protocol.rules.authorization_request import read_acr_values
 from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.decoupled_level import check_classes
@@ -53,6 +54,7 @@ class DeviceAuthorization:
         if name and not is_message(name):
             raise ProtocolError("invalid_request", "device_name is one printable line of at most 100 characters.", redirectable=False)
         check_classes(parameters, client)
+        check_details(None, parameters, client)
         wanted = read_acr_values(parameters)
         request = await self._requests.begin(
             RequestKind.DEVICE,

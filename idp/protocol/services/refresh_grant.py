@@ -10,6 +10,7 @@ from idp.kernel.audit_events import AuditEvent, Kind
 from idp.platform.audit_log import AuditLog
 from idp.platform.database import Database
 from idp.platform.ledger import Ledger, Rotation
+from idp.protocol.rules.authorization_details import check_details
 from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.confirmation import choose_lasting, may_continue, may_repeat
 from idp.protocol.rules.grant import Grant, Ineffective, Repeat, Reused, Rotate, decide_refresh
@@ -64,6 +65,7 @@ class RefreshGrant:
         if needs_key and not may_continue(grant.confirmation, caller.confirmation, _is_authenticated(client)):
             raise make_invalid_grant(NOT_VALID, "bound to another key")
         scope = narrow_scope(client, grant.scope, request.scope)
+        check_details(grant.terms, parameters, client)
         audience = choose_audience(grant.terms, parameters, grant.audience)
         signers = await self._issuing.prepare(client, audience, scope)
         rotates = find_demands(client.profile).rotates_refresh

@@ -8,11 +8,15 @@ import msgspec
 
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
+from idp.protocol.rules.authorization_details import check_details
 from idp.protocol.rules.client import GrantType
 from idp.protocol.rules.confirmation import check_constraint
 from idp.protocol.rules.token_request import find_grant_type
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.issuing import TokenResponse
+
+AUTHORIZED = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
+"""Grants of an authorization request, whose authorization details they hold what is named against; no other has any to give."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,8 +38,11 @@ class Tokens:
 
     async def answer(self, parameters: Mapping[str, str], caller: Caller, request_id: str) -> bytes:
         """Return the JSON answer; raise ProtocolError."""
-        handler = self._handlers.get(find_grant_type(parameters, caller.client))
+        grant_type = find_grant_type(parameters, caller.client)
+        handler = self._handlers.get(grant_type)
         if handler is None:
             raise ProtocolError("unsupported_grant_type", "This grant type is not offered.")
+        if grant_type not in AUTHORIZED:
+            check_details(None, parameters, caller.client)
         check_constraint(caller.client, caller.confirmation)
         return _encode(await handler.answer(parameters, caller, self._clock(), request_id))

@@ -76,6 +76,28 @@ async def test_a_mandate_is_granted_as_what_it_is(provider: Provider) -> None:
     assert "authorization_details" not in tokens["id_token"]
 
 
+async def test_a_token_request_names_the_details_that_were_granted_and_no_others(provider: Provider) -> None:
+    await provider.add_client("details-again", requests=ALLOWED, grant_types=GRANTS)
+    cookies = await provider.open_session(await provider.add_person())
+    asked, granted = '[{"type":"urn:yizheng:mandate"}]', [{"type": "urn:yizheng:mandate", "capacity": "none"}]
+    required = json.dumps([{"type": "urn:yizheng:mandate", "representation": "required"}])
+    without = await provider.authorize("details-again", cookies)
+    refused = await provider.redeem("details-again", without, authorization_details=asked)
+    assert refused.json()["error"] == "invalid_authorization_details", "nothing was asked for"
+    landing = await provider.authorize("details-again", cookies, authorization_details=asked)
+    for text in ('[{"type":"zzz"}]', f'[{asked[1:-1]},{{"type":"zzz"}}]', required, "["):
+        refused = await provider.redeem("details-again", landing, authorization_details=text)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_authorization_details"), text
+    tokens = (await provider.redeem("details-again", landing, authorization_details=asked)).json()
+    assert tokens["authorization_details"] == granted, "the code was kept"
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    for text in ('[{"type":"zzz"}]', required):
+        refused = await provider.post("/token", {**form, "authorization_details": text}, "details-again")
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_authorization_details"), text
+    again = await provider.post("/token", {**form, "authorization_details": json.dumps(granted)}, "details-again")
+    assert again.json()["authorization_details"] == granted, "the refresh token was kept"
+
+
 async def test_who_wants_a_representative_gets_nobody_and_the_person_is_told(provider: Provider) -> None:
     await provider.add_client("representative", requests=ALLOWED)
     cookies = await provider.open_session(await provider.add_person())
