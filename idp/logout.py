@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from idp.composition import Platform
+from idp.protocol.services.client_keys import ClientKeySets
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import IdTokens
 from idp.protocol.services.logout_delivery import LogoutDelivery
 from idp.protocol.services.logout_notices import LogoutNotices
+from idp.protocol.services.protection import Protection
 
 
 def build_id_tokens(platform: Platform) -> IdTokens:
@@ -32,14 +34,16 @@ def build_logout_notices(platform: Platform) -> LogoutNotices:
 
 def build_logout_delivery(platform: Platform) -> LogoutDelivery:
     """Build what tells them."""
+    issuer, clock = platform.settings.server.issuer, platform.clock
     return LogoutDelivery(
         platform.database,
-        ClientDirectory(platform.database, platform.clock),
+        ClientDirectory(platform.database, clock),
         platform.ring,
         build_id_tokens(platform),
+        Protection(platform.ring, ClientKeySets(platform.fetcher, clock), issuer, clock),
         platform.fetcher,
         platform.audit_log,
-        platform.settings.server.issuer,
-        platform.clock,
+        issuer,
+        clock,
         platform.random,
     )

@@ -553,6 +553,14 @@ def test_only_the_client_can_read_what_is_encrypted_to_it(algorithm: str, method
         choose_recipient(make_set(EC if algorithm.startswith("RSA") else RSA), algorithm, method)
 
 
+def test_the_header_may_show_claims() -> None:
+    text = encrypt_to(
+        choose_recipient(make_set(EC), "ECDH-ES", "A256GCM"), b"secret", replicated={"iss": "https://id.example", "aud": "hall"}
+    )
+    header = json.loads(base64.urlsafe_b64decode(text.split(".")[0] + "=="))
+    assert (header["iss"], header["aud"], header["cty"]) == ("https://id.example", "hall", "JWT")
+
+
 def test_the_key_marked_for_encryption_is_taken() -> None:
     keys = ForeignKeySet(make_set(EC).keys + make_set(OTHER, use="enc", kid="e").keys)
     text = encrypt_to(choose_recipient(keys, "ECDH-ES", "A256GCM"), b"secret", content_type="")

@@ -5,6 +5,7 @@ Sources: OpenID Connect Back-Channel Logout 1.0 §2.4, §2.5 and §2.8, Front-Ch
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from urllib.parse import urlsplit
 
 from idp.protocol.rules.client_metadata import LogoutAddresses
@@ -14,6 +15,8 @@ TOKEN_TYPE = "logout+jwt"  # noqa: S105 - a media type
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TOKEN_LIFE = 120
 """Seconds that a logout token is good for: it is made when it is sent (§2.4)."""
+
+USUAL_PORTS: Final = {"https": 443, "http": 80}
 
 
 class Channel(StrEnum):
@@ -36,6 +39,8 @@ class State(StrEnum):
 NO_ADDRESS = "no_address"
 NO_BROWSER = "no_browser"
 TIME_IS_UP = "time_is_up"
+NO_KEY = "no_key"
+"""The token is to be encrypted (§2.4), and there is no key to encrypt it to: none can be read now, or none fits."""
 
 LATER = frozenset({408, 425, 429})
 """Refusals that mean: not now."""
@@ -96,6 +101,8 @@ def build_front_address(uri: str, issuer: str, sid: str) -> str:
 
 
 def find_origin(uri: str) -> str:
-    """Return scheme, host and port of an address, as a content security policy names it."""
+    """Return the origin of a registered address as a browser writes it: lower case, without the usual port (RFC 6454 §6.2)."""
     parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = parts.hostname or ""
+    port = "" if parts.port in (None, USUAL_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"

@@ -13,6 +13,7 @@ import msgspec
 
 from idp.kernel.audit_events import AuditEvent, Detail, Kind, Result
 from idp.kernel.clock import Clock, Random
+from idp.kernel.errors import ProtocolError
 from idp.kernel.ids import MessageId, decode_base64url, make_outward_id
 from idp.platform.audit_log import AuditLog
 from idp.platform.current_ring import CurrentRing
@@ -20,9 +21,10 @@ from idp.platform.database import Database, Transaction
 from idp.platform.fetching import Fetcher, FetchFailed
 from idp.platform.outbox import DeliveryRefused
 from idp.protocol.rules.client import Client
-from idp.protocol.rules.logout import NO_ADDRESS, TIME_IS_UP, TOKEN_TYPE, Answered, Channel, State, describe_logout, judge_answer
+from idp.protocol.rules.logout import NO_ADDRESS, NO_KEY, TIME_IS_UP, TOKEN_TYPE, Answered, Channel, State, describe_logout, judge_answer
 from idp.protocol.services.clients import ClientDirectory
 from idp.protocol.services.id_tokens import IdTokens
+from idp.protocol.services.protection import Protection
 from idp.protocol.stores import logout_deliveries as store
 from idp.sources.breaker import Breaker, BreakerEvent, BreakerLimits, admit_call, end_call
 
@@ -57,6 +59,7 @@ class LogoutDelivery:
         directory: ClientDirectory,
         ring: CurrentRing,
         id_tokens: IdTokens,
+        protection: Protection,
         fetcher: Fetcher,
         audit: AuditLog,
         issuer: str,
@@ -67,6 +70,7 @@ class LogoutDelivery:
         self._directory = directory
         self._ring = ring
         self._id_tokens = id_tokens
+        self._protection = protection
         self._fetcher = fetcher
         self._audit = audit
         self._issuer = issuer
@@ -87,7 +91,8 @@ class LogoutDelivery:
         if client is None or address is None:
             await self._finish(delivery, NO_ADDRESS, told=False)
             raise DeliveryRefused(NO_ADDRESS)
-        answered = await self._ask(client, address, await self._make_form(client, delivery))
+        form = await self._make_form(client, delivery)
+        answered = Answered(told=False, final=False, reason=NO_KEY) if form is None else await self._ask(client, address, form)
         if answered.told:
             await self._finish(delivery, answered.reason, told=True)
             return answered.reason
@@ -110,13 +115,18 @@ class LogoutDelivery:
         async with self._database.transaction() as tx:
             return await store.drop_old(tx, self._clock() - KEPT_FOR, BATCH) == BATCH
 
-    async def _make_form(self, client: Client, delivery: store.Delivery) -> bytes:
+    async def _make_form(self, client: Client, delivery: store.Delivery) -> bytes | None:
+        """Return what the department is sent; None when it is to be encrypted and cannot be now."""
+        try:
+            recipient = await self._protection.find_recipient(client)
+        except ProtocolError:
+            return None
         # Made now, not when the sign-in ended: it is good for two minutes (Back-Channel Logout §2.4).
         sid = self._id_tokens.make_sid(delivery.lineage, client.client_id)
         now = int(self._clock().timestamp())
         claims = describe_logout(self._issuer, client.client_id, delivery.subject, sid, now, make_outward_id(self._random))
         token = await self._ring.sign_token(client.id_token_algorithm, _encode(claims), TOKEN_TYPE)
-        return urlencode({"logout_token": token}).encode()
+        return urlencode({"logout_token": await self._protection.encrypt_logout_token(recipient, client, token)}).encode()
 
     async def _ask(self, client: Client, address: str, form: bytes) -> Answered:
         """Send the form, unless the department is left alone just now. Raises DepartmentResting."""

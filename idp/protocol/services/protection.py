@@ -63,6 +63,11 @@ class Protection:
         responses = client.responses
         return await self._find(client, responses.id_token_encrypted_response_alg, responses.id_token_encrypted_response_enc)
 
+    async def encrypt_logout_token(self, recipient: Recipient | None, client: Client, signed: str) -> str:
+        """Return a logout token as the client's ID Tokens are, whom it is from and for in the header too (Back-Channel Logout §2.4)."""
+        replicated = {"iss": self._issuer, "aud": client.client_id}
+        return signed if recipient is None else await asyncio.to_thread(encrypt_to, recipient, signed.encode(), replicated=replicated)
+
     async def encrypt(self, recipient: Recipient | None, text: str, content_type: str = "JWT") -> str:
         """Return ``text`` in a JWE to a recipient, as it is where there is none."""
         return text if recipient is None else await asyncio.to_thread(encrypt_to, recipient, text.encode(), content_type)

@@ -12,16 +12,21 @@ import pytest
 import pytest_asyncio
 
 from idp.kernel.audit_events import Place
+from idp.kernel.ids import decode_base64url
 from idp.logout import build_logout_delivery
 from idp.people.rules.person import Status, StatusEvent
 from idp.platform.outbox import Outcome
-from idp.protocol.rules.client_metadata import LogoutAddresses
+from idp.protocol.rules.client_metadata import ClientKeys, LogoutAddresses, ResponseProtection
 from idp.protocol.rules.logout import EVENT
 from idp.sign_in.rules.session import hash_session_id
 from tests.protocol.endpoints.test_code_flow import verify_id_token
+from tests.support.client_keys import make_client_key, write_key_set
+from tests.support.conformance import serve_document
 from tests.support.logout import LogoutAddress, deliver_logouts, listen_for_logouts, read_logout_token
 from tests.support.provider import BACK, ISSUER, SESSION, Provider, Somebody, run_provider
 from tests.support.web import Web
+
+ENCRYPTED = ResponseProtection(id_token_encrypted_response_alg="RSA-OAEP-256")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -90,6 +95,45 @@ async def test_every_department_of_a_sign_in_gets_one_signed_logout_token(provid
     assert await read_deliveries(provider, "first") == [{"channel": "back", "state": "told", "reason": "status_200"}]
     assert {event["client_id"] for event in await provider.read_events("logout_told")} >= {"first", "second"}
     assert await deliver_logouts(provider) == []
+
+
+async def test_whose_id_tokens_are_encrypted_gets_encrypted_logout_tokens(provider: Provider, told: LogoutAddress) -> None:
+    key = make_client_key("RSA-OAEP-256")
+    async with serve_document("application/json") as published:
+        published.body = write_key_set(key).encode()
+        await add_told(provider, "sealed", told, keys=ClientKeys(jwks_uri=published.address), responses=ENCRYPTED)
+        cookies = await provider.open_session(await provider.add_person())
+        hint = key.open((await provider.get_tokens("sealed", cookies))["id_token"])
+        await sign_out(provider, cookies, hint)
+        delivery = build_logout_delivery(provider.services.platform)
+        published.status = 503
+        assert [attempt.outcome for attempt in await deliver_logouts(provider, delivery)] == [Outcome.RETRIED]
+        assert await read_deliveries(provider, "sealed") == [{"channel": "back", "state": "waiting", "reason": "no_key"}]
+        assert told.requests == [], "nothing in clear"
+        published.status = 200
+        provider.clock.advance(60)
+        assert [attempt.outcome for attempt in await deliver_logouts(provider, delivery)] == [Outcome.DELIVERED]
+    (token,) = told.tokens
+    header = json.loads(decode_base64url(token.split(".")[0]))
+    assert (header["iss"], header["aud"], header["cty"]) == (ISSUER, "sealed", "JWT")
+    inner, claims = await read_logout_token(provider, key.open(token))
+    assert (inner["typ"], claims["aud"]) == ("logout+jwt", "sealed")
+
+
+async def test_without_a_key_that_fits_nothing_is_told_in_clear(provider: Provider, told: LogoutAddress) -> None:
+    key = make_client_key("RSA-OAEP-256")
+    await add_told(provider, "unfit", told, keys=ClientKeys(jwks=write_key_set(key)), responses=ENCRYPTED)
+    cookies = await provider.open_session(await provider.add_person())
+    hint = key.open((await provider.get_tokens("unfit", cookies))["id_token"])
+    await change_client(provider, "unfit", keys=ClientKeys(jwks=write_key_set(make_client_key("ES256"))))
+    await sign_out(provider, cookies, hint)
+    assert [attempt.outcome for attempt in await deliver_logouts(provider)] == [Outcome.RETRIED]
+    assert told.requests == []
+    assert await read_deliveries(provider, "unfit") == [{"channel": "back", "state": "waiting", "reason": "no_key"}]
+    await change_client(provider, "unfit", keys=ClientKeys(jwks=write_key_set(key)))
+    provider.clock.advance(2)
+    assert [attempt.outcome for attempt in await deliver_logouts(provider)] == [Outcome.DELIVERED]
+    assert told.tokens[0].count(".") == 4
 
 
 async def test_the_token_is_made_when_it_is_sent(provider: Provider, told: LogoutAddress) -> None:
