@@ -1,7 +1,8 @@
 """Decides what a client is told of a browser's sign-in, so that it can ask later whether it changed (Session Management 1.0 §2)."""
 
 import hashlib
-from urllib.parse import urlsplit
+
+from idp.protocol.rules.logout import find_origin
 
 PATH = "/check-session"
 SALT_BYTES = 16
@@ -9,6 +10,5 @@ SALT_BYTES = 16
 
 def make_session_state(client_id: str, redirect_uri: str, browser_state: str, salt: str) -> str:
     """Return ``session_state`` for the client behind ``redirect_uri``; for its page our frame computes the same (§4.2)."""
-    parts = urlsplit(redirect_uri)
-    text = f"{client_id} {parts.scheme}://{parts.netloc} {browser_state} {salt}"
+    text = f"{client_id} {find_origin(redirect_uri)} {browser_state} {salt}"
     return f"{hashlib.sha256(text.encode()).hexdigest()}.{salt}"

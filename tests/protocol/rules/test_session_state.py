@@ -12,6 +12,7 @@ from idp.protocol.rules.session_state import make_session_state
     [
         ("https://land.example/callback?x=1", "https://land.example"),
         ("http://127.0.0.1:8001/callback", "http://127.0.0.1:8001"),
+        ("https://LAND.Example:443/callback", "https://land.example"),
     ],
 )
 def test_it_is_made_of_client_origin_state_and_salt(redirect_uri: str, origin: str) -> None:
