@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+TYPES = ("client-authentication+jwt", "JWT", "")
+"""What the header may say of itself: nothing much, or the type of draft-ietf-oauth-rfc7523bis. Other kinds of JWT, which the same key signs
+too, are no assertion (RFC 8725 §3.11)."""
+
 LIFE = 60
 """Seconds from ``iat`` to ``exp`` at most; without ``iat``, from now."""
 

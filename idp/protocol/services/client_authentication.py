@@ -9,7 +9,7 @@ from idp.kernel.errors import ProtocolError
 from idp.platform.transients import Transients
 from idp.protocol.rules.algorithms import CLIENT_SIGNING
 from idp.protocol.rules.client import AuthMethod, Client
-from idp.protocol.rules.client_assertion import Assertion, read_assertion
+from idp.protocol.rules.client_assertion import TYPES, Assertion, read_assertion
 from idp.protocol.rules.client_credentials import Presented, make_invalid_client, read_presented
 from idp.protocol.rules.profile import choose_algorithms, find_demands, may_name_endpoints
 from idp.protocol.services.client_keys import ClientKeySets, KeysUnreadable
@@ -161,7 +161,7 @@ class ClientAuthentication:
                 await self._renew_mac(client, self._find_signing_secret(client, token))
             else:
                 algorithms = choose_algorithms(client, CLIENT_SIGNING, client.requests.token_endpoint_auth_signing_alg)
-                await self._client_keys.verify(client, token, algorithms, None)
+                await self._client_keys.verify(client, token, algorithms, TYPES)
         except InvalidSignature as invalid:
             return f"assertion: {invalid}"
         except KeysUnreadable as unreadable:
@@ -181,7 +181,7 @@ class ClientAuthentication:
     def _find_signing_secret(self, client: Client, token: ForeignToken) -> str:
         for secret in self._clients.list_secrets(client):
             try:
-                verify_with_secret(token, secret.encode())
+                verify_with_secret(token, secret.encode(), TYPES)
             except InvalidSignature:
                 continue
             return secret

@@ -223,6 +223,31 @@ async def test_signatures_that_do_not_hold(provider: Provider) -> None:
     assert (long.status_code, long.json()["error"]) == (400, "invalid_request")
 
 
+TYPES = ("JWT", "jwt", "application/jwt", "client-authentication+jwt", "application/Client-Authentication+JWT", "")
+FOREIGN_TYPES = (
+    "oauth-authz-req+jwt",
+    "logout+jwt",
+    "dpop+jwt",
+    "at+jwt",
+    "application/oauth-authz-req+jwt",
+    "JOSE",
+    "client-authentication",
+)
+
+
+async def test_another_kind_of_jwt_is_no_assertion(provider: Provider) -> None:
+    """RFC 8725 §3.11: of what a client signs, each kind is one thing only."""
+    signer = await add_signer(provider)
+    keeping = await provider.add_client(f"kinds-{next(names)}", **CREDENTIALS, auth_method=AuthMethod.SECRET_JWT, keeps_secret=True)
+    secret: Any = OctKey.import_key({"kty": "oct", "k": encode_part(provider.secrets[keeping].encode())})
+    for client, key, algorithm in ((signer, EC, "ES256"), (keeping, secret, "HS256")):
+        for typ in TYPES:
+            assert (await ask(provider, sign_claims(key, make_claims(provider, client), algorithm, typ=typ))).status_code == 200, typ
+        for typ in FOREIGN_TYPES:
+            expect_refused(await ask(provider, sign_claims(key, make_claims(provider, client), algorithm, typ=typ)))
+    assert await read_reasons(provider, signer) == {"assertion: another type of token"}
+
+
 async def test_the_registered_algorithm_is_the_only_one(provider: Provider) -> None:
     client = await add_signer(provider, requests=RequestDemands(token_endpoint_auth_signing_alg="PS256"))
     assert (await ask(provider, sign_claims(RSA, make_claims(provider, client), "PS256"))).status_code == 200
