@@ -49,11 +49,16 @@ ENCRYPTION_KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """Algorithm → the kinds of key that we encrypt to with it."""
 
+VERIFYING = frozenset({"verify"})
+ENCRYPTING = frozenset({"encrypt", "wrapKey", "deriveKey", "deriveBits"})
+"""What a key's ``key_ops`` has to name one of before we use it so (RFC 7517 §4.3)."""
+
 
 @dataclass(frozen=True)
 class ForeignKey:
     """One public key. ``kind`` is RSA or the curve; ``kid``, ``use`` and ``algorithm`` are "" where its owner says nothing.
 
+    ``operations`` are those of ``key_ops``, None where its owner lists none: one that is not listed is not for us (RFC 7517 §4.3).
     ``thumbprint`` is that of RFC 7638; ``certificates`` are the SHA-256 thumbprints of certificates its owner put to it (RFC 8705 §2.2).
     """
 
@@ -63,16 +68,23 @@ class ForeignKey:
     algorithm: str
     thumbprint: str
     certificates: frozenset[str]
+    operations: frozenset[str] | None
     public: RSAKey | ECKey | OKPKey = field(repr=False, compare=False)
 
     def verifies(self, algorithm: str) -> bool:
         """Tell whether a signature of ``algorithm`` may be checked with this key: by its kind, and by what its owner says it is for."""
         named = {self.algorithm, algorithm} <= {"EdDSA", "Ed25519"} or self.algorithm in ("", algorithm)
-        return SIGNATURE_KINDS.get(algorithm) == self.kind and self.use in ("", "sig") and named
+        return SIGNATURE_KINDS.get(algorithm) == self.kind and self.use in ("", "sig") and named and self._serves(VERIFYING)
 
     def encrypts(self, algorithm: str) -> bool:
         """Tell whether something may be encrypted to this key with ``algorithm``."""
-        return self.kind in ENCRYPTION_KINDS.get(algorithm, ()) and self.use in ("", "enc") and self.algorithm in ("", algorithm)
+        named = self.use in ("", "enc") and self.algorithm in ("", algorithm)
+        # A browser writes an empty list for the public half of an ECDH key: nothing is computed with that one alone (Web Crypto, ECDH).
+        agrees = self.operations == frozenset() and self.kind != "RSA"
+        return self.kind in ENCRYPTION_KINDS.get(algorithm, ()) and named and (agrees or self._serves(ENCRYPTING))
+
+    def _serves(self, purpose: frozenset[str]) -> bool:
+        return self.operations is None or not self.operations.isdisjoint(purpose)
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,7 @@ class ForeignKeySet:
     def find_recipient(self, algorithm: str) -> ForeignKey | None:
         """Return the key to encrypt to: the first that its owner marked for encryption, else the first that fits."""
         fitting = [key for key in self.keys if key.encrypts(algorithm)]
-        return next((key for key in fitting if key.use == "enc"), fitting[0] if fitting else None)
+        return next((key for key in fitting if key.use == "enc" or key.operations), fitting[0] if fitting else None)
 
 
 def read_key_set(raw: bytes) -> ForeignKeySet:
@@ -123,13 +135,25 @@ def read_key(jwk: Mapping[str, Any]) -> ForeignKey | None:
     named = {name: jwk.get(name, "") for name in ("kid", "use", "alg")}
     if not all(isinstance(value, str) and len(value) <= 256 for value in named.values()):
         return None
+    operations = jwk.get("key_ops")
+    if operations is not None and not (isinstance(operations, list) and all(isinstance(name, str) for name in operations)):
+        return None
     own = {"kty": _TYPES[kind], **({} if kind == "RSA" else {"crv": kind}), **{name: jwk.get(name) for name in members}}
     if not all(_is_number(own[name], size) for name, size in members.items()):
         return None
     public = _import_key(own)
     if public is None:
         return None
-    return ForeignKey(kind, named["kid"], named["use"], named["alg"], make_foreign_thumbprint(own), _list_certificates(jwk), public)
+    return ForeignKey(
+        kind,
+        named["kid"],
+        named["use"],
+        named["alg"],
+        make_foreign_thumbprint(own),
+        _list_certificates(jwk),
+        None if operations is None else frozenset(operations),
+        public,
+    )
 
 
 def make_foreign_thumbprint(own: Mapping[str, Any]) -> str:

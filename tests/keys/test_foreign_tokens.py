@@ -222,11 +222,51 @@ def test_a_name_that_several_keys_have() -> None:
         {"kid": "k" * 257},
         {"use": []},
         {"alg": {}},
+        {"key_ops": "verify"},
+        {"key_ops": ["verify", 1]},
     ],
 )
 def test_keys_that_are_not_used(change: dict[str, Any]) -> None:
     jwk = {**EC.as_dict(private=False), **change}
     assert read_key(jwk) is None
+
+
+@pytest.mark.parametrize(
+    "operations, verifies, encrypts",
+    [
+        (["verify"], True, False),
+        (["sign", "verify"], True, False),
+        (["encrypt"], False, True),
+        (["wrapKey"], False, True),
+        (["deriveBits", "deriveKey"], False, True),
+        (["verify", "wrapKey"], True, True),
+        (["sign", "decrypt", "unwrapKey"], False, False),
+        (["Verify", "somewhere-else"], False, False),
+        (None, True, True),
+    ],
+)
+def test_a_key_does_what_its_owner_lists(operations: list[str] | None, verifies: bool, encrypts: bool) -> None:
+    """RFC 7517 §4.3."""
+    for algorithm, key in (("ES256", EC), ("PS256", RSA)):
+        assert bool(make_set(key, key_ops=operations).find_verifiers(key.kid, algorithm)) is verifies
+    for algorithm, key in (("ECDH-ES", EC), ("RSA-OAEP-256", RSA)):
+        assert (make_set(key, key_ops=operations).find_recipient(algorithm) is not None) is encrypts
+
+
+def test_a_list_of_no_operations() -> None:
+    assert make_set(EC, key_ops=[]).find_recipient("ECDH-ES") is not None, "as Web Crypto writes a public key of ECDH"
+    assert make_set(EC, key_ops=[]).find_verifiers("ec", "ES256") == ()
+    assert make_set(RSA, key_ops=[]).find_recipient("RSA-OAEP-256") is None
+
+
+def test_the_key_listed_for_encryption_is_taken() -> None:
+    keys = ForeignKeySet(make_set(EC).keys + make_set(OTHER, key_ops=["deriveKey"]).keys)
+    found = keys.find_recipient("ECDH-ES")
+    assert found is not None
+    assert found.thumbprint == OTHER.thumbprint()
+    both = make_set(EC, use="sig", key_ops=["deriveKey"])
+    assert both.find_recipient("ECDH-ES") is None, "what use and key_ops say has to agree"
+    assert both.find_verifiers("ec", "ES256") == ()
 
 
 @pytest.mark.parametrize(
