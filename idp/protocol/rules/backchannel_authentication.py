@@ -26,6 +26,7 @@ PARAMETERS = frozenset(
         "binding_message",
         "requested_expiry",
         "client_notification_token",
+        "resource",
         "authorization_details",
     }
 )

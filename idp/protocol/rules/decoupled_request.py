@@ -68,6 +68,7 @@ class DecoupledRequest:
     ``message`` is what the person compares: the terminal's name, or CIBA's ``binding_message``. ``user_code`` is "" for CIBA;
     ``person_id`` is whom a CIBA request is for, None for nobody we know (it stays unanswered) and for a device before its approval.
     ``interval``: seconds between two polls. ``notify``: what a ping is authenticated with, "" for polling clients.
+    ``terms``: what else was asked, as the grant will keep it.
     """
 
     id: str
@@ -85,6 +86,7 @@ class DecoupledRequest:
     status: Status = Status.PENDING
     polled_at: datetime | None = None
     approval: Approval | None = None
+    terms: str | None = None
 
     def after(self, answer: Answer, approval: Approval | None = None) -> "DecoupledRequest | None":
         """Return the request once the person answered, None when it had been answered."""
@@ -166,6 +168,7 @@ def write_decoupled_request(request: DecoupledRequest) -> bytes:
             else [str(approval.person_id), approval.subject, approval.factors, approval.acr, approval.auth_time],
             # Beside the list, whose length the release before knows.
             "sector_id": None if approval is None or approval.sector_id is None else str(approval.sector_id),
+            "terms": request.terms,
         },
         ensure_ascii=False,
     ).encode()
@@ -192,6 +195,7 @@ def read_decoupled_request(request_id: str, stored: bytes) -> DecoupledRequest:
         status=Status(document["status"]),
         polled_at=None if polled_at is None else datetime.fromtimestamp(polled_at, UTC),
         approval=None if approval is None else _read_approval(approval, document.get("sector_id")),
+        terms=document.get("terms"),
     )
 
 

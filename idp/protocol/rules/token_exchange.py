@@ -11,7 +11,7 @@ from idp.protocol.rules.client import AuthMethod, Client
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
 from idp.protocol.rules.grant import Grant
 from idp.protocol.rules.pkce import METHODS, is_challenge
-from idp.protocol.rules.resources import read_resources
+from idp.protocol.rules.resources import find_audience, read_resources
 from idp.protocol.rules.scopes import choose_scope, read_scope
 from idp.protocol.rules.token_request import need
 
@@ -96,6 +96,7 @@ def _read_device_secret(parameters: Mapping[str, str], id_token: str, requested:
     requested_scope = read_scope(parameters.get("scope", "openid"))
     if "openid" not in requested_scope:
         raise ProtocolError("invalid_scope", "The scope openid is required.", redirectable=False)
+    find_audience((), parameters)  # the app's own tokens are for UserInfo alone
     return ExchangeDeviceSecret(id_token, need(parameters, "actor_token"), requested_scope)
 
 

@@ -37,6 +37,7 @@ from idp.protocol.rules.decoupled_level import check_classes
 from idp.protocol.rules.decoupled_request import Answer, DecoupledRequest, Status
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.rules.request_object import read_object_parameters
+from idp.protocol.rules.resources import keep_resources
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.decoupled_requests import DecoupledRequests, HeldRequest
 from idp.protocol.services.device_authorization import find_scope
@@ -122,6 +123,7 @@ class BackchannelAuthentication:
             message=asked.message,
             wanted="" if wanted is None else wanted.value,
             notify=asked.notify,
+            terms=keep_resources(parameters, client),
         )
         async with self._database.transaction() as tx:
             await self._audit.record(tx, _describe(Kind.REQUEST_BEGUN, client, request_id, place))

@@ -13,6 +13,7 @@ from idp.protocol.rules.client import GrantType
 from idp.protocol.rules.decoupled_level import list_told
 from idp.protocol.rules.decoupled_request import Approval, DecoupledRequest
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
+from idp.protocol.rules.resources import choose_audience
 from idp.protocol.rules.token_request import need
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.decoupled_requests import DecoupledRequests
@@ -57,7 +58,8 @@ class DecoupledGrant:
             raise await self._refuse_gone(caller, request_id)
         if poll.error:
             raise _explain(poll.error)
-        signers = await self._issuing.prepare(client, None, poll.request.scope)
+        audience = choose_audience(poll.request.terms, parameters, None)
+        signers = await self._issuing.prepare(client, audience, poll.request.scope)
         if not await self._requests.take(poll.request):
             raise await self._refuse_gone(caller, request_id)
         approval = poll.request.approval
@@ -65,14 +67,21 @@ class DecoupledGrant:
         if approval.sector_id not in (None, client.sector_id):
             await self._endings.record_refusal(caller, approval.person_id, "of another sector", request_id)
             raise make_invalid_grant("The request is not valid any more.", "of another sector")
-        return await self._issue(poll.request, approval, signers, caller, now, request_id)
+        return await self._issue(poll.request, approval, audience, signers, caller, now, request_id)
 
     async def _refuse_gone(self, caller: Caller, request_id: str) -> ProtocolError:
         await self._endings.record_refusal(caller, None, "unknown or used", request_id)
         return make_invalid_grant("There is no such request of this client, or it was answered already.", "unknown or used")
 
     async def _issue(
-        self, request: DecoupledRequest, approval: Approval, signers: Signers, caller: Caller, now: datetime, request_id: str
+        self,
+        request: DecoupledRequest,
+        approval: Approval,
+        audience: str | None,
+        signers: Signers,
+        caller: Caller,
+        now: datetime,
+        request_id: str,
     ) -> TokenResponse:
         client = caller.client
         ends = now + GRANT_LIFE
@@ -84,12 +93,13 @@ class DecoupledGrant:
             lineage=None,
             scope=scope,
             subject=approval.subject,
-            audience=None,
+            audience=audience,
             factors=approval.factors,
             acr=approval.acr,
             created_at=now,
             expires_at=ends,
             confirmation=caller.confirmation,
+            terms=request.terms,
             signed_by=signers.kids,
             idle_limit=IDLE_LIMIT if self._kind is RequestKind.DEVICE else None,
         )
@@ -116,9 +126,9 @@ class DecoupledGrant:
             proved=list_told(read_factors(approval.factors)),
             acr=approval.acr,
             auth_time=approval.auth_time,
-            audience=None,
+            audience=audience,
             confirmation=caller.confirmation,
-            terms=None,
+            terms=request.terms,
         )
         return await self._issuing.issue(client, basis, seconds, life=int(GRANT_LIFE.total_seconds()), signers=signers)
 

@@ -53,6 +53,7 @@ class DecoupledRequests:
         message: str = "",
         wanted: str = "",
         notify: str = "",
+        terms: str | None = None,
     ) -> DecoupledRequest:
         """Begin a request of ``life`` seconds; a device's gets a code that nobody else has at the moment."""
         now = self._clock()
@@ -69,6 +70,7 @@ class DecoupledRequests:
             user_code=user_code,
             wanted=wanted,
             notify=notify,
+            terms=terms,
         )
         # A minute longer than it lives, so that the end can be told from never.
         await self._transients.put(REQUESTS, request.id, write_decoupled_request(request), life + 60)

@@ -14,6 +14,7 @@ from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.decoupled_level import check_classes
 from idp.protocol.rules.decoupled_request import Kind as RequestKind
 from idp.protocol.rules.decoupled_request import is_message, show_user_code
+from idp.protocol.rules.resources import keep_resources
 from idp.protocol.rules.scopes import choose_scope, read_scope
 from idp.protocol.services.client_authentication import Caller
 from idp.protocol.services.decoupled_requests import DecoupledRequests
@@ -64,6 +65,7 @@ class DeviceAuthorization:
             INTERVAL,
             message=name,
             wanted="" if wanted is None else wanted.value,
+            terms=keep_resources(parameters, client),
         )
         event = AuditEvent(
             Kind.REQUEST_BEGUN,

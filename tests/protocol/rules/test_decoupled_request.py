@@ -18,7 +18,7 @@ from idp.protocol.rules.backchannel_authentication import (
     demands_signed_request,
     read_backchannel_request,
 )
-from idp.protocol.rules.client_metadata import BackchannelAuthentication, Profile
+from idp.protocol.rules.client_metadata import BackchannelAuthentication, Profile, RequestDemands
 from idp.protocol.rules.decoupled_request import (
     LONGEST_INTERVAL,
     USER_CODE_LETTERS,
@@ -35,6 +35,8 @@ from idp.protocol.rules.decoupled_request import (
     show_user_code,
     write_decoupled_request,
 )
+from idp.protocol.rules.resources import keep_resources
+from idp.protocol.rules.terms import Terms, read_terms, write_terms
 from tests.support.protocol_samples import NOW, make_client
 
 REQUEST = DecoupledRequest("r", Kind.DEVICE, "kiosk", ("openid",), NOW, NOW + timedelta(minutes=10), 5, "大厅1号机（样例）", "BCDFGHJK")
@@ -113,6 +115,7 @@ def test_no_text_breaks_the_reading_of_codes(text: str) -> None:
         REQUEST,
         REQUEST.after(Answer.APPROVE, APPROVAL),
         REQUEST.after(Answer.APPROVE, replace(APPROVAL, sector_id=UUID(int=8))),
+        replace(REQUEST, terms=write_terms(Terms(resources=("https://cal.example.com/",)))),
         replace(REQUEST, kind=Kind.CIBA, person_id=UUID(int=9), notify="token", wanted="urn:yizheng:acr:low", polled_at=NOW),
     ],
 )
@@ -124,8 +127,19 @@ def test_what_the_release_before_stored_is_read() -> None:
     approved = REQUEST.after(Answer.APPROVE, APPROVAL)
     assert approved is not None
     document = json.loads(write_decoupled_request(approved))
-    del document["sector_id"]
+    del document["sector_id"], document["terms"]
     assert read_decoupled_request("r", json.dumps(document).encode()) == approved
+
+
+def test_the_resources_of_a_request_are_kept_with_it() -> None:
+    long = tuple(f"urn:x:{i}:{'y' * 400}" for i in range(10))
+    client = make_client(requests=RequestDemands(allowed_resources=("urn:a", "urn:b", *long)))
+    assert keep_resources({}, client) is None
+    assert read_terms(keep_resources({"resource": "urn:b urn:a"}, client)) == Terms(resources=("urn:b", "urn:a"))
+    for error, named in (("invalid_target", "urn:c"), ("invalid_request", " ".join(long))):
+        with pytest.raises(ProtocolError) as caught:
+            keep_resources({"resource": named}, client)
+        assert caught.value.error == error
 
 
 @pytest.mark.parametrize(("text", "fits"), [("取号 A-17", True), ("", False), ("x" * 101, False), ("a\nb", False), ("a\u202eb", False)])

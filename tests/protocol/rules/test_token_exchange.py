@@ -63,6 +63,7 @@ def test_the_three_exchanges_are_read() -> None:
         ("invalid_request", {**APP, "actor_token_type": TokenType.ACCESS_TOKEN.value}),
         ("invalid_request", {**APP, "actor_token": ""} | {"actor_token_type": ""}),
         ("invalid_target", {**APP, "audience": "https://elsewhere.example"}),
+        ("invalid_target", {**APP, "resource": "https://a.example"}),
         ("invalid_request", {**APP, "requested_token_type": TokenType.FRONT_TICKET.value}),
         ("invalid_scope", {**APP, "scope": "profile"}),
         ("invalid_request", {**TICKET, "code_challenge_method": "plain"}),
