@@ -100,8 +100,8 @@ class AdminEndpoint:
 
     async def change(self, call: Call) -> Answer:
         """Changed metadata, or a change that waits."""
-        version = _read_version(call.request)
-        return _tell(await self._administration.change(call.find("client_id"), call.body, version, call.actor))
+        versions = _read_versions(call.request)
+        return _tell(await self._administration.change(call.find("client_id"), call.body, versions, call.actor))
 
     async def rotate_secret(self, call: Call) -> Answer:
         """A new secret, or of a live client a change that waits: whoever has it speaks as the client."""
@@ -251,17 +251,18 @@ def _read_name(request: Request, name: str) -> str | None:
     return text
 
 
-def _read_version(request: Request) -> int | None:
-    """Return the version of If-Match, None for ``*`` (RFC 9110 §13.1.1)."""
-    tag = request.headers.get("if-match")
-    if tag is None:
+def _read_versions(request: Request) -> frozenset[int] | None:
+    """Return the versions of If-Match, None for ``*`` (RFC 9110 §13.1.1); tags that are not ours, weak ones among them, match none."""
+    given = request.headers.getlist("if-match")
+    if not given:
         raise Problem("version_missing", field="If-Match")
-    if tag.strip() == "*":
+    tags = [tag.strip() for tag in ",".join(given).split(",")]
+    if tags == ["*"]:
         return None
-    found = _TAG.fullmatch(tag.strip())
-    if found is None:
+    versions = frozenset(int(found[1]) for tag in tags if (found := _TAG.fullmatch(tag)) is not None)
+    if not versions:
         raise Problem("version_moved", field="If-Match")
-    return int(found[1])
+    return versions
 
 
 def _read_key(request: Request) -> str | None:

@@ -206,7 +206,7 @@ def _list_parameters(operation: Operation) -> list[dict[str, Any]]:
             found.append({"name": name, "in": "path", "required": True, "schema": _ID})
     found += [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in operation.query.items()]
     if operation.takes_version:
-        tag = {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}")$'}
+        tag = {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}"(, "[0-9]{1,9}")*)$'}
         found.append({"name": "If-Match", "in": "header", "required": True, "description": "the ETag that was read", "schema": tag})
     if operation.repeatable:
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": _KEY})

@@ -1,6 +1,6 @@
 """Decides how clients are administered, by API and by command alike: what one person may do, and what waits for a second one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -106,13 +106,13 @@ class ClientAdministration:
             secret = await self._clients.add(tx, client, actor=actor)
             return Outcome(await self._find(tx, client.client_id), secret)
 
-    async def change(self, client_id: str, wanted: Mapping[str, object], version: int | None, actor: str) -> Outcome:
+    async def change(self, client_id: str, wanted: Mapping[str, object], versions: Collection[int] | None, actor: str) -> Outcome:
         """Change a client's metadata (null: the default again), or on a live one ask for it where a second person has to agree.
 
-        ``version`` is the one that the caller has read, None for whatever there is.
+        ``versions``: one of those that the caller has read it must be, None for whatever there is.
         """
         async with self._database.transaction() as tx:
-            client = await self._find(tx, client_id, version)
+            client = await self._find(tx, client_id, versions)
             after = change_client(client, wanted)
             _refuse_appointment(client, after, actor)
             changed = find_changes(client, after)
@@ -270,11 +270,11 @@ class ClientAdministration:
     async def _tell(self, tx: Transaction, kind: Kind, client_id: str, actor: str, details: dict[str, Detail]) -> None:
         await self._audit.record(tx, AuditEvent(kind, actor=actor, client_id=client_id, details=details))
 
-    async def _find(self, tx: Transaction, client_id: str, version: int | None = None) -> Client:
+    async def _find(self, tx: Transaction, client_id: str, versions: Collection[int] | None = None) -> Client:
         client = await self._clients.read(tx, client_id)
         if client is None:
             raise NotDone(Obstacle.NO_CLIENT, client_id)
-        if version not in (None, client.version):
+        if versions is not None and client.version not in versions:
             raise NotDone(Obstacle.VERSION_MOVED, str(client.version))
         return client
 

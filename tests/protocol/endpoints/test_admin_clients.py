@@ -191,6 +191,20 @@ async def test_a_version_that_moved_is_refused(writer: Administrator) -> None:
     assert (await writer.change("versions", {"isolated": True}, "*")).status_code == 200
 
 
+async def test_one_of_several_versions_is_enough(writer: Administrator) -> None:
+    """RFC 9110 §13.1.1: If-Match is a list."""
+    await add(writer, "several")
+    for version, tags in enumerate(('"7", "1"', '"2","5"', ' "x" , "a,b",, "3"', 'W/"4", "4"'), start=2):
+        changed = await writer.change("several", {"client_name": f"n{version}"}, tags)
+        assert (changed.status_code, changed.headers.get("etag")) == (200, f'"{version}"'), tags
+    for tags in ('"1", "2"', 'W/"5"', 'W/"5", "6"', "*, 5", ",", '"5', '"a,5"'):
+        assert_problem(await writer.change("several", {"isolated": True}, tags), 412, "version_moved")
+    token = {"authorization": f"Bearer {writer.token}"}
+    lines = [*token.items(), ("if-match", '"1"'), ("if-match", '"5"')]
+    answer = await writer.provider.browser.patch("/admin/v1/clients/several", json={"isolated": True}, headers=lines)
+    assert answer.status_code == 200, "one list in two lines"
+
+
 async def test_an_id_is_given_once(writer: Administrator) -> None:
     await add(writer, "once")
     assert_problem(await writer.ask("POST", "/clients", {**NEW, "client_id": "once"}), 409, "client_exists")
