@@ -611,4 +611,5 @@ async def test_whatever_is_typed_into_the_sign_in_page_is_answered(
     answer = await send_raw(provider, "POST", "/sign-in", b"", [FORM, cookie], raw)
     hold_tongue(answer, person)
     assert answer.status in (400, 409, 422, 429), answer.text
-    assert password not in answer.text or len(password) < 20
+    # The page says again what was typed as identifier, and short texts stand in any page.
+    assert password not in answer.text or password in identifier or len(password) < 20
