@@ -84,7 +84,10 @@ class Protection:
         try:
             return choose_recipient(await self._keys.read(client), algorithm, method or DEFAULT_ENCRYPTION)
         except KeysUnreadable as unreadable:
-            description = "The keys that this client publishes cannot be read at the moment; try again in a minute."
-            raise ProtocolError("temporarily_unavailable", description, unreadable.reason) from None
+            raise ProtocolError(
+                "temporarily_unavailable",
+                "The keys that this client publishes cannot be read at the moment; try again in a minute.",
+                unreadable.reason,
+            ) from None
         except CannotEncrypt as error:
             raise ProtocolError("invalid_request", "This client has no key that its answers can be encrypted to.", str(error)) from None
