@@ -30,10 +30,11 @@ class Refresh:
 
 @dataclass(frozen=True)
 class UseOwnCredentials:
-    """The client asks for itself."""
+    """The client asks for itself. ``drops_scope``: it asked for a scope, and nothing of it is left."""
 
     audience: str | None
     scope: tuple[str, ...] = ()
+    drops_scope: bool = False
 
 
 def find_grant_type(parameters: Mapping[str, str], client: Client) -> GrantType:
@@ -63,14 +64,12 @@ def read_own_credentials(parameters: Mapping[str, str], client: Client, admin_re
     """Return the command of a client that asks for itself; raise ProtocolError.
 
     ``admin_resource`` is the admin API: the one resource that has scopes of its own, of which the client gets those it is registered for.
-    Everywhere else nothing would be left of a scope, and an answer cannot say that (RFC 6749 §3.3, §5.1): ``invalid_scope``.
+    Everywhere else scopes are about a person, and nothing is left of them, as at /authorize of those a client may not have; libraries
+    that always send one are told so (RFC 6749 §3.3).
     """
     mine = [name for name in ADMIN_SCOPES if name in client.scopes]
     if parameters.get("resource") != admin_resource or not mine:
-        audience = _read_audience(parameters, client)
-        if "scope" in parameters:
-            raise ProtocolError("invalid_scope", "A client that asks for itself gets no scope here: leave it out.")
-        return UseOwnCredentials(audience)
+        return UseOwnCredentials(_read_audience(parameters, client), drops_scope="scope" in parameters)
     asked = read_scope(parameters["scope"]) if "scope" in parameters else frozenset(mine)
     if not asked <= frozenset(mine):
         raise ProtocolError("invalid_scope", "The client is not registered for all of this scope.")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from idp.kernel.audit_events import AuditEvent, Kind
 from idp.kernel.clock import Random
 from idp.kernel.ids import make_uuid7
@@ -70,4 +72,5 @@ class ClientCredentialsGrant:
             confirmation=caller.confirmation,
             terms=None,
         )
-        return await self._issuing.issue(client, basis, seconds, signers=signers)
+        response = await self._issuing.issue(client, basis, seconds, signers=signers)
+        return replace(response, scope="") if request.drops_scope else response
