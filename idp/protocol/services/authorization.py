@@ -173,6 +173,7 @@ class Authorization:
         match decision:
             case Granted():
                 assert presence is not None  # noqa: S101 - nobody is granted anything without a session
+                await self._responding.prepare(client, request.response_mode)
                 await leave(done=True)
                 code = await self._grant(request, client, presence.session, decision, now, request_id, place)
                 answer: dict[str, str | None] = {"code": code, "state": request.state}

@@ -37,9 +37,12 @@ class Protection:
         said = {name: value for name, value in parameters.items() if value is not None}
         claims = {**said, "iss": self._issuer, "aud": client.client_id, "exp": now + RESPONSE_LIFE}
         signed = await self._sign(find_jarm_algorithm(client), claims)
+        return await self.encrypt(await self.find_response_recipient(client), signed)
+
+    async def find_response_recipient(self, client: Client) -> Recipient | None:
+        """Return how the authorization responses of a client are encrypted, as ``find_recipient`` does for its ID Tokens."""
         responses = client.responses
-        recipient = await self._find(client, responses.authorization_encrypted_response_alg, responses.authorization_encrypted_response_enc)
-        return await self.encrypt(recipient, signed)
+        return await self._find(client, responses.authorization_encrypted_response_alg, responses.authorization_encrypted_response_enc)
 
     async def protect_userinfo(self, client: Client, claims: Mapping[str, object]) -> tuple[bytes, bytes]:
         """Return content type and body of a UserInfo answer (OpenID Connect Core §5.3.2); raise ProtocolError as above."""

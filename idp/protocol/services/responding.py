@@ -41,6 +41,14 @@ class Responding:
         self._issuer = issuer
         self._random = random
 
+    async def prepare(self, client: Client, mode: ResponseMode) -> None:
+        """Raise UnusableRequest when an answer in this mode could not be encrypted: to be asked before a code is made."""
+        if mode.is_signed:
+            try:
+                await self._protection.find_response_recipient(client)
+            except ProtocolError as error:
+                raise _refuse(client) from error
+
     async def answer(self, client: Client, redirect_uri: str, mode: ResponseMode, parameters: Mapping[str, str | None]) -> Answer:
         """Return the answer that carries ``parameters``, and who answers (RFC 9207)."""
         if mode is ResponseMode.QUERY:
@@ -50,7 +58,7 @@ class Responding:
                 whole: Mapping[str, str | None] = {"response": await self._protection.sign_response(client, parameters)}
             except ProtocolError as error:
                 # What must be signed or encrypted is not sent in clear, and there is no other way to tell the client.
-                raise UnusableRequest(department=client.name, department_en=client.name_en) from error
+                raise _refuse(client) from error
         else:
             whole = {**parameters, "iss": self._issuer}
         if mode.is_posted:
@@ -74,3 +82,7 @@ class Responding:
         url, client_id, fields = json.loads(held.value)
         client = await self._directory.find(client_id)
         return Answer(url, client, tuple((str(name), str(value)) for name, value in fields)) if client is not None else None
+
+
+def _refuse(client: Client) -> UnusableRequest:
+    return UnusableRequest(department=client.name, department_en=client.name_en)

@@ -118,3 +118,17 @@ async def test_userinfo_says_that_it_is_for_now(provider: Provider, published: D
     published.status = 200
     provider.clock.advance(60)
     assert "sub" in KEY.open((await provider.read_userinfo(tokens["access_token"])).text)
+
+
+async def test_nobody_is_let_in_whose_answer_cannot_be_encrypted(provider: Provider, published: Document) -> None:
+    responses = ResponseProtection(authorization_encrypted_response_alg="ECDH-ES")
+    await provider.add_client("unread-response", keys=ClientKeys(jwks_uri=published.address), responses=responses)
+    cookies = await provider.open_session(await provider.add_person())
+    published.status = 503
+    page = (await provider.authorize("unread-response", cookies, response_mode="jwt")).response
+    assert (page.status_code, "location" in page.headers) == (400, False)
+    assert [event for event in await provider.read_events("authorized") if event["client_id"] == "unread-response"] == []
+    published.status = 200
+    provider.clock.advance(60)
+    landing = await provider.authorize("unread-response", cookies, response_mode="jwt")
+    assert landing.parameters["response"].count(".") == 4
