@@ -16,7 +16,8 @@ from idp.kernel.audit_events import Place
 from idp.kernel.errors import Refusal
 from idp.kernel.ids import decode_base64url, encode_base64url
 from idp.protocol.endpoints.authorize import read_parameters
-from idp.protocol.rules.logout import Channel, find_origin
+from idp.protocol.rules.logout import Channel
+from idp.protocol.rules.origins import find_origin
 from idp.protocol.rules.sign_out_request import PARAMETERS, AskFirst, EndAtOnce
 from idp.protocol.services.parked_requests import PARKED, ParkedRequests
 from idp.protocol.services.sign_out import SignOut, SignOutPlan

@@ -280,9 +280,10 @@ def _find_freshness(request: AuthorizationRequest, proved: tuple[Proved, ...] | 
 def _has_waited(request: AuthorizationRequest, granted: Granted, now: datetime) -> bool:
     """Tell whether ``max_age`` ran out while the person was on our pages, for instance on that of consent.
 
-    It is "the allowable elapsed time since the last time the End-User was actively authenticated" (OpenID Connect Core §3.1.2.1), so an ID
-    Token is not made out for more; clients refuse it. Zero, like ``prompt=login``, allows none: it asks for a sign-in in this flow, and
-    there was one. Looked at last, after all that the person is asked, so that nobody who reads slowly is asked anything twice.
+    It is "the allowable elapsed time since the last time the End-User was actively authenticated" (OpenID Connect Core §3.1.2.1). An ID
+    Token may still be older by the minutes that signing in took (``JUST_HERE``): whoever asks for one minute would be asked for ever.
+    Zero, like ``prompt=login``, allows none: it asks for a sign-in in this flow, and there was one. Looked at last, after all that the
+    person is asked, so that nobody who reads slowly is asked anything twice.
     """
     if not request.max_age or now - granted.auth_time <= timedelta(seconds=request.max_age):
         return False

@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from idp.protocol.rules.admin_scopes import ADMIN_SCOPES
 from idp.protocol.rules.algorithms import SECRET_SIGNING
 from idp.protocol.rules.client import LOOPBACK_HOSTS, ApplicationType, AuthMethod, BadRegistration, Client, GrantType, may_be_client_id
 from idp.protocol.rules.client_metadata import DeliveryMode
 from idp.protocol.rules.device_secret import SCOPE as DEVICE_SSO
+from idp.protocol.rules.origins import find_origin
 from idp.protocol.rules.profile import find_demands, find_profile_fault
 from idp.protocol.rules.registration_metadata import MAX_ADDRESS, METADATA, Kind
 from idp.protocol.rules.resources import is_resource
@@ -122,9 +123,9 @@ def _check_addresses(client: Client) -> None:
     for name, resources in (("resources", client.resources), ("allowed_resources", client.requests.allowed_resources)):
         if not all(is_resource(resource) for resource in resources):
             raise BadRegistration(name, "absolute URIs without a fragment")
-    origins = {_find_origin(uri) for uri in client.redirect_uris}
+    origins = {find_origin(uri) for uri in client.redirect_uris}
     there = client.logout.frontchannel_logout_uri
-    if there is not None and _find_origin(there) not in origins:
+    if there is not None and find_origin(there) not in origins:
         raise BadRegistration("frontchannel_logout_uri", "scheme, host and port of a redirect URI")  # Front-Channel Logout §2
 
 
@@ -150,11 +151,6 @@ def _check_address(name: str, uri: str, application_type: ApplicationType) -> No
         return  # RFC 8252 §7.1
     private = ", or for a native application a private-use scheme" if returns else ""
     raise BadRegistration(name, f"https, or http on a loopback address{private}")
-
-
-def _find_origin(uri: str) -> tuple[str, str | None, int | None]:
-    parts: SplitResult = urlsplit(uri)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _check_keys(client: Client) -> None:

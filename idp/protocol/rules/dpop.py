@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from idp.kernel.ids import encode_base64url
+from idp.protocol.rules.origins import USUAL_PORTS
 
 PROOF_TYPE = "dpop+jwt"
 DPOP_ALGORITHMS = ("ES256", "PS256", "Ed25519", "EdDSA", "ES384")
@@ -85,7 +86,7 @@ def normalise_address(address: object) -> str | None:
         return None
     if not host or "@" in parts.netloc:
         return None
-    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    usual = USUAL_PORTS.get(parts.scheme)
     shown = f"[{host}]" if ":" in host else _decode_unreserved(host).lower()
     place = shown if port in (None, usual) else f"{shown}:{port}"
     return f"{parts.scheme}://{place}{_leave_out_dots(_decode_unreserved(parts.path))}"

@@ -5,8 +5,6 @@ Sources: OpenID Connect Back-Channel Logout 1.0 §2.4, §2.5 and §2.8, Front-Ch
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-from urllib.parse import urlsplit
 
 from idp.protocol.rules.client_metadata import LogoutAddresses
 from idp.protocol.rules.response_url import build_response_url
@@ -15,8 +13,6 @@ TOKEN_TYPE = "logout+jwt"  # noqa: S105 - a media type
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TOKEN_LIFE = 120
 """Seconds that a logout token is good for: it is made when it is sent (§2.4)."""
-
-USUAL_PORTS: Final = {"https": 443, "http": 80}
 
 
 class Channel(StrEnum):
@@ -98,11 +94,3 @@ def describe_logout(issuer: str, client_id: str, subject: str, sid: str, now: in
 def build_front_address(uri: str, issuer: str, sid: str) -> str:
     """Return where the browser goes: iss and sid come both or not at all (Front-Channel Logout §2)."""
     return build_response_url(uri, {"iss": issuer, "sid": sid})
-
-
-def find_origin(uri: str) -> str:
-    """Return the origin of a registered address as a browser writes it: lower case, without the usual port (RFC 6454 §6.2)."""
-    parts = urlsplit(uri)
-    host = parts.hostname or ""
-    port = "" if parts.port in (None, USUAL_PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import Client
+from idp.protocol.rules.origins import USUAL_PORTS
 from idp.protocol.rules.terms import Terms, read_terms, write_terms
 
 MAX_RESOURCES = 10
@@ -89,7 +90,7 @@ def _find_origin(uri: str) -> tuple[str, str, int | None]:
         port = parts.port
     except ValueError:
         port = -1  # not a port, so nobody's
-    return parts.scheme, (parts.hostname or "").rstrip("."), port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").rstrip("."), port or USUAL_PORTS.get(parts.scheme)
 
 
 def _refuse(description: str) -> ProtocolError:

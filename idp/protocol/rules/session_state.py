@@ -2,7 +2,7 @@
 
 import hashlib
 
-from idp.protocol.rules.logout import find_origin
+from idp.protocol.rules.origins import find_origin
 
 PATH = "/check-session"
 SALT_BYTES = 16

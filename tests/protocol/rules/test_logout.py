@@ -10,7 +10,6 @@ from idp.protocol.rules.logout import (
     build_front_address,
     choose_channel,
     describe_logout,
-    find_origin,
     judge_answer,
 )
 
@@ -57,21 +56,3 @@ def test_a_logout_token_says_who_left_whom_and_never_has_a_nonce() -> None:
 def test_the_browser_takes_issuer_and_session_along() -> None:
     assert build_front_address(FRONT, "https://id.example", "s_1") == FRONT + "?iss=https%3A%2F%2Fid.example&sid=s_1"
     assert build_front_address(FRONT + "?x=1", "https://id.example", "s") == FRONT + "?x=1&iss=https%3A%2F%2Fid.example&sid=s"
-
-
-@pytest.mark.parametrize(
-    ("uri", "origin"),
-    [
-        ("https://land.example/a?b", "https://land.example"),
-        ("http://127.0.0.1:8001/x", "http://127.0.0.1:8001"),
-        ("HTTPS://Land.Example:443/", "https://land.example"),
-        ("https://land.example:/", "https://land.example"),
-        ("https://land.example:0443/", "https://land.example"),
-        ("https://land.example:80/", "https://land.example:80"),
-        ("http://[::1]:80/", "http://[::1]"),
-        ("https://[2001:DB8::1]:8443/", "https://[2001:db8::1]:8443"),
-        ("cn.example.app:/back", "cn.example.app://"),
-    ],
-)
-def test_an_origin_is_what_a_browser_writes(uri: str, origin: str) -> None:
-    assert find_origin(uri) == origin
