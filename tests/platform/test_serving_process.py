@@ -11,14 +11,17 @@ NEEDED_ELSEWHERE = {"alembic", "sqlalchemy", "mako", "redis", "webauthn"}
 
 WORKERS = {"IDP_SERVER__WORKERS": "2", "IDP_SERVER__METRICS_TOKEN": "synthetic-" * 4}
 TWO_WORKERS = """
-import gc, os, signal
+import gc, multiprocessing, os, signal
 import uvicorn
 from prometheus_client import values
 from idp.serving import serve_http
 from idp.settings import read_settings
 
+both = multiprocessing.get_context("fork").Barrier(2)
+
 def tell(server, sockets):
     print(len(sockets), gc.get_freeze_count() > 10_000, signal.getsignal(signal.SIGTERM).name, values.ValueClass.__name__, flush=True)
+    both.wait()
     os._exit(3)  # uvicorn's code of a worker that nothing would help to start again
 
 uvicorn.Server.run = tell  # a new interpreter would know nothing of it
