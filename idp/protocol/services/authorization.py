@@ -59,7 +59,7 @@ from idp.sign_in.services.session_links import SessionLinks
 
 
 async def _leave_nothing(*, done: bool) -> None:
-    """Answer a request that is in no flow."""
+    """Do nothing: the request is in no flow that could end."""
 
 
 class NobodyRepresented(Refusal):

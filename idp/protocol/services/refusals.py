@@ -19,7 +19,7 @@ class Refusals:
     ``share``: refusals of one cause that are recorded in a minute; the next one becomes the row that says so, and all further ones none.
     """
 
-    def __init__(self, transients: Transients, ledger: Ledger, audit: AuditLog, share: int = 300) -> None:
+    def __init__(self, transients: Transients, ledger: Ledger, audit: AuditLog, share: int) -> None:
         self._transients = transients
         self._ledger = ledger
         self._audit = audit
