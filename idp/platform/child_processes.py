@@ -1,15 +1,21 @@
 """Decides what the launchers of child processes share: children that end with us, free ports, files for our eyes only."""
 
 import ctypes
+import errno
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from idp.kernel.clock import read_system_random
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
+PORTS = range(19_000, 32_000)
+TRIES = 100
 
 
 def follow_parent(parent: int, number: signal.Signals) -> Callable[[], None] | None:
@@ -30,11 +36,16 @@ def follow_parent(parent: int, number: signal.Signals) -> Callable[[], None] | N
 
 
 def find_free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody used a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody uses. Raises OSError when none was found.
+
+    It lies below those that the system gives to outgoing connections: one of them would often take it before a child listens there.
+    """
+    for _ in range(TRIES):
+        port = PORTS[int.from_bytes(read_system_random(4)) % len(PORTS)]
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def write_private(path: Path, text: str) -> None:

@@ -20,13 +20,13 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from idp.platform.child_processes import find_free_port
 from idp.protocol.rules.client import AuthMethod
 from idp.protocol.rules.client_metadata import ClientKeys, TlsIdentity
 from idp.serving import AddressUnusable, bind_certificate_socket
 from tests.support.certificates import read_jwks
 from tests.support.discipline import NGINX_SCRIPTS, find_program
 from tests.support.provider import REDIRECT_URI, Provider, run_provider
-from tests.support.real_provider import find_free_port
 
 pytestmark = [pytest.mark.nginx, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]

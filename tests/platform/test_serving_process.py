@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
+from idp.platform.child_processes import find_free_port
 from tests.support.documents import ROOT
-from tests.support.real_provider import find_free_port
 
 NEEDED_ELSEWHERE = {"alembic", "sqlalchemy", "mako", "redis", "webauthn"}
 """What only migrates, the client of a store that few have, and the parsers of passkeys, which an issuer without a name has none of."""

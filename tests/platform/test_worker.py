@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -27,6 +26,7 @@ from idp.kernel.clock import Random, read_system_clock, read_system_random
 from idp.kernel.ids import MessageId, make_uuid7
 from idp.platform.audit_checkpoints import RingSigner
 from idp.platform.audit_verification import AuditReport, verify
+from idp.platform.child_processes import find_free_port
 from idp.platform.database import Database
 from idp.platform.jobs import JobState
 from idp.platform.outbox import DeliveryRefused
@@ -41,9 +41,7 @@ PAYLOAD = {"phone": "+8613800138000", "template": "sign_in_code", "parameters": 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def simulator() -> AsyncIterator[str]:
     application = create_simulator(keys={"id-1": "synthetic"}, sign_name="一证通", clock=read_system_clock)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_level="warning"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())

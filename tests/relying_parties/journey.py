@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from idp.platform.child_processes import find_free_port
 from tests.relying_parties.programs import PROGRAMS, Program, Start, make_folder
 from tests.support.forms import FormsBrowser
-from tests.support.real_provider import PASSWORD, Citizen, RealProvider, find_free_port, wait_for
+from tests.support.real_provider import PASSWORD, Citizen, RealProvider, wait_for
 
 PERSONAL = ("name", "phone_number", "id_document", "birthdate", "gender", "email", "address")
 

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from idp.people.rules.documents import find_check_character
 from idp.people.rules.email_address import EmailAddress
 from idp.people.rules.identifiers import parse_id_number, parse_phone
 from idp.people.services.directory import NewPerson
+from idp.platform.child_processes import find_free_port
 from idp.platform.embedded_postgres import EmbeddedPostgres
 from idp.platform.migrations import migrate
 from idp.protocol.rules.client import Client
@@ -322,14 +322,6 @@ async def run_real_provider(**further: str) -> AsyncIterator[RealProvider]:
             yield provider
         finally:
             provider.stop()
-
-
-def find_free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from idp.platform.child_processes import find_free_port
+
 
 class RedisServer:
     """One redis-server process on 127.0.0.1."""
@@ -30,9 +32,7 @@ class RedisServer:
 
     def __enter__(self) -> "RedisServer":
         for _ in range(5):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            self.port = find_free_port()
             command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             if self._answers(self._process):
