@@ -79,9 +79,7 @@ class ForeignKey:
     def encrypts(self, algorithm: str) -> bool:
         """Tell whether something may be encrypted to this key with ``algorithm``."""
         named = self.use in ("", "enc") and self.algorithm in ("", algorithm)
-        # A browser writes an empty list for the public half of an ECDH key: nothing is computed with that one alone (Web Crypto, ECDH).
-        agrees = self.operations == frozenset() and self.kind != "RSA"
-        return self.kind in ENCRYPTION_KINDS.get(algorithm, ()) and named and (agrees or self._serves(ENCRYPTING))
+        return self.kind in ENCRYPTION_KINDS.get(algorithm, ()) and named and self._serves(ENCRYPTING)
 
     def _serves(self, purpose: frozenset[str]) -> bool:
         return self.operations is None or not self.operations.isdisjoint(purpose)
@@ -100,9 +98,9 @@ class ForeignKeySet:
         return fitting if kid or len(fitting) == 1 else ()
 
     def find_recipient(self, algorithm: str) -> ForeignKey | None:
-        """Return the key to encrypt to: the first that its owner marked for encryption, else the first that fits."""
+        """Return the key to encrypt to: the first for encryption alone, else the first that lists it, else the first that fits."""
         fitting = [key for key in self.keys if key.encrypts(algorithm)]
-        return next((key for key in fitting if key.use == "enc" or key.operations), fitting[0] if fitting else None)
+        return min(fitting, key=lambda key: (key.use != "enc", key.operations is None), default=None)
 
 
 def read_key_set(raw: bytes) -> ForeignKeySet:
@@ -151,7 +149,7 @@ def read_key(jwk: Mapping[str, Any]) -> ForeignKey | None:
         named["alg"],
         make_foreign_thumbprint(own),
         _list_certificates(jwk),
-        None if operations is None else frozenset(operations),
+        frozenset(operations or ()) or None,  # an empty list is what browsers write of the public half of an ECDH key
         public,
     )
 
