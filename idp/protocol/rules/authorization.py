@@ -17,7 +17,7 @@ BARRED = ProtocolError("access_denied", "The person may not sign in to this clie
 
 
 JUST_HERE = timedelta(minutes=5)
-"""Whoever proved a factor so recently is not asked again while the flow goes on: signing in takes time, too."""
+"""Whoever proved every factor so recently is not asked again while the flow goes on: signing in takes time, too."""
 
 
 class Standing(NamedTuple):
@@ -285,9 +285,7 @@ def _has_waited(request: AuthorizationRequest, granted: Granted, now: datetime) 
     Zero, like ``prompt=login``, allows none: it asks for a sign-in in this flow, and there was one. Looked at last, after all that the
     person is asked, so that nobody who reads slowly is asked anything twice.
     """
-    if not request.max_age or now - granted.auth_time <= timedelta(seconds=request.max_age):
-        return False
-    return now - max(p.at for p in granted.proved) > JUST_HERE
+    return bool(request.max_age) and now - granted.auth_time > max(timedelta(seconds=request.max_age or 0), JUST_HERE)
 
 
 def list_consent_entitlements(request: AuthorizationRequest, client: Client) -> tuple[Entitlement, ...]:
