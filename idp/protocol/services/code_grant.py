@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from idp.kernel.audit_events import AuditEvent, Kind, Place
 from idp.platform.audit_log import AuditLog
-from idp.platform.ledger import GrantRow, Ledger
+from idp.platform.ledger import GrantRow, Ledger, LedgerFull
 from idp.protocol.rules.authorization_details import check_details
 from idp.protocol.rules.client import Client, GrantType
 from idp.protocol.rules.device_secret import SCOPE as APP_SCOPE
@@ -99,7 +99,13 @@ class CodeGrant:
             request_id=request_id,
             details={"grant": GrantType.AUTHORIZATION_CODE.value},
         )
-        if not await self._ledger.redeem(grant, self._audit.prepare(event)):
+        try:
+            redeemed = await self._ledger.redeem(grant, self._audit.prepare(event))
+        except LedgerFull:  # the code is good for another try, which opens a sign-in of its own
+            if app is not None:
+                await self._apps.close(app, client, request_id)
+            raise
+        if not redeemed:
             if app is not None:
                 await self._apps.close(app, client, request_id)
             await self._end_replayed(code, client, now, request_id)

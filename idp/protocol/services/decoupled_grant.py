@@ -8,7 +8,7 @@ from idp.kernel.clock import Random
 from idp.kernel.errors import ProtocolError
 from idp.kernel.ids import make_uuid7
 from idp.platform.audit_log import AuditLog
-from idp.platform.ledger import GrantRow, Ledger
+from idp.platform.ledger import GrantRow, Ledger, LedgerFull
 from idp.protocol.rules.client import GrantType
 from idp.protocol.rules.decoupled_level import list_told
 from idp.protocol.rules.decoupled_request import Approval, DecoupledRequest
@@ -67,7 +67,11 @@ class DecoupledGrant:
         if approval.sector_id not in (None, client.sector_id):
             await self._endings.record_refusal(caller, approval.person_id, "of another sector", request_id)
             raise make_invalid_grant("The request is not valid any more.", "of another sector")
-        return await self._issue(poll.request, approval, audience, signers, caller, now, request_id)
+        try:
+            return await self._issue(poll.request, approval, audience, signers, caller, now, request_id)
+        except LedgerFull:  # nothing was written, and the client is told to come back
+            await self._requests.put_back(poll.request)
+            raise
 
     async def _refuse_gone(self, caller: Caller, request_id: str) -> ProtocolError:
         await self._endings.record_refusal(caller, None, "unknown or used", request_id)
@@ -130,7 +134,9 @@ class DecoupledGrant:
             confirmation=caller.confirmation,
             terms=request.terms,
         )
-        return await self._issuing.issue(client, basis, seconds, life=int(GRANT_LIFE.total_seconds()), signers=signers)
+        # A JWT is read without us, so it lives no longer than any other: whoever reads it lags behind for five minutes at most.
+        life = int(GRANT_LIFE.total_seconds()) if signers.access_token is None else None
+        return await self._issuing.issue(client, basis, seconds, life=life, signers=signers)
 
 
 def _explain(error: str) -> ProtocolError:

@@ -21,6 +21,9 @@ from idp.protocol.rules.decoupled_request import (
 )
 
 REQUESTS = "decoupled_request"
+AFTERWARDS = 60
+"""Seconds that a request is kept beyond its end, to say what became of it."""
+
 USER_CODES = "device_user_code"
 MAX_ID = 64
 MAX_TRIES = 5
@@ -73,7 +76,7 @@ class DecoupledRequests:
             terms=terms,
         )
         # A minute longer than it lives, so that the end can be told from never.
-        await self._transients.put(REQUESTS, request.id, write_decoupled_request(request), life + 60)
+        await self._transients.put(REQUESTS, request.id, write_decoupled_request(request), life + AFTERWARDS)
         if user_code:
             await self._transients.put(USER_CODES, user_code, request.id.encode(), life)
         return request
@@ -135,6 +138,11 @@ class DecoupledRequests:
     async def take(self, request: DecoupledRequest) -> bool:
         """Hand out an approved request; False when that was done."""
         return await self._transients.take(REQUESTS, request.id) is not None
+
+    async def put_back(self, request: DecoupledRequest) -> None:
+        """Undo ``take``: nothing could be handed out."""
+        life = (request.expires_at - self._clock()).total_seconds() + AFTERWARDS
+        await self._transients.put(REQUESTS, request.id, write_decoupled_request(request), life)
 
     async def _reserve_user_code(self, life: int) -> str:
         for _ in range(MAX_TRIES):

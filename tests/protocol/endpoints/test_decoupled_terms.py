@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from idp.protocol.rules.client_metadata import BackchannelAuthentication, ClientKeys, RequestDemands
+from idp.protocol.rules.client_metadata import BackchannelAuthentication, ClientKeys, RequestDemands, TokenFormat
 from tests.protocol.endpoints.test_decoupled import CIBA, DEVICE, KEY, poll, sign, sign_in_here
 from tests.support.provider import Provider, Somebody
 
 MANDATE = '[{"type":"urn:yizheng:mandate"}]'
 CALENDAR, CONTACTS = "https://cal.example.com/", "https://contacts.example.com/"
-ALLOWED = RequestDemands(allowed_resources=(CALENDAR, CONTACTS), authorization_details_types=("urn:yizheng:mandate",))
+READING = "https://reading.example.com/"
+"""A service that reads its tokens without asking us."""
+ALLOWED = RequestDemands(allowed_resources=(CALENDAR, CONTACTS, READING), authorization_details_types=("urn:yizheng:mandate",))
 SIGNING: dict[str, Any] = {
     "keys": ClientKeys(jwks=json.dumps({"keys": [KEY.as_dict(private=False)]})),
     "ciba": BackchannelAuthentication(backchannel_authentication_request_signing_alg="ES256"),
@@ -76,6 +78,16 @@ async def test_what_is_asked_for_a_service_is_for_it_alone(provider: Provider, w
     assert "id_token" in tokens
     refused = await provider.read_userinfo(tokens["access_token"])
     assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
+
+
+async def test_a_token_that_is_read_without_us_lives_no_longer_than_any_other(provider: Provider) -> None:
+    await provider.add_client("reading-api", resources=(READING,), access_token_format=TokenFormat.JWT)
+    person = await provider.add_person()
+    begun = (await begin(provider, DEVICE, person, resource=READING)).json()
+    await agree(provider, DEVICE, person, begun)
+    tokens = (await collect(provider, DEVICE, begun)).json()
+    assert tokens["access_token"].count(".") == 2
+    assert tokens["expires_in"] == 300
 
 
 async def test_of_several_services_the_device_names_one_at_the_end(provider: Provider) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from idp.platform.ledger import Ledger, LedgerFull
 from idp.protocol.rules.client import Basis, Entitlement
+from tests.protocol.endpoints.test_app_entry import add_app
+from tests.protocol.endpoints.test_decoupled import CIBA, ask, poll, sign_in_here
 from tests.support.protocol_samples import CHALLENGE
 from tests.support.provider import REDIRECT_URI, Provider
 from tests.support.web import Web
@@ -63,3 +65,40 @@ async def test_a_flow_whose_end_could_not_be_recorded_goes_on(
     assert page.status_code == 200
     assert told in page.text
     assert await count_rows(provider, f"halted-{decision}") == 1
+
+
+async def test_an_approval_whose_grant_could_not_be_written_is_good_for_another_try(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await provider.add_client("halted-counter", grant_types=(CIBA,))
+    person = await provider.add_person()
+    begun = (await ask(provider, "halted-counter", login_hint=person.document)).json()["auth_req_id"]
+    web = await sign_in_here(provider, person)
+    await web.get("/account/requests")
+    await web.submit("/account/requests")
+    await web.submit("/approve", answer="approve")
+
+    async def refuse(*_: object) -> None:
+        raise LedgerFull
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "redeem", refuse)
+        assert (await poll(provider, "halted-counter", CIBA, auth_req_id=begun)).status_code == 503
+    assert (await poll(provider, "halted-counter", CIBA, auth_req_id=begun)).status_code == 200
+    assert (await poll(provider, "halted-counter", CIBA, auth_req_id=begun)).json()["error"] == "invalid_grant", "once"
+
+
+async def test_an_app_whose_grant_could_not_be_written_is_not_signed_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    await add_app(provider, "halted-app")
+    landing = await provider.authorize(
+        "halted-app", await provider.open_session(await provider.add_person()), scope="openid offline_access device_sso"
+    )
+
+    async def refuse(*_: object) -> None:
+        raise LedgerFull
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "redeem", refuse)
+        assert (await provider.redeem("halted-app", landing)).status_code == 503
+    assert [e["client_id"] for e in await provider.read_events("session_ended")].count("halted-app") == 1
+    assert (await provider.redeem("halted-app", landing)).status_code == 200
