@@ -1,4 +1,4 @@
-"""Decides how many refusals of one cause are recorded in a minute: anybody may cause such rows, and they are kept for years."""
+"""Decides how many refusals of one kind and cause are recorded in a minute: anybody may cause such rows, and they are kept for years."""
 
 from dataclasses import replace
 
@@ -16,7 +16,8 @@ class Refusals:
     """Shared by all that refuse whoever asks. The answers stay as they are, and what is not refused is not counted: nobody pays for the
     flood of a neighbour but with rows.
 
-    ``share``: refusals of one cause that are recorded in a minute; the next one becomes the row that says so, and all further ones none.
+    ``share``: refusals of one kind and cause that are recorded in a minute; the next one becomes the row that says so, and all further
+    ones none.
     """
 
     def __init__(self, transients: Transients, ledger: Ledger, audit: AuditLog, share: int) -> None:
@@ -36,7 +37,10 @@ class Refusals:
 
 
 def _name_cause(event: AuditEvent) -> str:
-    """Return who has the share: a person who is signed in, so that neighbours never crowd out what concerns one; else the network."""
+    """Return who has the share: a person who is signed in, so that neighbours never crowd out what concerns one; else the network.
+
+    Each kind has its own: whoever sends garbage hides no guessing at secrets behind it.
+    """
     if event.actor == "person":
-        return f"person {event.person_id}"
-    return f"network {name_origin(event.place.address if event.place is not None else '')}"
+        return f"{event.kind.value} person {event.person_id}"
+    return f"{event.kind.value} network {name_origin(event.place.address if event.place is not None else '')}"
