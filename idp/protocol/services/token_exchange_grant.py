@@ -110,7 +110,7 @@ class TokenExchangeGrant:
         if await resource_servers.read(self._database, exchange.resource) is None:
             raise make_unknown_resource()
         subject = await self._find_subject(grant, client)
-        signers = await self._issuing.prepare(client, exchange.resource, scope)
+        signers = await self._issuing.prepare(client, exchange.resource, ())  # no ID Token: it is for a resource server
         row = GrantRow(
             id=make_uuid7(lambda: now, self._random),
             client_id=client.client_id,
@@ -130,7 +130,7 @@ class TokenExchangeGrant:
             parent_id=grant.id,
         )
         await self._write(row, caller, request_id, {"grant": GrantType.TOKEN_EXCHANGE.value, "of": grant.client_id})
-        basis = _make_basis(row, grant)._replace(lineage=None)  # no ID Token: it is for a resource server
+        basis = _make_basis(row, grant)._replace(lineage=None)
         return await self._issuing.issue(
             client, basis, int(now.timestamp()), signers=signers, issued_token_type=TokenType.ACCESS_TOKEN.value
         )
