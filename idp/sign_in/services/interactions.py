@@ -146,11 +146,10 @@ class Interactions:
 
         ``done``: the person is signed in by it, which whoever goes back to its pages is told.
         """
-        if await self._transients.take(KIND, interaction.id) is None:
-            return False
+        # The ending first: nobody reads it while the flow is there, and a store that fails in between has ended nothing.
         ending = Ending(interaction.browser_hash, done, interaction.way_back)
         await self._transients.put(ENDING, interaction.id, write_ending(ending), self._life.total_seconds())
-        return True
+        return await self._transients.take(KIND, interaction.id) is not None
 
     async def explain_end(self, interaction_id: str, browser_cookie: str | None) -> Refusal:
         """Return why there is no such flow: finished, ended in another browser, or nothing is known of it."""
