@@ -320,14 +320,15 @@ def test_what_stands_outside_counts_for_nothing_where_signing_is_demanded() -> N
         ({"client_id": "x"}, {}),
         ({"state": True}, {}),
         ({"state": 1.5}, {}),
+        ({"state": "a\nb"}, {}),
+        ({"state": "x" * 100_000}, {}),
         ({"resource": [CAL, 5]}, {"resource": "x"}),
     ],
 )
 def test_a_contradiction_is_refused(claims: dict[str, Any], outside: dict[str, str]) -> None:
     if "resource" in claims:
-        assert read_object_parameters(claims, outside, CLIENT, PARAMETERS)["resource"] == '["https://cal.example.com/",5]', (
-            "no resource, refused later"
-        )
+        read = read_object_parameters(claims, outside, CLIENT, PARAMETERS)
+        assert read["resource"] == '["https://cal.example.com/",5]', "no resource, refused later"
         return
     with pytest.raises(ProtocolError) as caught:
         read_object_parameters(claims, outside, CLIENT, PARAMETERS)
