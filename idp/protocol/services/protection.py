@@ -49,7 +49,7 @@ class Protection:
         responses = client.responses
         if responses.userinfo_signed_response_alg is None and responses.userinfo_encrypted_response_alg is None:
             return JSON, self._encode(claims)
-        recipient = await self._find(client, responses.userinfo_encrypted_response_alg, responses.userinfo_encrypted_response_enc)
+        recipient = await self.find_userinfo_recipient(client)
         if responses.userinfo_signed_response_alg is None:
             text = await self.encrypt(recipient, self._encode(claims).decode(), content_type="")
             return JWT, text.encode()
@@ -65,6 +65,11 @@ class Protection:
         """
         responses = client.responses
         return await self._find(client, responses.id_token_encrypted_response_alg, responses.id_token_encrypted_response_enc)
+
+    async def find_userinfo_recipient(self, client: Client) -> Recipient | None:
+        """Return how the UserInfo answers of a client are encrypted, as ``find_recipient`` does for its ID Tokens."""
+        responses = client.responses
+        return await self._find(client, responses.userinfo_encrypted_response_alg, responses.userinfo_encrypted_response_enc)
 
     async def encrypt_logout_token(self, recipient: Recipient | None, client: Client, signed: str) -> str:
         """Return a logout token as the client's ID Tokens are, whom it is from and for in the header too (Back-Channel Logout §2.4)."""

@@ -95,6 +95,7 @@ class Resources:
             raise ProtocolError("insufficient_scope", "The access token is not for UserInfo.", redirectable=False)
         if read.scope == ("openid",) and grant.terms is None:
             return await self._protection.protect_userinfo(client, {"sub": grant.subject})
+        await self._protection.find_userinfo_recipient(client)  # what cannot be sent is not recorded as released
         claims = await self._releases.release(found, read.scope, grant.person_id, grant.subject, client, now, request_id)
         return await self._protection.protect_userinfo(client, claims)
 

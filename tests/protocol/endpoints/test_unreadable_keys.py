@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from idp.protocol.rules.client import Basis, Entitlement
 from idp.protocol.rules.client_metadata import ClientKeys, ResponseProtection
 from tests.protocol.endpoints.test_app_entry import add_app
 from tests.protocol.endpoints.test_decoupled import CIBA, ask, poll, sign_in_here
@@ -15,6 +16,7 @@ from tests.support.conformance import Document, serve_document
 from tests.support.provider import Provider, run_provider
 
 KEY = make_client_key("ECDH-ES")
+DUTY = Entitlement("登记", Basis.STATUTORY_DUTY, ("name",))
 ENCRYPTED = ResponseProtection(id_token_encrypted_response_alg="ECDH-ES")
 
 
@@ -111,13 +113,19 @@ async def test_a_key_that_does_not_fit_spends_nothing_either(provider: Provider)
 
 async def test_userinfo_says_that_it_is_for_now(provider: Provider, published: Document) -> None:
     responses = ResponseProtection(userinfo_encrypted_response_alg="ECDH-ES")
-    await provider.add_client("unread-userinfo", keys=ClientKeys(jwks_uri=published.address), responses=responses)
-    tokens = await provider.get_tokens("unread-userinfo", await provider.open_session(await provider.add_person()))
+    await provider.add_client("unread-userinfo", keys=ClientKeys(jwks_uri=published.address), responses=responses, entitlements=(DUTY,))
+    tokens = await provider.get_tokens("unread-userinfo", await provider.open_session(await provider.add_person()), scope="openid profile")
+
+    async def count_releases() -> int:
+        return [e["client_id"] for e in await provider.read_events("claims_released")].count("unread-userinfo")
+
     published.status = 503
     check_unreadable(await provider.read_userinfo(tokens["access_token"]))
+    assert await count_releases() == 0
     published.status = 200
     provider.clock.advance(60)
-    assert "sub" in KEY.open((await provider.read_userinfo(tokens["access_token"])).text)
+    assert "name" in KEY.open((await provider.read_userinfo(tokens["access_token"])).text)
+    assert await count_releases() == 1
 
 
 async def test_nobody_is_let_in_whose_answer_cannot_be_encrypted(provider: Provider, published: Document) -> None:
