@@ -14,7 +14,7 @@ from idp.protocol.rules.profile import find_demands
 from idp.protocol.rules.resources import choose_resources
 from idp.protocol.rules.response_mode import ResponseMode, read_response_mode
 from idp.protocol.rules.scopes import SCOPES, choose_client_scope, list_claims, read_scope
-from idp.protocol.rules.terms import NO_TERMS, Terms, write_terms
+from idp.protocol.rules.terms import NO_TERMS, Terms, keep_terms
 
 PROMPTS = ("none", "login", "consent", "select_account", "create")
 RESPONSE_MODES = tuple(ResponseMode)
@@ -172,10 +172,7 @@ def _read_further(parameters: Mapping[str, str], client: Client) -> tuple[Terms,
         claims=claims if claims is not None and claims != ClaimsRequest() else None,
         authorization_details=read_authorization_details(parameters.get("authorization_details"), client),
     )
-    try:
-        write_terms(terms)
-    except ValueError:
-        raise ProtocolError("invalid_request", "claims, resource and authorization_details are too long together.") from None
+    keep_terms(terms)
     return terms, _read_essential_acrs(claims), _read_demanded_subject(claims)
 
 

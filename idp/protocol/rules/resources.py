@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from idp.kernel.errors import ProtocolError
 from idp.protocol.rules.client import Client
 from idp.protocol.rules.origins import USUAL_PORTS
-from idp.protocol.rules.terms import Terms, read_terms, write_terms
+from idp.protocol.rules.terms import Terms, keep_terms, read_terms
 
 MAX_RESOURCES = 10
 
@@ -52,10 +52,7 @@ def choose_resources(parameters: Mapping[str, str], client: Client) -> tuple[str
 
 def keep_resources(parameters: Mapping[str, str], client: Client) -> str | None:
     """Return the terms to keep of a request that has no others than its resources, None without one; raise ProtocolError."""
-    try:
-        return write_terms(Terms(resources=choose_resources(parameters, client)))
-    except ValueError:
-        raise ProtocolError("invalid_request", "claims, resource and authorization_details are too long together.") from None
+    return keep_terms(Terms(resources=choose_resources(parameters, client)))
 
 
 def find_audience(granted: tuple[str, ...], parameters: Mapping[str, str]) -> str | None:

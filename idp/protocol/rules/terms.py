@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from idp.kernel.errors import ProtocolError
 from idp.kernel.json_text import Json, parse_json
 from idp.protocol.rules.claims_request import ClaimsRequest, load_claims_request, write_claims_request
 
@@ -40,6 +41,14 @@ def write_terms(terms: Terms) -> str | None:
     if len(text) > MAX_TERMS:
         raise ValueError("too much to keep")
     return text
+
+
+def keep_terms(terms: Terms) -> str | None:
+    """Return what ``write_terms`` does for what a request asks; raise ProtocolError ``invalid_request`` for too much."""
+    try:
+        return write_terms(terms)
+    except ValueError:
+        raise ProtocolError("invalid_request", "claims, resource and authorization_details are too long together.") from None
 
 
 def read_terms(text: str | None) -> Terms:
