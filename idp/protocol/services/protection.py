@@ -44,12 +44,14 @@ class Protection:
         responses = client.responses
         return await self._find(client, responses.authorization_encrypted_response_alg, responses.authorization_encrypted_response_enc)
 
-    async def protect_userinfo(self, client: Client, claims: Mapping[str, object]) -> tuple[bytes, bytes]:
-        """Return content type and body of a UserInfo answer (OpenID Connect Core §5.3.2); raise ProtocolError as above."""
+    async def protect_userinfo(self, client: Client, recipient: Recipient | None, claims: Mapping[str, object]) -> tuple[bytes, bytes]:
+        """Return content type and body of a UserInfo answer (OpenID Connect Core §5.3.2); raise ProtocolError as above.
+
+        ``recipient`` is that of ``find_userinfo_recipient``.
+        """
         responses = client.responses
         if responses.userinfo_signed_response_alg is None and responses.userinfo_encrypted_response_alg is None:
             return JSON, self._encode(claims)
-        recipient = await self.find_userinfo_recipient(client)
         if responses.userinfo_signed_response_alg is None:
             text = await self.encrypt(recipient, self._encode(claims).decode(), content_type="")
             return JWT, text.encode()

@@ -93,11 +93,11 @@ class Resources:
         await self._note_use(grant, now)
         if grant.person_id is None or grant.subject is None or read.audience is not None or "openid" not in read.scope:
             raise ProtocolError("insufficient_scope", "The access token is not for UserInfo.", redirectable=False)
+        recipient = await self._protection.find_userinfo_recipient(client)  # what cannot be sent is not recorded as released
         if read.scope == ("openid",) and grant.terms is None:
-            return await self._protection.protect_userinfo(client, {"sub": grant.subject})
-        await self._protection.find_userinfo_recipient(client)  # what cannot be sent is not recorded as released
+            return await self._protection.protect_userinfo(client, recipient, {"sub": grant.subject})
         claims = await self._releases.release(found, read.scope, grant.person_id, grant.subject, client, now, request_id)
-        return await self._protection.protect_userinfo(client, claims)
+        return await self._protection.protect_userinfo(client, recipient, claims)
 
     async def introspect(self, parameters: Mapping[str, str], caller: Client, *, signed: bool) -> tuple[bytes, bytes]:
         """Return content type and body of the introspection answer for a token of the caller's own or one meant for it, else inactive.
